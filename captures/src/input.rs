@@ -1,0 +1,108 @@
+//! What a connection hands on to whoever dissects it: bytes in order, or the fact that bytes are missing.
+
+use crate::{Packet, Place, Timestamp};
+
+/// One of a connection's two flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// From client to server, shown as ↑.
+    ToServer,
+    /// From server to client, shown as ↓.
+    ToClient,
+}
+
+impl Direction {
+    /// Both, in the order in which they are shown.
+    pub const BOTH: [Self; 2] = [Self::ToServer, Self::ToClient];
+
+    /// The other one.
+    #[must_use]
+    pub const fn reverse(self) -> Self {
+        match self {
+            Self::ToServer => Self::ToClient,
+            Self::ToClient => Self::ToServer,
+        }
+    }
+
+    /// 0 to the server, 1 to the client: for tables with a row a direction.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// The next thing that is known of a flow.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// Bytes that follow on what came before.
+    Data(Data<'a>),
+    /// Bytes that are missing here.
+    Gap(Gap),
+}
+
+/// Bytes in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Data<'a> {
+    /// The bytes, never none.
+    pub bytes: &'a [u8],
+    /// The packet that delivered them: the later one where they had to wait for another packet.
+    pub packet: Packet,
+    /// When they could have been read: the latest time among their packet and all earlier ones of the flow since
+    /// the last gap.
+    pub time: Timestamp,
+    /// Where the first of them lies; the others follow it there.
+    pub at: Place,
+}
+
+impl<'a> Data<'a> {
+    /// The part of these bytes from `from` on; `from` is held at the end.
+    #[must_use]
+    pub fn skip(self, from: usize) -> Self {
+        let from = from.min(self.bytes.len());
+        Self { bytes: self.bytes.get(from..).unwrap_or_default(), at: self.at.plus(from as u64), ..self }
+    }
+
+    /// The first `len` of these bytes, and the rest; `len` is held at the end.
+    #[must_use]
+    pub fn split(self, len: usize) -> (Self, Self) {
+        let (head, _) = self.bytes.split_at(len.min(self.bytes.len()));
+        (Self { bytes: head, ..self }, self.skip(len))
+    }
+}
+
+/// Bytes that are known to be missing from a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// How many, where that is known.
+    pub length: Option<u64>,
+    /// Why.
+    pub cause: GapCause,
+    /// The packet at which they were given up.
+    pub packet: Packet,
+    /// The time of that packet.
+    pub time: Timestamp,
+}
+
+/// Why bytes are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GapCause {
+    /// Never seen, though the capture was running and later bytes were seen.
+    Lost,
+    /// The packet was there, but the snap length (or a string limit) cut it.
+    Snapped,
+    /// Sent before the capture began.
+    BeforeCapture,
+    /// The capturing kernel or tool says that it dropped them.
+    Dropped,
+}
+
+impl GapCause {
+    /// The word that output and filters use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Snapped => "snapped",
+            Self::BeforeCapture => "before-capture",
+            Self::Dropped => "dropped",
+        }
+    }
+}

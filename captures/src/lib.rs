@@ -1,0 +1,18 @@
+//! Capture files and streams in; connections with their bytes in order, or the gaps in them, out.
+//!
+//! This crate knows files, link layers, IP, TCP and the other ways in which streams are recorded. What the bytes of a
+//! connection mean it leaves to `rpcshark-dissectors`.
+
+mod endpoint;
+mod input;
+mod place;
+mod raw;
+mod segment;
+mod time;
+
+pub use endpoint::Endpoint;
+pub use input::{Data, Direction, Gap, GapCause, Input};
+pub use place::{Packet, PacketNo, Place, SourceNo};
+pub use raw::{LinkType, RawPacket};
+pub use segment::{Address, Segment, TcpFlags};
+pub use time::Timestamp;

@@ -1,0 +1,3 @@
+//! Bytes and gaps in; frames, messages and calls out.
+//!
+//! This crate knows protocols: HTTP/2 with HPACK, gRPC, ttrpc, protobuf. It knows no file, socket, thread or clock.

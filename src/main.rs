@@ -1,0 +1,3 @@
+//! The binary `rpcshark`.
+
+fn main() {}
