@@ -1,3 +1,10 @@
 //! Bytes and gaps in; frames, messages and calls out.
 //!
 //! This crate knows protocols: HTTP/2 with HPACK, gRPC, ttrpc, protobuf. It knows no file, socket, thread or clock.
+
+mod cursor;
+mod note;
+pub mod schema;
+
+pub use cursor::Cursor;
+pub use note::{Note, Severity};
