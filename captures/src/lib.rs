@@ -9,6 +9,7 @@ mod place;
 mod raw;
 mod segment;
 mod time;
+pub mod write;
 
 pub use endpoint::Endpoint;
 pub use input::{Data, Direction, Gap, GapCause, Input};

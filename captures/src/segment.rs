@@ -76,6 +76,12 @@ impl TcpFlags {
     /// The acknowledgment number is meaningful.
     pub const ACK: Self = Self(0x10);
 
+    /// These flags and `flags`.
+    #[must_use]
+    pub const fn with(self, flags: Self) -> Self {
+        Self(self.0 | flags.0)
+    }
+
     /// Whether any of `flags` is set.
     pub const fn has(self, flags: Self) -> bool {
         self.0 & flags.0 != 0

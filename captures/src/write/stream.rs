@@ -1,0 +1,382 @@
+//! Connections as packets: what happened on a stream, told in synthetic TCP.
+//!
+//! Every connection begins with its handshake, whose SYN carries the true ends in its comment (see `comment`). Data
+//! follows in segments with the sequence and acknowledgment numbers that a lossless network would have shown. Bytes
+//! that were lost to the recording are skipped in the sequence numbers, so that every reader sees a gap and nobody
+//! sees invented bytes.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use super::addresses::{addresses, name};
+use super::comment::{Ends, Party};
+use super::frame::{Header, MAX_SEGMENT, headers};
+use super::pcapng::{About, Pcapng};
+use crate::{Direction, TcpFlags, Timestamp};
+
+/// Writes connections to a pcapng file.
+#[derive(Debug)]
+pub struct StreamWriter<W> {
+    file: Pcapng<W>,
+    seed: u64,
+    opened: u64,
+    packet_id: u16,
+    /// The names given so far, so that each address is named once.
+    names: HashMap<Ipv6Addr, String>,
+    header: Vec<u8>,
+}
+
+/// A connection that is being written: what it needs to go on.
+#[derive(Debug)]
+pub struct Stream {
+    client: SocketAddr,
+    server: SocketAddr,
+    /// By direction.
+    flows: [Flow; 2],
+    reset: bool,
+}
+
+#[derive(Debug, Default)]
+struct Flow {
+    /// The sequence number of the next byte.
+    next: u32,
+    /// How many bytes were written since the other end acknowledged.
+    unacknowledged: usize,
+    closed: bool,
+}
+
+impl<W: Write> StreamWriter<W> {
+    /// Begins a file.
+    pub fn new(out: W, about: &About) -> io::Result<Self> {
+        Ok(Self {
+            file: Pcapng::new(out, about)?,
+            seed: about.seed,
+            opened: 0,
+            packet_id: 0,
+            names: HashMap::new(),
+            header: Vec::with_capacity(128),
+        })
+    }
+
+    /// A connection was made: names for its synthetic addresses, and the handshake.
+    pub fn open(&mut self, ends: &Ends, time: Timestamp) -> io::Result<Stream> {
+        let mut stream = self.begin(ends, time)?;
+        self.packet(&mut stream, Direction::ToClient, TcpFlags::SYN.with(TcpFlags::ACK), &[], time, None)?;
+        self.packet(&mut stream, Direction::ToServer, TcpFlags::ACK, &[], time, None)?;
+        Ok(stream)
+    }
+
+    /// A connection was tried and refused: a SYN, and the reset that answers it.
+    pub fn refused(&mut self, ends: &Ends, time: Timestamp, comment: Option<&str>) -> io::Result<()> {
+        let mut stream = self.begin(ends, time)?;
+        stream.flows[Direction::ToClient.index()].next = 0; // RFC 9293 §3.10.7.1: the reset of a SYN has number 0
+        self.packet(&mut stream, Direction::ToClient, TcpFlags::RST.with(TcpFlags::ACK), &[], time, comment)
+    }
+
+    /// Bytes were sent; `comment` stands on the first packet that carries them. Nothing is written for no bytes, nor
+    /// after a close of that direction or a reset.
+    pub fn data(
+        &mut self,
+        stream: &mut Stream,
+        direction: Direction,
+        bytes: &[u8],
+        time: Timestamp,
+        mut comment: Option<&str>,
+    ) -> io::Result<()> {
+        if stream.reset || stream.flows[direction.index()].closed {
+            return Ok(());
+        }
+        for segment in bytes.chunks(MAX_SEGMENT) {
+            self.packet(stream, direction, TcpFlags::PSH.with(TcpFlags::ACK), segment, time, comment.take())?;
+            if stream.flows[direction.index()].unacknowledged >= ACKNOWLEDGE_EVERY {
+                self.acknowledge(stream, direction, time)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes were sent that were not recorded: the sequence numbers go on without them, and the other end's
+    /// acknowledgment of them says so in its comment.
+    pub fn lost(&mut self, stream: &mut Stream, direction: Direction, bytes: u64, time: Timestamp) -> io::Result<()> {
+        if bytes == 0 || stream.reset || stream.flows[direction.index()].closed {
+            return Ok(());
+        }
+        let sender = match direction {
+            Direction::ToServer => "client",
+            Direction::ToClient => "server",
+        };
+        let told = format!("rpcshark: {bytes} bytes from the {sender} were not recorded here");
+        self.file.count_lost(bytes.div_ceil(MAX_SEGMENT as u64));
+        let mut left = bytes;
+        while left > 0 {
+            let step = left.min(LARGEST_SKIP);
+            left -= step;
+            let flow = &mut stream.flows[direction.index()];
+            flow.next = flow.next.wrapping_add(step as u32);
+            // The other end has them: its acknowledgment tells readers not to wait for them.
+            self.packet(stream, direction.reverse(), TcpFlags::ACK, &[], time, (left == 0).then_some(told.as_str()))?;
+        }
+        Ok(())
+    }
+
+    /// One end will send no more: a FIN, and its acknowledgment.
+    pub fn close(&mut self, stream: &mut Stream, direction: Direction, time: Timestamp) -> io::Result<()> {
+        if stream.reset || stream.flows[direction.index()].closed {
+            return Ok(());
+        }
+        self.packet(stream, direction, TcpFlags::FIN.with(TcpFlags::ACK), &[], time, None)?;
+        stream.flows[direction.index()].closed = true;
+        self.acknowledge(stream, direction, time)
+    }
+
+    /// One end broke the connection off: a RST from the sender of `direction`. Nothing follows it.
+    pub fn reset(
+        &mut self,
+        stream: &mut Stream,
+        direction: Direction,
+        time: Timestamp,
+        comment: Option<&str>,
+    ) -> io::Result<()> {
+        if stream.reset {
+            return Ok(());
+        }
+        self.packet(stream, direction, TcpFlags::RST.with(TcpFlags::ACK), &[], time, comment)?;
+        stream.reset = true;
+        Ok(())
+    }
+
+    /// Counts packets in the file's statistics as lost that belong to connections which are not in the file.
+    pub const fn count_lost(&mut self, packets: u64) {
+        self.file.count_lost(packets);
+    }
+
+    /// Hands on what was written so far, so that a reader can have it.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+
+    /// How many packets were written.
+    pub const fn packets(&self) -> u64 {
+        self.file.packets()
+    }
+
+    /// Ends the file. Connections that are still open stay so in it.
+    pub fn finish(self) -> io::Result<W> {
+        self.file.finish()
+    }
+
+    fn begin(&mut self, ends: &Ends, time: Timestamp) -> io::Result<Stream> {
+        let (client, server) = addresses(ends, self.opened, self.seed);
+        let mut flows = <[Flow; 2]>::default();
+        for direction in Direction::BOTH {
+            let number = self.opened << 1 | direction.index() as u64;
+            flows[direction.index()].next = mix(self.seed ^ number) as u32;
+        }
+        self.opened += 1;
+
+        self.name(client.ip(), &ends.client)?;
+        self.name(server.ip(), &ends.server)?;
+        let mut stream = Stream { client, server, flows, reset: false };
+        self.packet(&mut stream, Direction::ToServer, TcpFlags::SYN, &[], time, Some(&ends.to_string()))?;
+        Ok(stream)
+    }
+
+    fn name(&mut self, address: IpAddr, party: &Party) -> io::Result<()> {
+        let (IpAddr::V6(address), Some(name)) = (address, name(party)) else { return Ok(()) };
+        if self.names.get(&address) == Some(&name) {
+            return Ok(());
+        }
+        self.file.name(address, &name)?;
+        if self.names.len() < MOST_NAMES {
+            self.names.insert(address, name);
+        }
+        Ok(())
+    }
+
+    /// The receiver of `direction` says that it has everything.
+    fn acknowledge(&mut self, stream: &mut Stream, direction: Direction, time: Timestamp) -> io::Result<()> {
+        self.packet(stream, direction.reverse(), TcpFlags::ACK, &[], time, None)
+    }
+
+    fn packet(
+        &mut self,
+        stream: &mut Stream,
+        direction: Direction,
+        flags: TcpFlags,
+        payload: &[u8],
+        time: Timestamp,
+        comment: Option<&str>,
+    ) -> io::Result<()> {
+        let (source, destination) = match direction {
+            Direction::ToServer => (stream.client, stream.server),
+            Direction::ToClient => (stream.server, stream.client),
+        };
+        let other = &mut stream.flows[direction.reverse().index()];
+        let ack = match flags.has(TcpFlags::ACK) {
+            true => other.next,
+            false => 0,
+        };
+        other.unacknowledged = 0;
+
+        let flow = &mut stream.flows[direction.index()];
+        let header = Header {
+            source,
+            destination,
+            by_client: direction == Direction::ToServer,
+            seq: flow.next,
+            ack,
+            flags,
+            id: self.packet_id,
+        };
+        self.packet_id = self.packet_id.wrapping_add(1);
+        flow.unacknowledged += payload.len();
+        flow.next = flow.next.wrapping_add(payload.len() as u32);
+        if flags.has(TcpFlags::SYN) || flags.has(TcpFlags::FIN) {
+            flow.next = flow.next.wrapping_add(1);
+        }
+
+        headers(&header, payload, &mut self.header);
+        self.file.packet(time, &[&self.header, payload], comment)
+    }
+}
+
+/// A number from a number, without a visible pattern (the finaliser of splitmix64).
+const fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+/// Where data flows one way only, the other end acknowledges after so many bytes; where both talk, their data does.
+const ACKNOWLEDGE_EVERY: usize = 256 * 1024;
+
+/// Sequence numbers can tell forward from backward over less than 2^31 bytes; larger losses are skipped in steps.
+const LARGEST_SKIP: u64 = 1 << 30;
+
+/// A bound on what is kept of names; beyond it they are written again with each connection.
+const MOST_NAMES: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Endpoint;
+
+    fn ends() -> Ends {
+        Ends::new(Party::of(Endpoint::UnixInode(4711)), Party::of(Endpoint::UnixPath(b"/run/x.sock".as_slice().into())))
+    }
+
+    fn at(nanos: i64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
+    }
+
+    /// The packets of a file: by the client or not, relative sequence and acknowledgment numbers, flags, payload
+    /// length.
+    fn packets(file: &[u8]) -> Vec<(bool, u32, u32, u8, usize)> {
+        let mut packets = Vec::new();
+        let mut base = [None; 2];
+        let mut rest = file;
+        while !rest.is_empty() {
+            let word = |at: usize| u32::from_ne_bytes(rest[at..at + 4].try_into().unwrap());
+            let (kind, len) = (word(0), word(4) as usize);
+            if kind == 6 {
+                let packet = &rest[28..28 + word(20) as usize];
+                let tcp = &packet[54..];
+                let by_client = packet[11] == 1;
+                let number = |at: usize| u32::from_be_bytes(tcp[at..at + 4].try_into().unwrap());
+                let header = usize::from(tcp[12] >> 4) * 4;
+                let own = *base[usize::from(by_client)].get_or_insert(number(4));
+                let ack = base[usize::from(!by_client)].map_or(0, |base| number(8).wrapping_sub(base));
+                packets.push((by_client, number(4).wrapping_sub(own), ack, tcp[13], tcp.len() - header));
+            }
+            rest = &rest[len..];
+        }
+        packets
+    }
+
+    #[test]
+    fn a_connection_is_told_in_tcp() {
+        let mut writer = StreamWriter::new(Vec::new(), &About::default()).expect("memory");
+        let mut stream = writer.open(&ends(), at(1)).expect("memory");
+        writer.data(&mut stream, Direction::ToServer, b"hello", at(2), None).expect("memory");
+        writer.data(&mut stream, Direction::ToClient, &[7; MAX_SEGMENT + 1], at(3), None).expect("memory");
+        writer.close(&mut stream, Direction::ToServer, at(4)).expect("memory");
+        writer.data(&mut stream, Direction::ToServer, b"too late", at(5), None).expect("memory");
+        writer.reset(&mut stream, Direction::ToClient, at(6), None).expect("memory");
+        writer.close(&mut stream, Direction::ToClient, at(7)).expect("memory");
+        let seen = packets(&writer.finish().expect("memory"));
+        assert_eq!(
+            seen,
+            [
+                (true, 0, 0, 0x02, 0),
+                (false, 0, 1, 0x12, 0),
+                (true, 1, 1, 0x10, 0),
+                (true, 1, 1, 0x18, 5),
+                (false, 1, 6, 0x18, 61440),
+                (false, 61441, 6, 0x18, 1),
+                (true, 6, 61442, 0x11, 0),
+                (false, 61442, 7, 0x10, 0),
+                (false, 61442, 7, 0x14, 0),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_was_lost_is_skipped_and_acknowledged() {
+        let mut writer = StreamWriter::new(Vec::new(), &About::default()).expect("memory");
+        let mut stream = writer.open(&ends(), at(1)).expect("memory");
+        writer.lost(&mut stream, Direction::ToServer, 1000, at(2)).expect("memory");
+        writer.data(&mut stream, Direction::ToServer, b"hello", at(3), None).expect("memory");
+        writer.lost(&mut stream, Direction::ToClient, 3 << 30, at(4)).expect("memory");
+        assert_eq!(writer.file.dropped(), 1 + (3u64 << 30).div_ceil(61440));
+        let file = writer.finish().expect("memory");
+        let text = String::from_utf8_lossy(&file);
+        assert!(text.contains("rpcshark: 1000 bytes from the client were not recorded here"));
+        assert_eq!(
+            packets(&file)[3..],
+            [
+                (false, 1, 1001, 0x10, 0),
+                (true, 1001, 1, 0x18, 5),
+                (true, 1006, 1 + (1 << 30), 0x10, 0),
+                (true, 1006, 1 + (2 << 30), 0x10, 0),
+                (true, 1006, 1u32.wrapping_add(3 << 30), 0x10, 0),
+            ]
+        );
+    }
+
+    #[test]
+    fn sequence_numbers_wrap() {
+        let mut writer = StreamWriter::new(Vec::new(), &About::default()).expect("memory");
+        let mut stream = writer.open(&ends(), at(1)).expect("memory");
+        stream.flows[0].next = u32::MAX - 1;
+        writer.data(&mut stream, Direction::ToServer, b"hello", at(2), None).expect("memory");
+        assert_eq!(stream.flows[0].next, 3);
+        writer.close(&mut stream, Direction::ToServer, at(2)).expect("memory");
+        assert_eq!(stream.flows[0].next, 4);
+    }
+
+    #[test]
+    fn one_way_traffic_is_acknowledged_now_and_then() {
+        let mut writer = StreamWriter::new(Vec::new(), &About::default()).expect("memory");
+        let mut stream = writer.open(&ends(), at(1)).expect("memory");
+        writer.data(&mut stream, Direction::ToClient, &vec![7; 1 << 20], at(2), None).expect("memory");
+        let seen = packets(&writer.finish().expect("memory"));
+        let acks = seen.iter().skip(3).filter(|packet| packet.0).count();
+        assert_eq!((acks, seen.len()), (3, 3 + 18 + 3));
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_file() {
+        let write = |seed| {
+            let about = About { seed, ..About::default() };
+            let mut writer = StreamWriter::new(Vec::new(), &about).expect("memory");
+            let mut stream = writer.open(&ends(), at(1)).expect("memory");
+            writer.data(&mut stream, Direction::ToServer, b"hello", at(2), Some("a comment")).expect("memory");
+            writer.refused(&ends(), at(3), Some("no such file")).expect("memory");
+            writer.finish().expect("memory")
+        };
+        assert_eq!(write(1), write(1));
+        assert_ne!(write(1), write(2));
+    }
+}
