@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod input;
+mod packet;
 mod place;
 mod raw;
 mod segment;
@@ -13,6 +14,7 @@ pub mod write;
 
 pub use endpoint::Endpoint;
 pub use input::{Data, Direction, Gap, GapCause, Input};
+pub use packet::{Defragmenter, Fragment, Layer, Peeled, Skip, Unassembled, peel, peel_datagram};
 pub use place::{Packet, PacketNo, Place, SourceNo};
 pub use raw::{LinkType, RawPacket};
 pub use segment::{Address, Segment, TcpFlags};

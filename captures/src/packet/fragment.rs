@@ -1,0 +1,468 @@
+//! IP fragments, and putting them together (RFC 791 §3.2, RFC 8200 §4.5).
+//!
+//! Of bytes that two fragments hold, those that came first count. A fragment that the snap length cut still says how
+//! many bytes it had: the datagram is then returned as far as it was captured without a hole, and its length field
+//! tells that more was sent.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use super::Skip;
+use super::ip::V4_MAPPED;
+use crate::RawPacket;
+
+/// How many datagrams may be incomplete at once. Fragments of one follow each other closely; many open ones are lost
+/// ones, or an attack.
+const MAX_DATAGRAMS: usize = 256;
+
+/// How many bytes may be held for incomplete datagrams.
+const MAX_BYTES: usize = 4 << 20;
+
+/// How many pieces a datagram may have: 65,535 bytes in the smallest packets that IPv4 hosts must take (576 bytes) are 119.
+const MAX_PIECES: usize = 128;
+
+/// After how many packets of the capture a datagram is given up. IPv4 numbers datagrams with 16 bits, so that a host
+/// that sends nothing else uses a number again after 65,536 packets; this stays well below, and is far more than
+/// packets are ever reordered.
+const MAX_AGE: u64 = 8192;
+
+/// The longest datagram, without its header.
+const MAX_PAYLOAD: u32 = 65_535 - 20;
+
+/// A piece of an IP datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Fragment<'a> {
+    /// Who sent the datagram, as in [`Address`](crate::Address).
+    pub source: u128,
+    /// To whom.
+    pub destination: u128,
+    /// The protocol of what the datagram carries; in IPv6 only the first fragment's counts.
+    pub protocol: u8,
+    /// The datagram's number.
+    pub id: u32,
+    /// Where the piece begins in what the datagram carries, in bytes.
+    pub offset: u32,
+    /// Whether more follows behind this piece.
+    pub more: bool,
+    /// The piece, as far as it was captured.
+    pub payload: &'a [u8],
+    /// How many bytes were sent but not captured, behind `payload`.
+    pub cut: u32,
+}
+
+/// Why a fragment became part of no datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unassembled {
+    /// Others of its datagram did not come (in time).
+    Incomplete,
+    /// Too many datagrams were incomplete at once.
+    Crowded,
+    /// It contradicts others, or its datagram would be too long or be cut too small.
+    Malformed,
+}
+
+impl fmt::Display for Unassembled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Incomplete => "IP fragment whose others are missing",
+            Self::Crowded => "IP fragment, too many datagrams incomplete at once",
+            Self::Malformed => "malformed IP fragment",
+        })
+    }
+}
+
+/// Puts IP datagrams together from their fragments, within limits.
+#[derive(Debug, Default)]
+pub struct Defragmenter {
+    /// Incomplete, in the order in which their first fragments came.
+    datagrams: VecDeque<Datagram>,
+    /// What the pieces of all of them hold.
+    bytes: usize,
+    /// How many fragments were dropped, by why.
+    dropped: [u64; 3],
+}
+
+impl Defragmenter {
+    /// Takes a fragment of `packet`; returns the whole datagram, for [`peel_datagram`](super::peel_datagram), when it was
+    /// the last one missing.
+    ///
+    /// The datagram has a new IP header without options or extension headers.
+    pub fn push(&mut self, packet: &RawPacket<'_>, fragment: &Fragment<'_>) -> Option<Vec<u8>> {
+        let order = packet.packet.order;
+        while self.datagrams.front().is_some_and(|oldest| order.saturating_sub(oldest.since) > MAX_AGE) {
+            self.drop_at(0, Unassembled::Incomplete);
+        }
+        let key = Key::of(fragment);
+        let at = self.datagrams.iter().position(|datagram| datagram.key == key).unwrap_or_else(|| {
+            self.datagrams.push_back(Datagram::new(key, order));
+            self.datagrams.len() - 1
+        });
+        let datagram = self.datagrams.get_mut(at).expect("found or just put there");
+        let before = datagram.bytes;
+        let taken = datagram.take(fragment);
+        self.bytes += datagram.bytes - before;
+        match taken {
+            Taken::Waiting => {}
+            Taken::Complete => {
+                let datagram = self.datagrams.remove(at).expect("found or just put there");
+                self.bytes -= datagram.bytes;
+                return Some(datagram.whole());
+            }
+            Taken::Refused => {
+                self.drop_at(at, Unassembled::Malformed);
+            }
+        }
+        while self.datagrams.len() > MAX_DATAGRAMS || self.bytes > MAX_BYTES {
+            self.drop_at(0, Unassembled::Crowded);
+        }
+        None
+    }
+
+    /// What was dropped until now, and how many fragments of each kind; nothing for kinds that did not occur.
+    pub fn dropped(&self) -> impl Iterator<Item = (Skip, u64)> {
+        [Unassembled::Incomplete, Unassembled::Crowded, Unassembled::Malformed]
+            .into_iter()
+            .map(|why| (Skip::Unassembled(why), self.dropped[why as usize]))
+            .filter(|(_, count)| *count > 0)
+    }
+
+    /// Gives up what is still incomplete, at the end of the capture.
+    pub fn finish(&mut self) {
+        while !self.datagrams.is_empty() {
+            self.drop_at(0, Unassembled::Incomplete);
+        }
+    }
+
+    fn drop_at(&mut self, at: usize, why: Unassembled) {
+        if let Some(datagram) = self.datagrams.remove(at) {
+            self.bytes -= datagram.bytes;
+            self.dropped[why as usize] += datagram.fragments;
+        }
+    }
+}
+
+/// What the fragments of one datagram have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    source: u128,
+    destination: u128,
+    /// RFC 8200 §4.5: in IPv6 it may differ between fragments, and is no part of the key.
+    protocol: Option<u8>,
+    id: u32,
+}
+
+impl Key {
+    fn of(fragment: &Fragment<'_>) -> Self {
+        let v4 = fragment.source >> 32 == V4_MAPPED >> 32 && fragment.destination >> 32 == V4_MAPPED >> 32;
+        let protocol = v4.then_some(fragment.protocol);
+        Self { source: fragment.source, destination: fragment.destination, protocol, id: fragment.id }
+    }
+}
+
+/// A datagram that is not complete yet.
+#[derive(Debug)]
+struct Datagram {
+    key: Key,
+    /// The packet that began it.
+    since: u64,
+    /// How many fragments came.
+    fragments: u64,
+    /// The first fragment's.
+    protocol: u8,
+    /// Sorted, without overlaps.
+    pieces: Vec<Piece>,
+    /// Where it ends, once the last fragment has come.
+    end: Option<u32>,
+    /// What it holds.
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Piece {
+    start: u32,
+    end: u32,
+    /// Fewer bytes than from `start` to `end` where the snap length cut it.
+    data: Vec<u8>,
+}
+
+enum Taken {
+    Waiting,
+    Complete,
+    Refused,
+}
+
+impl Datagram {
+    fn new(key: Key, since: u64) -> Self {
+        Self { key, since, fragments: 0, protocol: 0, pieces: Vec::new(), end: None, bytes: 0 }
+    }
+
+    fn take(&mut self, fragment: &Fragment<'_>) -> Taken {
+        self.fragments += 1;
+        let len = fragment.payload.len() as u64 + u64::from(fragment.cut);
+        let end = u64::from(fragment.offset) + len;
+        // RFC 8200 §4.5: all but the last are a multiple of 8 bytes long.
+        if end > u64::from(MAX_PAYLOAD) || len == 0 || fragment.more && !len.is_multiple_of(8) {
+            return Taken::Refused;
+        }
+        let end = end as u32;
+        if !fragment.more && *self.end.get_or_insert(end) != end {
+            return Taken::Refused;
+        }
+        if fragment.offset == 0 {
+            self.protocol = fragment.protocol;
+        }
+        self.fill(fragment, end);
+        match self.pieces.len() {
+            ..=MAX_PIECES if self.is_complete() => Taken::Complete,
+            ..=MAX_PIECES => Taken::Waiting,
+            _ => Taken::Refused,
+        }
+    }
+
+    /// Puts the fragment, which ends at `end`, where there is nothing yet.
+    fn fill(&mut self, fragment: &Fragment<'_>, end: u32) {
+        let mut from = fragment.offset;
+        let mut at = self.pieces.partition_point(|piece| piece.end <= from);
+        while from < end {
+            let next = self.pieces.get(at).map_or((end, end), |piece| (piece.start.min(end), piece.end));
+            if from < next.0 {
+                let range = (from - fragment.offset) as usize..(next.0 - fragment.offset) as usize;
+                let captured = range.start.min(fragment.payload.len())..range.end.min(fragment.payload.len());
+                let data = fragment.payload.get(captured).unwrap_or_default().to_vec();
+                self.bytes += data.len() + size_of::<Piece>();
+                self.pieces.insert(at, Piece { start: from, end: next.0, data });
+                at += 1;
+            }
+            from = next.1;
+            at += 1;
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        let covered = self.pieces.iter().try_fold(0, |end, piece| (piece.start == end).then_some(piece.end));
+        self.end.is_some_and(|end| covered == Some(end))
+    }
+
+    /// The datagram with a header, up to the first byte that was not captured.
+    fn whole(self) -> Vec<u8> {
+        let len = self.end.unwrap_or_default() as u16;
+        let mut bytes = match self.key.protocol {
+            Some(_) => v4_header(self.key, self.protocol, len),
+            None => v6_header(self.key, self.protocol, len),
+        };
+        for piece in self.pieces {
+            bytes.extend_from_slice(&piece.data);
+            if piece.data.len() < (piece.end - piece.start) as usize {
+                break;
+            }
+        }
+        bytes
+    }
+}
+
+fn v4_header(key: Key, protocol: u8, len: u16) -> Vec<u8> {
+    let mut header = vec![0x45, 0]; // version, header length in words, type of service
+    header.extend((len + 20).to_be_bytes());
+    header.extend((key.id as u16).to_be_bytes());
+    header.extend([0, 0]); // flags and offset: whole
+    header.extend([64, protocol, 0, 0]); // hops, protocol, checksum
+    header.extend((key.source as u32).to_be_bytes());
+    header.extend((key.destination as u32).to_be_bytes());
+    header
+}
+
+fn v6_header(key: Key, next: u8, len: u16) -> Vec<u8> {
+    let mut header = vec![0x60, 0, 0, 0]; // version, class, label
+    header.extend(len.to_be_bytes());
+    header.extend([next, 64]); // next header, hops
+    header.extend(key.source.to_be_bytes());
+    header.extend(key.destination.to_be_bytes());
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::samples::{PAYLOAD, TCP, V4, V6, assert_segment, ethernet, ipv4, segment, udp};
+    use super::super::{Peeled, peel_datagram};
+    use super::{
+        Defragmenter, Fragment, MAX_AGE, MAX_BYTES, MAX_DATAGRAMS, MAX_PAYLOAD, MAX_PIECES, Skip, Unassembled,
+    };
+    use crate::{LinkType, Packet, PacketNo, Place, RawPacket, Timestamp};
+
+    #[test]
+    fn pieces_in_any_order_give_the_datagram() {
+        for (ends, template) in [(V4, v4()), (V6, Fragment { source: V6.0.ip, destination: V6.1.ip, ..v4() })] {
+            for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+                let pieces = [piece(template, 0, &TCP[..8]), piece(template, 8, &TCP[8..24]), last(template, 24)];
+                let mut defragmenter = Defragmenter::default();
+                assert_eq!(defragmenter.push(&packet(0), &pieces[order[0]]), None);
+                assert_eq!(defragmenter.push(&packet(1), &pieces[order[1]]), None);
+                let whole = defragmenter.push(&packet(2), &pieces[order[2]]).expect("the last one");
+                assert_segment(segment(peel_datagram(&whole)), &whole, ends, PAYLOAD.len());
+                assert_eq!((defragmenter.datagrams.len(), defragmenter.bytes), (0, 0));
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_came_first_win() {
+        let mut defragmenter = Defragmenter::default();
+        assert_eq!(defragmenter.push(&packet(0), &piece(v4(), 8, &TCP[8..16])), None);
+        let forged = [&TCP[..8], &[0xee; 16]].concat(); // from 0, over the piece at 8
+        assert_eq!(defragmenter.push(&packet(1), &piece(v4(), 0, &forged)), None);
+        let whole = defragmenter.push(&packet(2), &last(v4(), 16)).expect("the last one");
+        assert_eq!(whole[20..], [&TCP[..16], &[0xee; 8], &TCP[24..]].concat());
+    }
+
+    #[test]
+    fn cut_pieces_give_what_lies_before_the_cut() {
+        let mut defragmenter = Defragmenter::default();
+        let cut = Fragment { payload: &TCP[24..28], cut: 7, ..last(v4(), 24) };
+        assert_eq!(defragmenter.push(&packet(0), &cut), None);
+        let whole = defragmenter.push(&packet(1), &piece(v4(), 0, &TCP[..24])).expect("the last one");
+        let found = segment(peel_datagram(&whole));
+        assert_eq!((found.payload, found.cut), (&PAYLOAD[..4], 7));
+
+        let cut = Fragment { payload: &TCP[..9], cut: 15, ..piece(v4(), 0, &[]) };
+        assert_eq!(defragmenter.push(&packet(2), &cut), None);
+        let whole = defragmenter.push(&packet(3), &last(v4(), 24)).expect("the last one");
+        assert_eq!(whole[20..], TCP[..9], "what lies behind the hole is not there");
+        assert!(matches!(peel_datagram(&whole), Peeled::Skipped(Skip::Cut(_))));
+    }
+
+    #[test]
+    fn a_tunnel_whose_packets_are_fragmented_is_followed() {
+        let inner = [&[8, 0, 0, 0, 0, 0, 42, 0][..], &ethernet(0x0800, &ipv4(6, &TCP))].concat();
+        let datagram = udp(4789, &inner);
+        let template = Fragment { protocol: 17, ..v4() };
+        let mut defragmenter = Defragmenter::default();
+        assert_eq!(defragmenter.push(&packet(0), &piece(template, 0, &datagram[..48])), None);
+        let rest = Fragment { offset: 48, more: false, payload: &datagram[48..], ..template };
+        let whole = defragmenter.push(&packet(1), &rest).expect("the last one");
+        assert_segment(segment(peel_datagram(&whole)), &whole, V4, PAYLOAD.len());
+    }
+
+    #[test]
+    fn fragments_of_other_datagrams_are_kept_apart() {
+        let mut defragmenter = Defragmenter::default();
+        assert_eq!(defragmenter.push(&packet(0), &piece(v4(), 0, &TCP[..24])), None);
+        for other in [
+            Fragment { id: 8, ..v4() },
+            Fragment { protocol: 17, ..v4() },
+            Fragment { source: V4.1.ip, ..v4() },
+            Fragment { destination: V4.0.ip, ..v4() },
+        ] {
+            assert_eq!(defragmenter.push(&packet(1), &last(other, 24)), None);
+        }
+        assert!(defragmenter.push(&packet(2), &last(v4(), 24)).is_some());
+        defragmenter.finish();
+        assert_eq!(dropped(&defragmenter), [(Unassembled::Incomplete, 4)]);
+    }
+
+    #[test]
+    fn old_pieces_are_given_up() {
+        let mut defragmenter = Defragmenter::default();
+        assert_eq!(defragmenter.push(&packet(5), &piece(v4(), 0, &TCP[..24])), None);
+        assert_eq!(defragmenter.push(&packet(5 + MAX_AGE + 1), &last(v4(), 24)), None);
+        assert_eq!(dropped(&defragmenter), [(Unassembled::Incomplete, 1)]);
+    }
+
+    #[test]
+    fn memory_is_bounded_by_datagrams_and_by_bytes() {
+        let mut defragmenter = Defragmenter::default();
+        for id in 0..MAX_DATAGRAMS as u32 + 10 {
+            assert_eq!(defragmenter.push(&packet(0), &piece(Fragment { id, ..v4() }, 0, &TCP[..24])), None);
+        }
+        assert_eq!(defragmenter.datagrams.len(), MAX_DATAGRAMS);
+        assert_eq!(dropped(&defragmenter), [(Unassembled::Crowded, 10)]);
+        assert_eq!(
+            defragmenter.push(&packet(0), &last(Fragment { id: 9, ..v4() }, 24)),
+            None,
+            "the oldest were dropped"
+        );
+
+        let mut defragmenter = Defragmenter::default();
+        let big = vec![0; 65_000];
+        for id in 0..100 {
+            assert_eq!(defragmenter.push(&packet(0), &piece(Fragment { id, ..v4() }, 0, &big)), None);
+            assert!(defragmenter.bytes <= MAX_BYTES);
+        }
+        assert_eq!(dropped(&defragmenter), [(Unassembled::Crowded, 100 - (MAX_BYTES / 65_000) as u64)]);
+    }
+
+    #[test]
+    fn fragments_that_cannot_be_are_refused() {
+        for bad in [
+            piece(v4(), 0, &[]),
+            piece(v4(), 0, &TCP[..9]),
+            piece(v4(), MAX_PAYLOAD / 8 * 8, &TCP[..24]),
+            Fragment { cut: u32::MAX, ..piece(v4(), 0, &TCP[..8]) },
+        ] {
+            let mut defragmenter = Defragmenter::default();
+            assert_eq!(defragmenter.push(&packet(0), &bad), None);
+            assert_eq!(dropped(&defragmenter), [(Unassembled::Malformed, 1)], "{bad:?}");
+        }
+        let mut two_ends = Defragmenter::default();
+        assert_eq!(two_ends.push(&packet(0), &last(v4(), 24)), None);
+        assert_eq!(two_ends.push(&packet(1), &Fragment { more: false, ..piece(v4(), 8, &TCP[8..16]) }), None);
+        assert_eq!(dropped(&two_ends), [(Unassembled::Malformed, 2)]);
+        let mut crumbs = Defragmenter::default();
+        for offset in 0..=MAX_PIECES as u32 {
+            assert_eq!(crumbs.push(&packet(0), &piece(v4(), offset * 8, &TCP[..8])), None);
+        }
+        assert_eq!(dropped(&crumbs), [(Unassembled::Malformed, MAX_PIECES as u64 + 1)]);
+    }
+
+    proptest! {
+        /// Pieces of one datagram in any number, order and overlap give that datagram or none.
+        #[test]
+        fn no_order_gives_wrong_bytes(cuts in proptest::collection::vec((0u32..32, 1u32..32, any::<bool>()), 1..40)) {
+            let truth: Vec<u8> = (0..=255).collect();
+            let mut defragmenter = Defragmenter::default();
+            for (start, len, snapped) in cuts {
+                let end = (start + len).min(32) * 8;
+                let sent = &truth[start as usize * 8..end as usize];
+                let cut = if snapped { sent.len() / 3 } else { 0 };
+                let payload = &sent[..sent.len() - cut];
+                let fragment = Fragment { offset: start * 8, more: end < 256, payload, cut: cut as u32, ..v4() };
+                if let Some(whole) = defragmenter.push(&packet(0), &fragment) {
+                    prop_assert_eq!(&whole[2..4], &276u16.to_be_bytes()[..]);
+                    prop_assert!(truth.starts_with(&whole[20..]));
+                }
+            }
+        }
+    }
+
+    /// A fragment with the addresses of the samples.
+    fn v4() -> Fragment<'static> {
+        let (source, destination) = (V4.0.ip, V4.1.ip);
+        Fragment { source, destination, protocol: 6, id: 7, offset: 0, more: true, payload: &[], cut: 0 }
+    }
+
+    fn piece<'a>(template: Fragment<'a>, offset: u32, payload: &'a [u8]) -> Fragment<'a> {
+        Fragment { offset, payload, ..template }
+    }
+
+    /// The last piece of [`TCP`], from `offset` on.
+    fn last(template: Fragment<'static>, offset: u32) -> Fragment<'static> {
+        Fragment { offset, more: false, payload: TCP[offset as usize..].to_vec().leak(), ..template }
+    }
+
+    fn packet(order: u64) -> RawPacket<'static> {
+        RawPacket {
+            packet: Packet { order, no: PacketNo::new(0, order + 1) },
+            time: Timestamp::default(),
+            link: LinkType::ETHERNET,
+            data: &[],
+            at: Place::NOWHERE,
+            original_len: 0,
+        }
+    }
+
+    fn dropped(defragmenter: &Defragmenter) -> Vec<(Unassembled, u64)> {
+        let why = |skip| if let Skip::Unassembled(why) = skip { why } else { panic!("{skip:?}") };
+        defragmenter.dropped().map(|(skip, count)| (why(skip), count)).collect()
+    }
+}
