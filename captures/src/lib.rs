@@ -4,11 +4,13 @@
 //! connection mean it leaves to `rpcshark-dissectors`.
 
 mod endpoint;
+pub mod file;
 mod input;
 mod packet;
 mod place;
 mod raw;
 mod segment;
+mod source;
 mod time;
 pub mod write;
 
@@ -18,4 +20,5 @@ pub use packet::{Defragmenter, Fragment, Layer, Peeled, Skip, Unassembled, peel,
 pub use place::{Packet, PacketNo, Place, SourceNo};
 pub use raw::{LinkType, RawPacket};
 pub use segment::{Address, Segment, TcpFlags};
+pub use source::{SourceError, Sources, Spill};
 pub use time::Timestamp;

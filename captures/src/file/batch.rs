@@ -1,0 +1,94 @@
+//! Packets in hand.
+
+use std::sync::Arc;
+
+use super::map::Map;
+use super::record::Record;
+use crate::{LinkType, Packet, Place, RawPacket};
+
+/// Some packets of a reading that follow on each other, and the bytes that they lie in.
+///
+/// Packets of a mapped file lie in the map; nothing of them is copied. A batch can be sent to other threads and read by
+/// several at once.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The `order` of the first packet.
+    pub(crate) first: u64,
+    pub(crate) records: Vec<Record>,
+    /// What the records lie in.
+    pub(crate) holders: Vec<Holder>,
+    /// The first comment of those packets that have one, by index, in the order of indices.
+    pub(crate) comments: Vec<(u32, Box<str>)>,
+}
+
+impl Batch {
+    /// How many packets there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Packet `index`.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many, as slices do.
+    #[inline]
+    pub fn packet(&self, index: usize) -> RawPacket<'_> {
+        let record = &self.records[index];
+        let holder = &self.holders[usize::from(record.holder)];
+        let start = record.start as usize;
+        let data = holder.bytes().get(start..start + record.len as usize).unwrap_or_default();
+        RawPacket {
+            packet: Packet { order: self.first + index as u64, no: record.no },
+            time: record.time,
+            link: LinkType(record.link),
+            data,
+            at: holder.place().plus(record.start),
+            original_len: record.original_len,
+        }
+    }
+
+    /// The first comment that the capture has on packet `index`. It is untrusted text of any content.
+    pub fn comment(&self, index: usize) -> Option<&str> {
+        let at = self.comments.binary_search_by_key(&index, |(index, _)| *index as usize).ok()?;
+        self.comments.get(at).map(|(_, comment)| &**comment)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.records.clear();
+        self.holders.clear();
+        self.comments.clear();
+    }
+}
+
+/// Bytes that records lie in.
+#[derive(Clone, Debug)]
+pub(crate) enum Holder {
+    /// A whole file.
+    Map { map: Arc<Map>, at: Place },
+    /// A part of a file or stream.
+    Buffer { bytes: Arc<Vec<u8>>, at: Place },
+}
+
+impl Holder {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Map { map, .. } => map,
+            Self::Buffer { bytes, .. } => bytes,
+        }
+    }
+
+    /// Where the first byte lies.
+    #[inline]
+    fn place(&self) -> Place {
+        match *self {
+            Self::Map { at, .. } | Self::Buffer { at, .. } => at,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The bytes of an input, without the compression around them.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lz4_flex::frame::FrameDecoder;
+
+use super::error::Error;
+use super::sniff::{self, Kind, Method};
+
+/// Compression inside of compression is undone up to this depth; nobody does more than one by intent.
+const MAX_LAYERS: usize = 4;
+
+/// Bytes from anywhere.
+pub(crate) type Input = Box<dyn Read + Send>;
+
+/// An input of which it is known what it is.
+pub(crate) struct Opened {
+    pub(crate) kind: Kind,
+    /// The compression around it, the outermost first.
+    pub(crate) methods: Vec<Method>,
+    /// Its first bytes, which have been read from `rest`.
+    pub(crate) head: Vec<u8>,
+    pub(crate) rest: Input,
+}
+
+/// Takes all compression off `input` and tells what is inside: never [`Kind::Packed`].
+pub(crate) fn open(mut input: Input, name: &str) -> Result<Opened, Error> {
+    let mut methods = Vec::new();
+    loop {
+        let mut head = Vec::new();
+        if let Err(source) = read_head(&mut input, &mut head)
+            && head.is_empty()
+        {
+            return Err(match methods.last() {
+                None => Error::open(name, source),
+                Some(method) => Error::Decompress { name: name.to_owned(), method: Method::name(*method), source },
+            });
+        }
+        match sniff::sniff(&head) {
+            Some(Kind::Packed(method)) if methods.len() < MAX_LAYERS => {
+                methods.push(method);
+                input = unpack(method, Box::new(Cursor::new(head).chain(input)), name)?;
+            }
+            Some(kind @ (Kind::Pcap(_) | Kind::PcapNg)) => return Ok(Opened { kind, methods, head, rest: input }),
+            _ if head.is_empty() => return Err(Error::Empty { name: name.to_owned() }),
+            _ => return Err(Error::NoCapture { name: name.to_owned(), head: sniff::describe(&head) }),
+        }
+    }
+}
+
+/// Reads as many bytes as it takes to tell what they are, or all that there are.
+fn read_head(input: &mut Input, head: &mut Vec<u8>) -> io::Result<()> {
+    let mut bytes = [0; sniff::ENOUGH];
+    while head.len() < bytes.len() {
+        let room = bytes.len() - head.len();
+        match input.read(bytes.get_mut(..room).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(len) => head.extend_from_slice(bytes.get(..len).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn unpack(method: Method, input: Input, name: &str) -> Result<Input, Error> {
+    Ok(match method {
+        Method::Gzip => Box::new(flate2::read::MultiGzDecoder::new(input)),
+        Method::Zstd => Box::new(zstd::Decoder::new(input).map_err(|source| Error::Decompress {
+            name: name.to_owned(),
+            method: method.name(),
+            source,
+        })?),
+        Method::Lz4 => Box::new(Lz4::new(input)),
+    })
+}
+
+/// LZ4 frames, one behind the other.
+///
+/// The decoder says "end" between two frames as well as where the input is cut between two blocks; only what it read
+/// of its input tells the one from the other. And it takes no second frame with other sizes than the first, so that each
+/// has a decoder of its own.
+struct Lz4 {
+    /// `None` once all is read.
+    decoder: Option<FrameDecoder<Watched>>,
+}
+
+/// An input that remembers.
+struct Watched {
+    input: BufReader<Input>,
+    /// How many bytes were read since a frame should begin.
+    read: u64,
+    /// Its end was met.
+    ended: bool,
+}
+
+impl Lz4 {
+    fn new(input: Input) -> Self {
+        let watched = Watched { input: BufReader::new(input), read: 0, ended: false };
+        Self { decoder: Some(FrameDecoder::new(watched)) }
+    }
+}
+
+impl Read for Lz4 {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if into.is_empty() {
+            return Ok(0);
+        }
+        while let Some(decoder) = &mut self.decoder {
+            let len = decoder.read(into)?;
+            if len > 0 {
+                return Ok(len);
+            }
+            let Some(mut watched) = self.decoder.take().map(FrameDecoder::into_inner) else { break };
+            match watched.ended {
+                true if watched.read == 0 => break,
+                true => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the last lz4 frame is cut")),
+                false => watched.read = 0,
+            }
+            self.decoder = Some(FrameDecoder::new(watched));
+        }
+        Ok(0)
+    }
+}
+
+impl Read for Watched {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let len = self.input.read(into)?;
+        self.read += len as u64;
+        self.ended |= len == 0 && !into.is_empty();
+        Ok(len)
+    }
+}
+
+/// An input that counts how much of it was read.
+pub(crate) struct Counted<R> {
+    input: R,
+    count: Arc<AtomicU64>,
+}
+
+impl<R> Counted<R> {
+    pub(crate) fn new(input: R) -> (Self, Arc<AtomicU64>) {
+        let count = Arc::new(AtomicU64::new(0));
+        (Self { input, count: Arc::clone(&count) }, count)
+    }
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let len = self.input.read(into)?;
+        self.count.fetch_add(len as u64, Ordering::Relaxed);
+        Ok(len)
+    }
+}
+
+/// A file from its beginning, whoever else reads from it.
+pub(crate) struct FromStart {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl FromStart {
+    pub(crate) fn new(file: Arc<File>) -> Self {
+        Self { file, at: 0 }
+    }
+}
+
+impl Read for FromStart {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let len = self.file.read_at(into, self.at)?;
+        self.at += len as u64;
+        Ok(len)
+    }
+}

@@ -1,0 +1,32 @@
+//! Opening and reading capture files: bytes in, packets out.
+//!
+//! [`Reading`] opens one or several inputs and lends their packets in batches, merged by time. What is inside of a
+//! packet it leaves to others; it only knows the link type of its first byte.
+//!
+//! - `sniff` tells from the first bytes what an input is, `bytes` takes compression off and reads or maps it;
+//! - `pcap` and `pcapng` find the records in bytes and know nothing of files;
+//! - `reader` drives one file, `reading` all of them.
+//!
+//! Documents: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng, RFC 1952 (gzip), RFC 8878 (zstd), the LZ4 frame
+//! format 1.6.
+//!
+//! A file that is no capture is an [`Error`]. Bytes of a capture that are wrong are a [`FileNote`] on its
+//! [`FileInfo`], and reading goes on behind them where it can.
+
+mod batch;
+mod bytes;
+mod error;
+mod info;
+mod map;
+mod pcap;
+mod pcapng;
+mod reader;
+mod reading;
+mod record;
+mod sniff;
+
+pub use batch::Batch;
+pub use error::Error;
+pub use info::{FileInfo, FileNote, Secret, Skipped};
+pub(crate) use map::Map;
+pub use reading::{OpenOptions, Reading};

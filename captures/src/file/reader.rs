@@ -1,0 +1,234 @@
+//! One file, from its bytes to its packets.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::batch::Holder;
+use super::bytes::Input;
+use super::map::Map;
+use super::pcap::Pcap;
+use super::pcapng::PcapNg;
+use super::record::{Found, Log, Progress, Window};
+use super::sniff::Kind;
+use crate::Place;
+
+/// How much is asked for when an input is read that gives what it has: what a pipe holds.
+const READ: usize = 64 << 10;
+
+/// Packets of one batch take at most about so many bytes, where the bytes are copied.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// How many buffers that were lent are remembered, to be used again when nobody has them any more.
+const SPARE_BUFFERS: usize = 4;
+
+/// Reads one file.
+pub(crate) struct Reader {
+    format: Format,
+    supply: Supply,
+    ended: bool,
+}
+
+/// How the bytes are laid out.
+enum Format {
+    Pcap(Pcap),
+    PcapNg(PcapNg),
+}
+
+/// Where the bytes come from.
+enum Supply {
+    Map { map: Arc<Map>, upto: usize, at: Place },
+    Stream(Stream),
+}
+
+/// Bytes that come one after the other.
+pub(crate) struct Stream {
+    pub(crate) input: Input,
+    /// How much of the file was read, before decompression.
+    pub(crate) read: Arc<AtomicU64>,
+    /// Packets are wanted as soon as they have come, however few.
+    pub(crate) live: bool,
+    /// Where the first byte of the file lies.
+    pub(crate) at: Place,
+    /// The bytes that are there, and room behind them.
+    pub(crate) buffer: Buffer,
+    spare: Vec<Arc<Vec<u8>>>,
+    /// No further ones will come.
+    ended: bool,
+}
+
+/// A part of the bytes of a stream.
+#[derive(Default)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    /// How many of `bytes` are the stream's.
+    filled: usize,
+    /// How many of those are done with.
+    upto: usize,
+    /// Where in the stream it begins.
+    base: u64,
+}
+
+impl Buffer {
+    /// What was read of the stream already.
+    pub(crate) fn new(head: Vec<u8>) -> Self {
+        Self { filled: head.len(), bytes: head, upto: 0, base: 0 }
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(input: Input, head: Vec<u8>, read: Arc<AtomicU64>, live: bool, at: Place) -> Self {
+        Self { input, read, live, at, buffer: Buffer::new(head), spare: Vec::new(), ended: false }
+    }
+}
+
+impl Reader {
+    /// Of a file that is mapped and whose first byte lies at `at`.
+    pub(crate) fn mapped(kind: Kind, map: Arc<Map>, at: Place) -> Option<Self> {
+        Some(Self { format: Format::new(kind)?, supply: Supply::Map { map, upto: 0, at }, ended: false })
+    }
+
+    pub(crate) fn streamed(kind: Kind, stream: Stream) -> Option<Self> {
+        Some(Self { format: Format::new(kind)?, supply: Supply::Stream(stream), ended: false })
+    }
+
+    /// Whether there is nothing more in it.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether its packets are wanted as soon as they have come.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(&self.supply, Supply::Stream(stream) if stream.live)
+    }
+
+    /// Finds packets until there are `most` in `found` (which is empty), or as many as are there without waiting for
+    /// more in what is live, or as many as are handled well in one go. None: it is ended. Gives what they lie in.
+    pub(crate) fn fill(&mut self, most: usize, found: &mut Found, log: &mut Log<'_>) -> Holder {
+        match &mut self.supply {
+            Supply::Map { map, upto, at } => {
+                let window = Window { bytes: map, base: 0, ended: true };
+                let progress = self.format.scan(window, *upto, most, found, log);
+                *upto = progress.upto;
+                log.info.consumed = progress.upto as u64;
+                self.ended = progress.need > 0;
+                Holder::Map { map: Arc::clone(map), at: *at }
+            }
+            Supply::Stream(stream) => {
+                let holder = stream.fill(&mut self.format, most, found, log);
+                log.info.consumed = stream.read.load(Ordering::Relaxed);
+                self.ended = found.records.is_empty();
+                holder
+            }
+        }
+    }
+}
+
+impl Stream {
+    fn fill(&mut self, format: &mut Format, most: usize, found: &mut Found, log: &mut Log<'_>) -> Holder {
+        loop {
+            let Buffer { bytes, filled, upto, base } = &mut self.buffer;
+            let window = Window { bytes: bytes.get(..*filled).unwrap_or_default(), base: *base, ended: self.ended };
+            let progress = format.scan(window, *upto, most, found, log);
+            *upto = progress.upto;
+            let some = !found.records.is_empty();
+            if progress.need == 0 || self.ended || some && (self.live || progress.upto > BATCH_BYTES) {
+                return self.lend(found);
+            }
+            if !some {
+                self.buffer.forget();
+            }
+            let wanted = self.buffer.upto + progress.need;
+            while self.buffer.filled < wanted && !self.ended {
+                match self.buffer.read(&mut self.input) {
+                    Ok(0) => self.ended = true,
+                    Ok(_) => {}
+                    Err(error) => {
+                        // Packets that were found before are good all the same, and so is what other files hold.
+                        self.ended = true;
+                        log.info.partial = true;
+                        let at = self.buffer.base + self.buffer.filled as u64;
+                        log.note(at, format!("what follows cannot be read: {error}"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives the buffer away to who reads the packets found in it; goes on with the bytes that are not done with.
+    fn lend(&mut self, found: &Found) -> Holder {
+        let at = self.at.plus(self.buffer.base);
+        if found.records.is_empty() {
+            return Holder::Buffer { bytes: Arc::default(), at };
+        }
+        let mut bytes = self.spare_buffer();
+        let rest = self.buffer.bytes.get(self.buffer.upto..self.buffer.filled).unwrap_or_default();
+        let filled = rest.len();
+        match bytes.get_mut(..filled) {
+            Some(room) => room.copy_from_slice(rest),
+            None => {
+                bytes.clear();
+                bytes.extend_from_slice(rest);
+            }
+        }
+        let base = self.buffer.base + self.buffer.upto as u64;
+        let lent = std::mem::replace(&mut self.buffer, Buffer { bytes, filled, upto: 0, base });
+        let bytes = Arc::new(lent.bytes);
+        if self.spare.len() < SPARE_BUFFERS {
+            self.spare.push(Arc::clone(&bytes));
+        }
+        Holder::Buffer { bytes, at }
+    }
+
+    /// A buffer that was lent and that nobody has any more; else a new one.
+    fn spare_buffer(&mut self) -> Vec<u8> {
+        let free = self.spare.iter().position(|buffer| Arc::strong_count(buffer) == 1);
+        free.and_then(|index| Arc::try_unwrap(self.spare.swap_remove(index)).ok()).unwrap_or_default()
+    }
+}
+
+impl Buffer {
+    /// Makes room by giving up the bytes that are done with.
+    fn forget(&mut self) {
+        if self.upto > 0 {
+            self.bytes.copy_within(self.upto..self.filled, 0);
+            self.filled -= self.upto;
+            self.base += self.upto as u64;
+            self.upto = 0;
+        }
+    }
+
+    /// Reads what there is to be read at once.
+    fn read(&mut self, input: &mut Input) -> io::Result<usize> {
+        if self.bytes.len() < self.filled + READ {
+            self.bytes.resize(self.filled + READ, 0);
+        }
+        loop {
+            match input.read(self.bytes.get_mut(self.filled..).unwrap_or_default()) {
+                Ok(len) => {
+                    self.filled += len;
+                    return Ok(len);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Format {
+    fn new(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Pcap(kind) => Some(Self::Pcap(Pcap::new(kind))),
+            Kind::PcapNg => Some(Self::PcapNg(PcapNg::new())),
+            Kind::Packed(_) => None,
+        }
+    }
+
+    fn scan(&mut self, window: Window<'_>, from: usize, most: usize, found: &mut Found, log: &mut Log<'_>) -> Progress {
+        match self {
+            Self::Pcap(pcap) => pcap.scan(window, from, most, found, log),
+            Self::PcapNg(pcapng) => pcapng.scan(window, from, most, found, log),
+        }
+    }
+}
