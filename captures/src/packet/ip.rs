@@ -327,8 +327,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_do_harm(link in 0u16..300, bytes in proptest::collection::vec(any::<u8>(), 0..200), sent: u32) {
-            check(LinkType(link), &bytes, sent);
+        fn no_bytes_do_harm(bytes in proptest::collection::vec(any::<u8>(), 0..200), sent: u32) {
+            for link in LINKS {
+                check(LinkType(link), &bytes, sent);
+            }
         }
 
         /// Real packets with a few bytes changed come further in than random bytes do.
@@ -353,6 +355,9 @@ mod tests {
             check(LinkType::ETHERNET, &packet, sent);
         }
     }
+
+    /// Every link type that is taken apart, and one that is not.
+    const LINKS: [u16; 16] = [0, 1, 9, 12, 14, 50, 51, 101, 108, 113, 228, 229, 276, 147, 271, 195];
 
     /// What is found lies where it says.
     fn check(link: LinkType, bytes: &[u8], sent: u32) {

@@ -99,21 +99,31 @@ fn llc(mut rest: Rest<'_>) -> Found<'_> {
     }
 }
 
-/// A stack of labels: 20 bits of label, 3 of class, 1 that marks the last, 8 of hops. Nothing says what they carry: IP
-/// shows by its version; after a control word, which begins with a zero, Ethernet is by far the most common.
+/// A stack of labels: 20 bits of label, 3 of class, 1 that marks the last, 8 of hops.
 pub(super) fn mpls(mut rest: Rest<'_>) -> Found<'_> {
     loop {
         let [_, _, last, _] = *rest.take(Layer::Mpls)?;
         if last & 1 != 0 {
-            break;
+            return labelled(rest);
         }
         rest = rest.deeper()?;
     }
+}
+
+/// Nothing says what labels carry. IP shows by its version; Ethernet comes with a control word, which begins with a zero
+/// (RFC 4385), or without one, and then shows by its type.
+fn labelled(rest: Rest<'_>) -> Found<'_> {
     let [first] = rest.peek(Layer::Mpls)?;
-    match first >> 4 {
-        4 => ip::ipv4(rest),
-        6 => ip::ipv6(rest),
-        0 => ethernet(rest.deeper()?.after(4, Layer::Mpls)?),
+    let version = first >> 4;
+    match version {
+        4 => return ip::ipv4(rest),
+        6 => return ip::ipv6(rest),
+        _ => {}
+    }
+    let [.., high, low]: [u8; 14] = *rest.peek(Layer::Mpls)?;
+    match (be16(high, low), version) {
+        (IPV4 | IPV6 | VLAN, _) => ethernet(rest.deeper()?),
+        (_, 0) => ethernet(rest.deeper()?.after(4, Layer::Mpls)?),
         _ => Err(Skip::EtherType(MPLS)),
     }
 }
@@ -263,6 +273,8 @@ mod tests {
             assert_peels_v6(LinkType::ETHERNET, &ethernet(multicast, &[&labels[..], &ipv6(6, &TCP)].concat()));
         }
         let wire = [&labels[..], &[0, 0, 0, 7], &ethernet(0x0800, &ipv4(6, &TCP))].concat();
+        assert_peels(LinkType::ETHERNET, &ethernet(0x8847, &wire));
+        let wire = [&labels[..], &ethernet(0x0800, &ipv4(6, &TCP))].concat();
         assert_peels(LinkType::ETHERNET, &ethernet(0x8847, &wire));
     }
 

@@ -1,6 +1,6 @@
 //! From a captured slice down to the TCP segment inside it.
 //!
-//! [`peel`] takes link, network and transport layers and tunnels off a packet. It keeps no state and does not allocate,
+//! [`peel()`] takes link, network and transport layers and tunnels off a packet. It keeps no state and does not allocate,
 //! so it can run on several threads; the one thing that needs state, IP fragments, is left to [`Defragmenter`]. A packet
 //! that holds no segment is a [`Skip`] with the reason. Checksums are never looked at: offloading makes bad ones normal.
 //! What the segments of a flow mean together is left to the connection layer.
