@@ -1,0 +1,88 @@
+//! Handing on: what a flow delivers, counted in the facts and given to the consumer.
+
+use super::connections::{Consumer, END_OF_CAPTURE};
+use super::facts::{Close, Differing, Facts, FlowFacts, KnownGap};
+use crate::{Data, Direction, Gap, GapCause, Input, Packet, PacketNo, Place, Timestamp};
+
+/// What makes a flow deliver.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum By {
+    /// A packet: everything that it releases carries it.
+    Packet(Packet, Timestamp),
+    /// Counting packets: a rule fires at this place of the capture, whichever packet stands there.
+    Count(u64),
+}
+
+impl By {
+    /// The end of the capture.
+    pub(super) const END: Self = Self::Count(END_OF_CAPTURE);
+
+    pub(super) const fn order(self) -> u64 {
+        match self {
+            Self::Packet(packet, _) => packet.order,
+            Self::Count(order) => order,
+        }
+    }
+
+    /// The packet and time to be said of something that the packet `no` brought at `time`.
+    pub(super) const fn said_of(self, no: PacketNo, time: Timestamp) -> (Packet, Timestamp) {
+        match self {
+            Self::Packet(packet, time) => (packet, time),
+            Self::Count(order) => (Packet { order, no }, time),
+        }
+    }
+}
+
+/// Where one flow's deliveries go.
+pub(super) struct Output<'a, T: Consumer> {
+    pub(super) consumer: &'a mut T,
+    pub(super) connection: &'a mut T::Connection,
+    pub(super) facts: &'a mut Facts,
+    pub(super) direction: Direction,
+    /// Set when anything is handed on.
+    pub(super) is_fixed: &'a mut bool,
+}
+
+impl<T: Consumer> Output<'_, T> {
+    /// The facts of this flow.
+    pub(super) fn flow(&mut self) -> &mut FlowFacts {
+        &mut self.facts.flows[self.direction.index()]
+    }
+
+    pub(super) fn data(&mut self, bytes: &[u8], packet: Packet, time: Timestamp, at: Place) {
+        *self.is_fixed = true;
+        self.flow().bytes += bytes.len() as u64;
+        let data = Data { bytes, packet, time, at };
+        self.consumer.input(self.connection, self.facts, self.direction, Input::Data(data));
+    }
+
+    /// A gap that begins `offset` bytes into the flow.
+    pub(super) fn gap(
+        &mut self,
+        offset: u64,
+        length: Option<u64>,
+        cause: GapCause,
+        (packet, time): (Packet, Timestamp),
+    ) {
+        *self.is_fixed = true;
+        let flow = self.flow();
+        flow.gap_count += 1;
+        flow.missing += length.unwrap_or(0);
+        if flow.gaps.len() < FlowFacts::GAPS_KEPT {
+            flow.gaps.push(KnownGap { at: offset, length, cause, packet: packet.no });
+        }
+        let gap = Gap { length, cause, packet, time };
+        self.consumer.input(self.connection, self.facts, self.direction, Input::Gap(gap));
+    }
+
+    pub(super) fn differs(&mut self, at: u64, packet: PacketNo) {
+        let flow = self.flow();
+        flow.differing += 1;
+        flow.first_differing.get_or_insert(Differing { at, packet });
+    }
+
+    pub(super) fn closed(&mut self, how: Close, (packet, time): (Packet, Timestamp)) {
+        *self.is_fixed = true;
+        self.consumer.closed(self.connection, self.facts, self.direction, how, packet, time);
+    }
+}
