@@ -8,6 +8,16 @@
 
 use prost::Message as ProstMessage;
 
+/// Bytes that are no `google.protobuf.FileDescriptorSet`.
+#[derive(Debug, thiserror::Error)]
+#[error("not a descriptor set: {0}")]
+pub struct DescriptorSetError(#[from] prost::DecodeError);
+
+/// The files of an encoded descriptor set.
+pub(super) fn decode(set: &[u8]) -> Result<Vec<File>, DescriptorSetError> {
+    Ok(FileSet::decode(set)?.file)
+}
+
 /// `FileDescriptorSet`
 #[derive(Clone, PartialEq, ProstMessage)]
 pub(crate) struct FileSet {

@@ -1,0 +1,419 @@
+//! Putting a schema together from texts, descriptor sets and what they import.
+//!
+//! This module knows no files: texts come with an identity and a name to show, and imports are asked for through
+//! [`ImportSource`]. What a file lacks takes only that with it which needs it.
+
+use super::descriptor::{DescriptorSetError, File, decode};
+use super::link::{Unit, link};
+use super::parser::parse;
+use super::{Diagnostic, Level, Schema, builtin};
+use hashbrown::HashMap;
+use std::ops::Range;
+
+/// How many files a schema may have: the largest public trees have some 10,000, and imports of imports must end.
+const MAX_FILES: usize = 50_000;
+
+/// How many places a message lists in which an import was looked for.
+const MAX_PLACES: usize = 16;
+
+/// The text of a `.proto` file.
+#[derive(Clone, Debug)]
+pub struct SourceText {
+    /// What makes it the same file, under whatever name it is reached: its real path.
+    pub identity: String,
+    /// What to call it towards the user.
+    pub name: String,
+    /// Its contents.
+    pub text: String,
+}
+
+/// Where an import was found, or was not.
+#[derive(Clone, Debug)]
+pub enum Located {
+    /// There, as the file `identity`, to be called `name`.
+    Found {
+        /// As [`SourceText::identity`].
+        identity: String,
+        /// As [`SourceText::name`].
+        name: String,
+    },
+    /// Nowhere; these places were tried.
+    Missing {
+        /// Directories, or whatever the source looks in, in the order in which they were tried.
+        looked_in: Vec<String>,
+    },
+}
+
+/// Whoever can find imports: a file system, a server's reflection.
+pub trait ImportSource {
+    /// Where the file is that `import "name";` means in the file with the identity `importer`; in a descriptor set's
+    /// file the importer is unknown.
+    fn locate(&mut self, name: &str, importer: Option<&str>) -> Located;
+
+    /// Where a file is that may be meant, asked when nothing else has the import. By default, nowhere.
+    fn guess(&mut self, name: &str, importer: Option<&str>) -> Located {
+        let _ = (name, importer);
+        Located::Missing { looked_in: Vec::new() }
+    }
+
+    /// The text of the file `identity`; or why it cannot be read, in lower case and without a full stop.
+    fn read(&mut self, identity: &str) -> Result<String, String>;
+}
+
+/// No imports but the built-in ones.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoImports;
+
+impl ImportSource for NoImports {
+    fn locate(&mut self, _: &str, _: Option<&str>) -> Located {
+        Located::Missing { looked_in: Vec::new() }
+    }
+
+    fn read(&mut self, _: &str) -> Result<String, String> {
+        Err("there is nothing to read from".into())
+    }
+}
+
+/// A schema in the making. What is added first goes first where two files define the same name.
+///
+/// ```
+/// use rpcshark_dissectors::schema::{Builder, NoImports, SourceText};
+///
+/// let mut builder = Builder::default();
+/// builder.add_text(
+///     SourceText {
+///         identity: "a.proto".into(),
+///         name: "a.proto".into(),
+///         text: "syntax = \"proto3\"; message A { string b = 1; }".into(),
+///     },
+///     true,
+/// );
+/// let (schema, said) = builder.finish(&mut NoImports);
+/// assert!(said.is_empty() && schema.message("A").is_some());
+/// ```
+#[derive(Debug, Default)]
+pub struct Builder {
+    files: Vec<Loaded>,
+    /// Files by identity; `None` for one that cannot be used, which was said.
+    by_identity: HashMap<String, Option<usize>>,
+    /// Files of descriptor sets by number of the set and name, and by name in any set.
+    by_set: HashMap<(usize, String), usize>,
+    in_any_set: HashMap<String, usize>,
+    sets: usize,
+    builtins: Vec<Loaded>,
+    builtin_index: HashMap<&'static str, usize>,
+    said: Vec<Diagnostic>,
+    missing: Vec<Missing>,
+    missing_index: HashMap<String, usize>,
+    full: bool,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    file: File,
+    name: String,
+    origin: Origin,
+    /// Where its imports are named, in step with `file.dependency`.
+    imports: Vec<Range<usize>>,
+    /// What its imports are.
+    resolved: Vec<(Target, bool)>,
+}
+
+#[derive(Debug)]
+enum Origin {
+    Text { identity: String, text: String },
+    Set(usize),
+    Builtin,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    File(usize),
+    Builtin(usize),
+}
+
+/// An import that nobody has: said once, however many need it.
+#[derive(Debug)]
+struct Missing {
+    said: Diagnostic,
+    others: usize,
+}
+
+impl Builder {
+    /// Adds a `.proto` file. If it cannot be used, that is an error if the user `named` it, else a warning.
+    pub fn add_text(&mut self, source: SourceText, named: bool) {
+        if !self.by_identity.contains_key(&source.identity) {
+            self.parse(source, if named { Level::Error } else { Level::Warning });
+        }
+    }
+
+    /// Adds an encoded `google.protobuf.FileDescriptorSet`, which the user knows as `name`.
+    pub fn add_set(&mut self, name: &str, bytes: &[u8]) {
+        let files = match decode(bytes) {
+            Ok(files) if files.is_empty() => {
+                self.said.push(Diagnostic::error(Some(name), "this descriptor set holds no file".into()));
+                return;
+            }
+            Ok(files) => files,
+            Err(error) => {
+                let mut said = Diagnostic::error(Some(name), error.to_string());
+                if bytes.iter().take(4096).all(|&b| b == b'\t' || b == b'\n' || b == b'\r' || (b' '..0x7f).contains(&b))
+                {
+                    said = said.hint("it looks like text: `.proto` files are given with --proto".into());
+                }
+                self.said.push(said);
+                return;
+            }
+        };
+        self.add_files(name, files);
+    }
+
+    fn add_files(&mut self, name: &str, files: Vec<File>) {
+        let set = self.sets;
+        self.sets += 1;
+        for file in files {
+            if self.is_full() {
+                return;
+            }
+            let at = self.files.len();
+            let own = file.name().to_owned();
+            self.in_any_set.entry(own.clone()).or_insert(at);
+            self.by_set.entry((set, own.clone())).or_insert(at);
+            self.files.push(Loaded {
+                name: format!("{name}: {own}"),
+                file,
+                origin: Origin::Set(set),
+                imports: Vec::new(),
+                resolved: Vec::new(),
+            });
+        }
+    }
+
+    /// Adds something to say: that a named file is not there, for example.
+    pub fn say(&mut self, said: Diagnostic) {
+        self.said.push(said);
+    }
+
+    /// The schema of what was added, of what that imports and of what is always there, and what is to be said.
+    pub fn finish(mut self, imports: &mut dyn ImportSource) -> (Schema, Vec<Diagnostic>) {
+        let mut at = 0;
+        while at < self.files.len() {
+            self.resolve_imports(at, imports);
+            at += 1;
+        }
+        for name in builtin::ALWAYS {
+            self.builtin(name);
+        }
+        for missing in std::mem::take(&mut self.missing) {
+            let said = missing.said;
+            self.said.push(match missing.others {
+                0 => said,
+                1 => said.hint("another file imports it too".into()),
+                n => said.hint(format!("{n} other files import it too")),
+            });
+        }
+
+        let count = self.files.len();
+        let units: Vec<Unit<'_>> = self
+            .files
+            .iter()
+            .chain(&self.builtins)
+            .map(|loaded| Unit {
+                file: &loaded.file,
+                name: &loaded.name,
+                source: match &loaded.origin {
+                    Origin::Text { text, .. } => Some(text),
+                    Origin::Set(_) | Origin::Builtin => None,
+                },
+                imports: loaded
+                    .resolved
+                    .iter()
+                    .map(|&(target, public)| match target {
+                        Target::File(at) => (at, public),
+                        Target::Builtin(at) => (count + at, public),
+                    })
+                    .collect(),
+                builtin: matches!(loaded.origin, Origin::Builtin),
+            })
+            .collect();
+        let schema = link(&units, &mut self.said);
+        (schema, self.said)
+    }
+
+    fn parse(&mut self, source: SourceText, level: Level) -> Option<usize> {
+        if self.is_full() {
+            return None;
+        }
+        let SourceText { identity, name, text } = source;
+        let made = match parse(&name, &text) {
+            Ok(parsed) => {
+                self.files.push(Loaded {
+                    file: parsed.file,
+                    name,
+                    origin: Origin::Text { identity: identity.clone(), text },
+                    imports: parsed.imports,
+                    resolved: Vec::new(),
+                });
+                Some(self.files.len() - 1)
+            }
+            Err(said) => {
+                self.say_unusable(*said, level);
+                None
+            }
+        };
+        self.by_identity.insert(identity, made);
+        made
+    }
+
+    fn say_unusable(&mut self, mut said: Diagnostic, level: Level) {
+        said.level = level;
+        if level == Level::Warning {
+            said = said.hint("the file is left out".into());
+        }
+        self.said.push(said);
+    }
+
+    fn is_full(&mut self) -> bool {
+        if self.files.len() < MAX_FILES {
+            return false;
+        }
+        if !self.full {
+            self.full = true;
+            let message = format!("the schema has more than {MAX_FILES} files: further ones are left out");
+            self.said.push(Diagnostic::warning(None, message));
+        }
+        true
+    }
+
+    fn resolve_imports(&mut self, at: usize, source: &mut dyn ImportSource) {
+        let Some(loaded) = self.files.get(at) else { return };
+        let names = loaded.file.dependency.clone();
+        let public = loaded.file.public_dependency.clone();
+        let mut resolved = Vec::with_capacity(names.len());
+        for (no, name) in names.iter().enumerate() {
+            let is_public = public.iter().any(|&p| usize::try_from(p) == Ok(no));
+            if let Some(target) = self.import(at, no, name, source) {
+                resolved.push((target, is_public));
+            }
+        }
+        if let Some(loaded) = self.files.get_mut(at) {
+            loaded.resolved = resolved;
+        }
+    }
+
+    /// What `import "name"`, the `no`th of the file `at`, means: a text that the importer finds, a file of a
+    /// descriptor set, a built-in file, a text that may be meant; in this order, but that a set's own files go first.
+    fn import(&mut self, at: usize, no: usize, name: &str, source: &mut dyn ImportSource) -> Option<Target> {
+        let (set, importer) = match self.files.get(at).map(|loaded| &loaded.origin) {
+            Some(Origin::Set(set)) => (Some(*set), None),
+            Some(Origin::Text { identity, .. }) => (None, Some(identity.clone())),
+            Some(Origin::Builtin) | None => (None, None),
+        };
+        if let Some(&there) = set.and_then(|set| self.by_set.get(&(set, name.to_owned()))) {
+            return Some(Target::File(there));
+        }
+        let located = source.locate(name, importer.as_deref());
+        let looked_in = match located {
+            Located::Found { identity, name: shown } => {
+                let read = self.read(identity, shown, source);
+                // Of a built-in file the user's copy may be unusable.
+                return read.map(Target::File).or_else(|| self.builtin(name));
+            }
+            Located::Missing { looked_in } => looked_in,
+        };
+        if let Some(&there) = self.in_any_set.get(name) {
+            return Some(Target::File(there));
+        }
+        if let Some(there) = self.builtin(name) {
+            return Some(there);
+        }
+        if let Located::Found { identity, name: shown } = source.guess(name, importer.as_deref()) {
+            return self.read(identity, shown, source).map(Target::File);
+        }
+        self.miss(at, no, name, looked_in);
+        None
+    }
+
+    fn read(&mut self, identity: String, name: String, source: &mut dyn ImportSource) -> Option<usize> {
+        if let Some(&known) = self.by_identity.get(&identity) {
+            return known;
+        }
+        match source.read(&identity) {
+            Ok(text) => self.parse(SourceText { identity, name, text }, Level::Warning),
+            Err(why) => {
+                self.say_unusable(Diagnostic::warning(Some(&name), why), Level::Warning);
+                self.by_identity.insert(identity, None);
+                None
+            }
+        }
+    }
+
+    fn miss(&mut self, at: usize, no: usize, name: &str, looked_in: Vec<String>) {
+        if let Some(missing) = self.missing_index.get(name).and_then(|&at| self.missing.get_mut(at)) {
+            missing.others += 1;
+            return;
+        }
+        let Some(loaded) = self.files.get(at) else { return };
+        let mut said = Diagnostic::warning(Some(&loaded.name), format!("import \"{name}\" is not found"));
+        if let (Origin::Text { text, .. }, Some(span)) = (&loaded.origin, loaded.imports.get(no)) {
+            said = said.at(Some(text), span.start, span.end);
+        }
+        let count = looked_in.len();
+        for (n, place) in looked_in.into_iter().enumerate().take(MAX_PLACES) {
+            said = said.hint(format!("{} {place}", if n == 0 { "looked in" } else { "         " }));
+        }
+        if count > MAX_PLACES {
+            said = said.hint(format!("and in {} more places", count - MAX_PLACES));
+        }
+        self.missing_index.insert(name.into(), self.missing.len());
+        self.missing.push(Missing { said, others: 0 });
+    }
+
+    fn builtin(&mut self, name: &str) -> Option<Target> {
+        let (name, text) = builtin::find(name)?;
+        if let Some(&at) = self.builtin_index.get(name) {
+            return Some(Target::Builtin(at));
+        }
+        let parsed = parse(name, text).ok()?;
+        let at = self.builtins.len();
+        self.builtin_index.insert(name, at);
+        let dependency = parsed.file.dependency.clone();
+        self.builtins.push(Loaded {
+            file: parsed.file,
+            name: name.into(),
+            origin: Origin::Builtin,
+            imports: Vec::new(),
+            resolved: Vec::new(),
+        });
+        // These import only one another, without cycles and two deep.
+        let resolved = dependency.iter().filter_map(|name| Some((self.builtin(name)?, false))).collect();
+        if let Some(loaded) = self.builtins.get_mut(at) {
+            loaded.resolved = resolved;
+        }
+        Some(Target::Builtin(at))
+    }
+}
+
+impl Schema {
+    /// What is there without any schema: well-known types, `google.rpc.Status` and the types of its details.
+    pub fn builtin() -> Schema {
+        Builder::default().finish(&mut NoImports).0
+    }
+
+    /// The schema of one `.proto` text that imports built-in files only, and what is to be said about it.
+    pub fn from_source(text: &str) -> (Schema, Vec<Diagnostic>) {
+        let mut builder = Builder::default();
+        let name = "schema.proto";
+        builder.add_text(SourceText { identity: name.into(), name: name.into(), text: text.into() }, true);
+        builder.finish(&mut NoImports)
+    }
+
+    /// The schema of an encoded `google.protobuf.FileDescriptorSet`, and what is to be said about it.
+    ///
+    /// proto2, proto3 and editions. Files may stand in any order; what a missing file takes with it is said.
+    pub fn from_descriptors(set: &[u8]) -> Result<(Schema, Vec<Diagnostic>), DescriptorSetError> {
+        let mut builder = Builder::default();
+        builder.add_files("descriptor set", decode(set)?);
+        Ok(builder.finish(&mut NoImports))
+    }
+}
