@@ -1,0 +1,16 @@
+//! gRPC over HTTP/2: what headers and messages say, by the gRPC HTTP/2 protocol mapping
+//! (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
+
+mod content_type;
+mod encoding;
+mod metadata;
+mod percent;
+mod status;
+mod timeout;
+
+pub use content_type::{Codec, ContentType};
+pub use encoding::{DecompressError, Decompressor, Encoding, MAX_DECOMPRESSED, decompress};
+pub use metadata::{binary_values, is_binary, is_metadata};
+pub use percent::decode as percent_decode;
+pub use status::Status;
+pub use timeout::parse as parse_timeout;
