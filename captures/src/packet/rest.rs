@@ -55,6 +55,19 @@ impl<'a> Rest<'a> {
         }
     }
 
+    /// What follows the next `len` bytes, which are `layer`'s and may be cut themselves: then nothing of what follows was
+    /// captured, but how much it was is known.
+    #[inline]
+    pub(super) fn after_or_cut(self, len: usize, layer: Layer) -> Result<Self, Skip> {
+        if self.data.len() >= len {
+            return self.after(len, layer);
+        }
+        match self.sent().checked_sub(len) {
+            Some(sent) => Ok(Self { data: &[], cut: sent as u32, at: self.at + len as u32, ..self }),
+            None => Err(Skip::Malformed(layer)),
+        }
+    }
+
     /// The first `len` bytes, where `len` is to be trusted more than what the capture file says was sent.
     #[inline]
     pub(super) fn sized(self, len: usize) -> Self {

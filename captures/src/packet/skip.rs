@@ -66,7 +66,7 @@ pub enum Layer {
 impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Link(link) => write!(f, "link type {} is not known", link.0),
+            Self::Link(link) => write!(f, "link type {link} is not known"),
             Self::EtherType(0) => f.write_str("not IP"),
             Self::EtherType(number) => named(f, ether_type_name(number), format_args!("ethertype {number:#06x}")),
             Self::Llc(sap) => write!(f, "not IP (802.2 access point {sap:#04x})"),
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn reasons_are_short_and_say_the_number() {
-        assert_eq!(Skip::Link(LinkType(195)).to_string(), "link type 195 is not known");
+        assert_eq!(Skip::Link(LinkType(195)).to_string(), "link type IEEE802_15_4 (195) is not known");
         assert_eq!(Skip::EtherType(0x0806).to_string(), "ARP (ethertype 0x0806)");
         assert_eq!(Skip::EtherType(0x88b5).to_string(), "ethertype 0x88b5");
         assert_eq!(Skip::Protocol(17).to_string(), "UDP (IP protocol 17)");

@@ -23,7 +23,7 @@ pub(super) fn segment<'a>(mut rest: Rest<'a>, source: u128, destination: u128) -
     if header_len < MIN_HEADER {
         return Err(Skip::Malformed(Layer::Tcp));
     }
-    let rest = rest.after(header_len - MIN_HEADER, Layer::Tcp)?;
+    let rest = rest.after_or_cut(header_len - MIN_HEADER, Layer::Tcp)?;
     Ok(Peeled::Segment(Segment {
         source: Address { ip: source, port: be16(header[0], header[1]) },
         destination: Address { ip: destination, port: be16(header[2], header[3]) },
