@@ -63,7 +63,7 @@ impl<'a> Rest<'a> {
             return self.after(len, layer);
         }
         match self.sent().checked_sub(len) {
-            Some(sent) => Ok(Self { data: &[], cut: sent as u32, at: self.at + len as u32, ..self }),
+            Some(sent) => Ok(Self { data: &[], cut: sent as u32, at: self.at + self.data.len() as u32, ..self }),
             None => Err(Skip::Malformed(layer)),
         }
     }

@@ -156,7 +156,9 @@ pub(super) fn assert_segment(found: Segment<'_>, packet: &[u8], ends: (Address, 
     assert_eq!(found.flags, TcpFlags(0x18));
     assert_eq!(found.payload, &PAYLOAD[..captured]);
     assert_eq!(found.cut as usize, PAYLOAD.len() - captured);
-    assert_eq!(found.payload_at as usize, packet.len() - PAYLOAD.len());
+    // Nothing lies where the packet ends, at the latest.
+    let at = packet.len() - PAYLOAD.len();
+    assert!(found.payload_at as usize == at || captured == 0 && (found.payload_at as usize) < at);
 }
 
 #[track_caller]
