@@ -5,6 +5,7 @@
 mod cursor;
 pub mod grpc;
 pub mod http2;
+pub mod json;
 mod note;
 pub mod schema;
 
