@@ -7,6 +7,7 @@ pub mod grpc;
 pub mod http2;
 pub mod json;
 mod note;
+pub mod protobuf;
 pub mod schema;
 
 pub use cursor::Cursor;

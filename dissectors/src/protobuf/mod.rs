@@ -1,0 +1,17 @@
+//! Protobuf messages: from the bytes to fields, JSON and guesses, without a copy of the message in between.
+//!
+//! [`wire`] reads the bytes alone; [`walk()`] goes through them with a [`Schema`](crate::schema::Schema); [`Printer`]
+//! makes canonical JSON, [`raw`] a guess where there is no type; [`fits()`] says whether bytes can be of a type.
+
+mod fits;
+mod json;
+mod note;
+pub mod raw;
+mod typed;
+mod walk;
+pub mod wire;
+
+pub use fits::{Fit, fits};
+pub use json::{Findings, Printer};
+pub use note::SpanNote;
+pub use walk::{Step, walk};

@@ -1,0 +1,204 @@
+//! A message without its type: what the wire tells, and guesses at the rest.
+//!
+//! Field numbers to lists of values, in the order of the numbers:
+//! `{"1": ["world"], "2": [{"1": [7]}], "3": [{"bytes": "<base64>"}], "4": [{"fixed32": 1}]}`. Packed numbers are
+//! `{"packed": [1, 2, 3]}`, 64 bits `{"fixed64": 1}`, a group `{"group": {…}}`.
+//!
+//! Strings, messages, packed numbers and bytes look alike on the wire. [`guess`] tells them apart by what real messages
+//! hold; it looks at one level only, so that the whole costs no more than the bytes times the depth.
+
+use std::ops::Range;
+
+use super::SpanNote;
+use super::note::Notes;
+use super::typed::Packed;
+use super::wire::{Field, Fields, MAX_DEPTH, Value};
+use crate::Severity;
+use crate::json::{self, comma};
+use crate::schema::Kind;
+
+/// Field numbers beyond this are taken for chance: schemas count from 1, and what is higher is mostly an extension of an
+/// options message (Google gives those out from 1,000 on; those of others begin at 50,000).
+const LIKELY_NUMBER: u32 = 4096;
+
+/// What the bytes of a length-delimited field are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guess<'a> {
+    /// A string.
+    Text(&'a str),
+    /// A message.
+    Message,
+    /// Varints, one behind the other.
+    Packed,
+    /// None of these.
+    Bytes,
+}
+
+/// Appends `bytes`, a message of unknown type, to `out`.
+pub fn write_json(bytes: &[u8], out: &mut Vec<u8>) -> Vec<SpanNote> {
+    let mut notes = Notes::default();
+    let mut entries = Vec::new();
+    let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    message(bytes, 0..end, &mut entries, &mut notes, 0, out);
+    notes.finish()
+}
+
+/// Appends the value of the field at `span` of `message` to `out`.
+pub(crate) fn write_field(message: &[u8], span: Range<u32>, out: &mut Vec<u8>) {
+    match Fields::within(message, span).next() {
+        Some(Ok(field)) => value(message, &field, &mut Vec::new(), &mut Notes::default(), 0, out),
+        _ => out.extend_from_slice(b"null"),
+    }
+}
+
+/// A field of a message: number, tag, end.
+struct Entry {
+    number: u32,
+    at: u32,
+    end: u32,
+}
+
+fn message(
+    bytes: &[u8],
+    range: Range<u32>,
+    entries: &mut Vec<Entry>,
+    notes: &mut Notes,
+    depth: u32,
+    out: &mut Vec<u8>,
+) {
+    let base = entries.len();
+    for item in Fields::within(bytes, range) {
+        match item {
+            Ok(Field { number, at, end, .. }) => entries.push(Entry { number, at, end }),
+            Err(broken) => notes.add(Severity::Error, "pb-broken", broken.at..broken.end, || {
+                format!("the message {}", broken.cause.text())
+            }),
+        }
+    }
+    entries.get_mut(base..).unwrap_or_default().sort_by_key(|entry| entry.number);
+    out.push(b'{');
+    let mut before = 0;
+    let end = entries.len();
+    for at in base..end {
+        let Some(&Entry { number, at, end }) = entries.get(at) else { break };
+        if number != before {
+            if before != 0 {
+                out.extend_from_slice(b"],");
+            }
+            out.push(b'"');
+            json::write_unsigned(out, u64::from(number));
+            out.extend_from_slice(b"\":[");
+            before = number;
+        }
+        if let Some(Ok(field)) = Fields::within(bytes, at..end).next() {
+            comma(out);
+            value(bytes, &field, entries, notes, depth, out);
+        }
+    }
+    if before != 0 {
+        out.push(b']');
+    }
+    out.push(b'}');
+    entries.truncate(base);
+}
+
+fn value(
+    message_bytes: &[u8],
+    field: &Field<'_>,
+    entries: &mut Vec<Entry>,
+    notes: &mut Notes,
+    depth: u32,
+    out: &mut Vec<u8>,
+) {
+    let mut marked = |name: &str, write: &mut dyn FnMut(&mut Vec<u8>)| {
+        out.extend_from_slice(b"{\"");
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+        write(out);
+        out.push(b'}');
+    };
+    match field.value {
+        Value::Varint(number) => json::write_unsigned(out, number),
+        Value::Fixed32(number) => marked("fixed32", &mut |out| json::write_unsigned(out, u64::from(number))),
+        Value::Fixed64(number) => marked("fixed64", &mut |out| json::write_unsigned(out, number)),
+        Value::Group(bytes) if depth < MAX_DEPTH => {
+            let range = field.value_at..field.value_at + bytes.len() as u32;
+            marked("group", &mut |out| message(message_bytes, range.clone(), entries, notes, depth + 1, out));
+        }
+        Value::Bytes(bytes) => match guess(bytes) {
+            Guess::Text(text) => json::write_string(out, text),
+            Guess::Message if depth < MAX_DEPTH => {
+                message(message_bytes, field.value_at..field.end, entries, notes, depth + 1, out);
+            }
+            Guess::Packed => marked("packed", &mut |out| {
+                out.push(b'[');
+                for (bits, _) in Packed::new(Kind::Uint64, bytes, 0).filter_map(Result::ok) {
+                    comma(out);
+                    json::write_unsigned(out, bits);
+                }
+                out.push(b']');
+            }),
+            Guess::Message | Guess::Bytes => marked("bytes", &mut |out| json::write_base64(out, bytes)),
+        },
+        Value::Group(bytes) => marked("bytes", &mut |out| json::write_base64(out, bytes)),
+    }
+}
+
+/// What `bytes` probably are.
+///
+/// 1. Nothing at all is an empty message: a string without presence would not be there.
+/// 2. Printable text is text, unless it begins with the line feed that is also the tag of a first field 1 and its length
+///    and all that follows fit.
+/// 3. What reads as a message to the last byte, with likely field numbers, is one.
+/// 4. UTF-8 with a few odd characters is text.
+/// 5. Varints that are written as short as can be, and mostly small, are packed numbers.
+pub fn guess(bytes: &[u8]) -> Guess<'_> {
+    if bytes.is_empty() {
+        return Guess::Message;
+    }
+    let text = std::str::from_utf8(bytes).ok();
+    let odd = text.map_or(usize::MAX, odd_characters);
+    if let Some(text) = text
+        && odd == 0
+    {
+        let may_be_message = bytes.first() == Some(&b'\n') && reads_as_message(bytes);
+        return if may_be_message { Guess::Message } else { Guess::Text(text) };
+    }
+    if reads_as_message(bytes) {
+        return Guess::Message;
+    }
+    if let Some(text) = text
+        && !text.contains('\0')
+        && odd * 8 <= text.len()
+    {
+        return Guess::Text(text);
+    }
+    if reads_as_packed(bytes) {
+        return Guess::Packed;
+    }
+    Guess::Bytes
+}
+
+/// How many characters text would hardly have.
+fn odd_characters(text: &str) -> usize {
+    text.chars().filter(|&c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')).count()
+}
+
+fn reads_as_message(bytes: &[u8]) -> bool {
+    Fields::new(bytes).all(|item| item.is_ok_and(|field| field.number <= LIKELY_NUMBER))
+}
+
+fn reads_as_packed(bytes: &[u8]) -> bool {
+    let mut count = 0;
+    for item in Packed::new(Kind::Uint64, bytes, 0) {
+        let Ok((bits, range)) = item else { return false };
+        let shortest = (64 - bits.leading_zeros()).div_ceil(7).max(1);
+        if range.end - range.start != shortest {
+            return false;
+        }
+        // A negative int32 or int64 has ten bytes; else numbers are small much more often than not.
+        count += if shortest == 10 { 10 } else { 1 };
+    }
+    // Every other byte of chance has its highest bit set: two bytes a number.
+    bytes.len() <= 8 || count * 3 >= bytes.len() * 2
+}
