@@ -1,0 +1,3 @@
+//! Reading: what the command line names becomes a schema.
+
+pub(crate) mod schema;
