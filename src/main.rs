@@ -1,6 +1,3 @@
 //! The binary `rpcshark`.
 
-#[allow(dead_code)] // until there is a command that uses it
-mod load;
-
 fn main() {}

@@ -53,6 +53,16 @@ impl Place {
         Self((source.0 as u64) << 48 | offset & LOW_48)
     }
 
+    /// The place as one number, to be kept where room is dear.
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The place that [`Place::to_bits`] gave as `bits`.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// The source that holds the bytes.
     pub const fn source(self) -> SourceNo {
         SourceNo((self.0 >> 48) as u16)

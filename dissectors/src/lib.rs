@@ -4,11 +4,21 @@
 
 mod cursor;
 pub mod grpc;
+mod held;
+mod http1;
 pub mod http2;
 pub mod json;
+mod moment;
 mod note;
+mod parser;
+mod probe;
 pub mod protobuf;
 pub mod schema;
+mod session;
+pub mod store;
 
 pub use cursor::Cursor;
+pub use moment::Moment;
 pub use note::{Note, Severity};
+pub use parser::{HandOver, Parser};
+pub use session::{DecodeAs, Joining, Session};

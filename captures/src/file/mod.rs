@@ -24,8 +24,6 @@ mod reader;
 mod reading;
 mod record;
 mod sniff;
-#[cfg(test)]
-mod testing;
 
 pub use batch::Batch;
 pub use error::Error;

@@ -19,9 +19,6 @@ const READ: usize = 64 << 10;
 /// Packets of one batch take at most about so many bytes, where the bytes are copied.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// So much of a map is looked at in one go: what fits in a core's own cache.
-const STRIDE: usize = 128 << 10;
-
 /// How many buffers that were lent are remembered, to be used again when nobody has them any more.
 const SPARE_BUFFERS: usize = 4;
 
@@ -40,7 +37,7 @@ enum Format {
 
 /// Where the bytes come from.
 enum Supply {
-    Map { map: Arc<Map>, upto: usize, seen: usize, at: Place },
+    Map { map: Arc<Map>, upto: usize, at: Place },
     Stream(Stream),
 }
 
@@ -88,7 +85,7 @@ impl Stream {
 impl Reader {
     /// Of a file that is mapped and whose first byte lies at `at`.
     pub(crate) fn mapped(kind: Kind, map: Arc<Map>, at: Place) -> Option<Self> {
-        Some(Self { format: Format::new(kind)?, supply: Supply::Map { map, upto: 0, seen: 0, at }, ended: false })
+        Some(Self { format: Format::new(kind)?, supply: Supply::Map { map, upto: 0, at }, ended: false })
     }
 
     pub(crate) fn streamed(kind: Kind, stream: Stream) -> Option<Self> {
@@ -109,21 +106,12 @@ impl Reader {
     /// more in what is live, or as many as are handled well in one go. None: it is ended. Gives what they lie in.
     pub(crate) fn fill(&mut self, most: usize, found: &mut Found, log: &mut Log<'_>) -> Holder {
         match &mut self.supply {
-            Supply::Map { map, upto, seen, at } => {
-                loop {
-                    let window =
-                        Window { bytes: map.get(..*seen).unwrap_or_default(), base: 0, ended: *seen == map.len() };
-                    let progress = self.format.scan(window, *upto, most, found, log);
-                    *upto = progress.upto;
-                    self.ended = window.ended && progress.need > 0;
-                    if self.ended || progress.need == 0 {
-                        break;
-                    }
-                    let next = (*seen + STRIDE).max(*upto + progress.need).min(map.len());
-                    touch(map.get(*seen..next).unwrap_or_default());
-                    *seen = next;
-                }
-                log.info.consumed = *upto as u64;
+            Supply::Map { map, upto, at } => {
+                let window = Window { bytes: map, base: 0, ended: true };
+                let progress = self.format.scan(window, *upto, most, found, log);
+                *upto = progress.upto;
+                log.info.consumed = progress.upto as u64;
+                self.ended = progress.need > 0;
                 Holder::Map { map: Arc::clone(map), at: *at }
             }
             Supply::Stream(stream) => {
@@ -226,16 +214,6 @@ impl Buffer {
             }
         }
     }
-}
-
-/// Brings bytes into the cache.
-///
-/// From one packet's header to the next is a step of unknown length, so that the processor waits for memory at each of
-/// them. To run over the bytes beforehand, which it can do at the speed of memory, halves the time of reading.
-fn touch(bytes: &[u8]) {
-    /// Most processors' cache lines are as long or longer.
-    const LINE: usize = 64;
-    std::hint::black_box(bytes.iter().step_by(LINE).fold(0, |sum, byte| sum ^ byte));
 }
 
 impl Format {

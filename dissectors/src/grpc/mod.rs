@@ -3,14 +3,20 @@
 
 mod content_type;
 mod encoding;
+mod facts;
+mod framing;
 mod metadata;
 mod percent;
 mod status;
+mod stream;
 mod timeout;
 
 pub use content_type::{Codec, ContentType};
 pub use encoding::{DecompressError, Decompressor, Encoding, MAX_DECOMPRESSED, decompress};
+pub use facts::{Carrier, Found, HeaderFacts, Role, Rpc};
+pub use framing::{AfterGap, Framed, Framer, Pieces};
 pub use metadata::{binary_values, is_binary, is_metadata};
 pub use percent::decode as percent_decode;
 pub use status::Status;
+pub use stream::GrpcStream;
 pub use timeout::parse as parse_timeout;

@@ -1,12 +1,19 @@
 //! HTTP/2 (RFC 9113): frames, header compression, and what a connection's two directions make of them.
 
+mod connection;
 mod error_code;
 mod frame;
+mod half;
 pub mod hpack;
 pub mod payload;
+mod resync;
 mod settings;
+mod state;
+mod streams;
 
+pub(crate) use connection::PREFACE;
+pub use connection::{Http2, Met};
 pub use error_code::ErrorCode;
 pub use frame::{Flags, FrameHeader, FrameType};
-pub use payload::{FrameFault, Payload};
+pub use payload::{FrameFault, Payload, Priority};
 pub use settings::{Setting, SettingId, Settings};

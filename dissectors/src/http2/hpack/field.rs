@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Octets;
 
 /// One header field, with how it was coded and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Field {
     /// The name.
     pub name: Text,

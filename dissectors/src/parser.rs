@@ -1,0 +1,33 @@
+//! What every protocol is to the rest of the program.
+
+use rpcshark_captures::connection::Close;
+use rpcshark_captures::{Direction, Input};
+
+use crate::Moment;
+use crate::store::Lane;
+
+/// One protocol on one connection, both directions.
+///
+/// A parser never fails: what is wrong with the bytes is a note, and it goes on.
+pub trait Parser: Send + std::fmt::Debug {
+    /// What comes next in one direction. A parser may end itself and say what follows in the same stream.
+    fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver>;
+
+    /// One direction has ended.
+    fn closed(&mut self, direction: Direction, how: Close, now: Moment, lane: &mut Lane);
+
+    /// The capture has ended.
+    fn finish(&mut self, lane: &mut Lane);
+
+    /// Whether the bytes have shown that this is the right protocol. Until then a parser enters nothing.
+    fn proven(&self) -> bool;
+}
+
+/// What follows in the same stream when a parser has ended itself.
+#[derive(Debug)]
+pub struct HandOver {
+    /// The parser that goes on.
+    pub parser: Box<dyn Parser>,
+    /// How many bytes of the input it was given are not used up: they are the next parser's.
+    pub unused: usize,
+}

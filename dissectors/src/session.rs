@@ -1,0 +1,263 @@
+//! A connection from its first byte on: finding out what it speaks, then handing its bytes to the parser for that.
+//!
+//! At the beginning of a connection the first bytes decide. In the middle of one there is no beginning to look at:
+//! then every protocol looks for its own frames in what comes, and enters nothing before it has found them; the first
+//! that has is the one.
+
+use rpcshark_captures::connection::Close;
+use rpcshark_captures::{Direction, Gap, Input};
+
+use crate::held::Held;
+use crate::http1::Http1;
+use crate::http2::{Http2, Met};
+use crate::parser::Parser;
+use crate::probe::{Guess, first_bytes, last_bytes};
+use crate::store::{ClientBy, ConnectionId, Lane, Spoken};
+use crate::{Moment, Note, Severity};
+
+/// What dissects a connection.
+#[derive(Debug)]
+pub struct Session {
+    connection: ConnectionId,
+    state: State,
+    /// Whether the input's directions are the other way round: the client's first bytes came from the other side.
+    turned: bool,
+    closed: [Option<(Close, Moment)>; 2],
+}
+
+#[derive(Debug)]
+enum State {
+    /// The first bytes are not enough to tell.
+    Beginning(Box<[Beginning; 2]>),
+    /// Joined in the middle: several look for their frames.
+    Seeking(Vec<Box<dyn Parser>>, u64),
+    /// It is known what it speaks.
+    Parsing(Box<dyn Parser>),
+    /// Nothing that is read here.
+    Passed,
+}
+
+/// The first bytes of one direction.
+#[derive(Debug, Default)]
+struct Beginning {
+    held: Held,
+    /// The beginning was not seen, or bytes are missing from it.
+    broken: bool,
+    /// What is missing before the bytes that are held.
+    gap: Option<Gap>,
+}
+
+/// A protocol that a user names for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DecodeAs {
+    /// HTTP/2.
+    Http2,
+    /// ttrpc.
+    Ttrpc,
+}
+
+/// How a connection is met, as far as its transport knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Joining {
+    /// The beginning was not seen.
+    pub joined: bool,
+    /// What the user says that it speaks.
+    pub decode_as: Option<DecodeAs>,
+}
+
+/// Bytes without a frame boundary after which a connection that was joined in the middle is passed over. Larger than any
+/// frame that is sent without being asked for.
+const MAX_SOUGHT: u64 = 4 << 20;
+
+impl Session {
+    /// A connection of which nothing was read.
+    pub fn new(connection: ConnectionId, joining: Joining) -> Self {
+        let state = match (joining.decode_as, joining.joined) {
+            (None, _) => State::Beginning(Box::new([
+                Beginning { broken: joining.joined, ..Beginning::default() },
+                Beginning { broken: joining.joined, ..Beginning::default() },
+            ])),
+            (Some(DecodeAs::Http2), false) => State::Beginning(Box::default()),
+            (Some(DecodeAs::Http2), true) => {
+                State::Seeking(vec![Box::new(Http2::new(connection, Met::InTheMiddle))], 0)
+            }
+            (Some(DecodeAs::Ttrpc), _) => State::Passed,
+        };
+        Self { connection, state, turned: false, closed: [None; 2] }
+    }
+
+    /// What comes next in one direction.
+    pub fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) {
+        let direction = self.taken(direction);
+        match &mut self.state {
+            State::Parsing(parser) => {
+                let Some(next) = parser.input(direction, input, lane) else { return };
+                self.state = State::Parsing(next.parser);
+                if let Input::Data(data) = input
+                    && next.unused > 0
+                {
+                    let rest = data.skip(data.bytes.len() - next.unused.min(data.bytes.len()));
+                    self.parse(direction, Input::Data(rest), lane);
+                }
+            }
+            State::Passed => {}
+            State::Seeking(..) => self.seek(direction, input, lane),
+            State::Beginning(_) => self.begin(direction, input, lane),
+        }
+    }
+
+    /// One direction has ended.
+    pub fn closed(&mut self, direction: Direction, how: Close, now: Moment, lane: &mut Lane) {
+        let direction = self.taken(direction);
+        let [a, b] = &mut self.closed;
+        let (this, other) = if direction == Direction::ToServer { (a, b) } else { (b, a) };
+        *this = Some((how, now));
+        let both = other.is_some();
+        if let State::Parsing(parser) = &mut self.state {
+            parser.closed(direction, how, now, lane);
+            if both && how == Close::Fin {
+                // Both sides have closed: nothing is answered any more, whoever closed first.
+                parser.closed(Direction::ToClient, how, now, lane);
+            }
+        }
+    }
+
+    /// The capture has ended, or the connection for good.
+    pub fn finish(&mut self, lane: &mut Lane) {
+        if let State::Beginning(beginnings) = &self.state
+            && let [to_server, to_client] = &**beginnings
+            && let Guess::Http2 { turn } = last_bytes([to_server.held.bytes(), to_client.held.bytes()])
+        {
+            self.turn(turn, lane, ClientBy::Protocol);
+            self.start(Box::new(Http2::new(self.connection, Met::AtStart)), Spoken::Http2, lane);
+        }
+        match &mut self.state {
+            State::Parsing(parser) => parser.finish(lane),
+            State::Seeking(_, sought) if *sought > 0 => {
+                let text = "joined in the middle, and no frames of a known protocol were found";
+                let note = Note::new(Severity::Info, "protocol-unknown", text);
+                lane.connection_mut(self.connection).note(note);
+            }
+            _ => {}
+        }
+        self.state = State::Passed;
+    }
+
+    fn taken(&self, direction: Direction) -> Direction {
+        if self.turned { direction.reverse() } else { direction }
+    }
+
+    fn parse(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) {
+        // What follows a hand-over in the same bytes may hand over again; each uses up some of them.
+        let mut input = Some(input);
+        while let Some(now) = input.take() {
+            let State::Parsing(parser) = &mut self.state else { return };
+            let Some(next) = parser.input(direction, now, lane) else { return };
+            self.state = State::Parsing(next.parser);
+            if let Input::Data(data) = now
+                && next.unused > 0
+                && next.unused < data.bytes.len()
+            {
+                input = Some(Input::Data(data.skip(data.bytes.len() - next.unused)));
+            }
+        }
+    }
+
+    /// Takes first bytes, and judges them.
+    fn begin(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) {
+        let State::Beginning(beginnings) = &mut self.state else { return };
+        let beginning = &mut beginnings[direction.index()];
+        match input {
+            Input::Data(data) => beginning.held.push(&data),
+            Input::Gap(gap) => {
+                beginning.held.clear();
+                beginning.broken = true;
+                beginning.gap = Some(gap);
+            }
+        }
+        let [to_server, to_client] = &**beginnings;
+        match first_bytes([to_server.held.bytes(), to_client.held.bytes()]) {
+            Guess::Http2 { turn } => {
+                self.turn(turn, lane, ClientBy::Preface);
+                let met = Met::AtStart;
+                self.start(Box::new(Http2::new(self.connection, met)), Spoken::Http2, lane);
+            }
+            Guess::Http1 { turn } => {
+                self.turn(turn, lane, ClientBy::Protocol);
+                self.start(Box::new(Http1::new(self.connection)), Spoken::Http1, lane);
+            }
+            Guess::Tls => {
+                lane.connection_mut(self.connection).protocol = Spoken::Tls;
+                self.state = State::Passed;
+            }
+            Guess::NeedMore => {}
+            Guess::None if to_server.broken || to_client.broken => {
+                let connection = self.connection;
+                self.hunt(vec![Box::new(Http2::new(connection, Met::InTheMiddle))], lane);
+            }
+            // Bytes of the server that say nothing by themselves: the client's will.
+            Guess::None if to_server.held.bytes().is_empty() && to_client.held.bytes().len() < MAX_UNASKED => {}
+            Guess::None => self.state = State::Passed,
+        }
+    }
+
+    /// The bytes show that the client is the other side.
+    fn turn(&mut self, turn: bool, lane: &mut Lane, by: ClientBy) {
+        lane.connection_mut(self.connection).client_shown(turn, by);
+        if turn {
+            self.turned = !self.turned;
+            self.closed.swap(0, 1);
+            if let State::Beginning(beginnings) = &mut self.state {
+                beginnings.swap(0, 1);
+            }
+        }
+    }
+
+    /// Hands what is held to the parser that is right for it.
+    fn start(&mut self, parser: Box<dyn Parser>, spoken: Spoken, lane: &mut Lane) {
+        lane.connection_mut(self.connection).protocol = spoken;
+        let before = std::mem::replace(&mut self.state, State::Parsing(parser));
+        self.replay(before, lane);
+    }
+
+    fn hunt(&mut self, parsers: Vec<Box<dyn Parser>>, lane: &mut Lane) {
+        let before = std::mem::replace(&mut self.state, State::Seeking(parsers, 0));
+        self.replay(before, lane);
+    }
+
+    fn replay(&mut self, before: State, lane: &mut Lane) {
+        let State::Beginning(beginnings) = before else { return };
+        for (direction, beginning) in Direction::BOTH.into_iter().zip(beginnings.into_iter()) {
+            let gap = beginning.gap.map(Input::Gap);
+            for input in gap.into_iter().chain(beginning.held.data().map(Input::Data)) {
+                match self.state {
+                    State::Seeking(..) => self.seek(direction, input, lane),
+                    _ => self.parse(direction, input, lane),
+                }
+            }
+        }
+    }
+
+    /// Lets every protocol look for its frames.
+    fn seek(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) {
+        let State::Seeking(parsers, sought) = &mut self.state else { return };
+        if let Input::Data(data) = input {
+            *sought += data.bytes.len() as u64;
+        }
+        for at in 0..parsers.len() {
+            let Some(parser) = parsers.get_mut(at) else { return };
+            parser.input(direction, input, lane);
+            if parser.proven() {
+                self.state = State::Parsing(parsers.swap_remove(at));
+                return;
+            }
+        }
+        if *sought > MAX_SOUGHT {
+            self.finish(lane);
+        }
+    }
+}
+
+/// Bytes of a server that are held while nothing of its client is there: capturing may have missed only the client's first
+/// packet.
+const MAX_UNASKED: usize = 1 << 16;

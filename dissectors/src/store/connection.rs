@@ -1,0 +1,155 @@
+//! A connection, as far as dissectors know it.
+
+use std::num::NonZero;
+
+use rpcshark_captures::connection::Facts;
+use rpcshark_captures::{Endpoint, Timestamp};
+
+use crate::Note;
+
+/// A connection: its ends, what it speaks, how much went over it.
+#[derive(Debug)]
+pub struct Connection {
+    /// The number that users see plus one; `None` until the batch of packets that brought it is done.
+    pub no: Option<NonZero<u32>>,
+    /// Whether it is a TCP connection of the capture (and so has a number among those).
+    pub over_tcp: bool,
+    /// Wireshark's number for it among TCP connections, where it is one.
+    pub tcp_stream: Option<u32>,
+    /// The end that is taken for the client.
+    pub client: Endpoint,
+    /// The other end.
+    pub server: Endpoint,
+    /// Why the client is taken for the client.
+    pub client_by: ClientBy,
+    /// What it speaks.
+    pub protocol: Spoken,
+    /// What the transport knows of it: brought up to date when the connection is over, or the capture.
+    pub facts: Option<Box<Facts>>,
+    /// Calls on it.
+    pub calls: u32,
+    /// Whether what the transport calls client is the server (then its flows are the other way round, too).
+    pub turned: bool,
+    /// The first time at which something of it was seen.
+    pub first: Timestamp,
+    /// What there is to say about it.
+    pub notes: Vec<Note>,
+    /// How many notes there were beyond those kept.
+    pub notes_dropped: u64,
+    /// Name of the server end, where the capture names it.
+    pub server_name: Option<Box<str>>,
+}
+
+/// Why an end is taken for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientBy {
+    /// It sent the SYN (or connected the socket).
+    Syn,
+    /// It sent the client preface of HTTP/2.
+    Preface,
+    /// It said what only a client says.
+    Protocol,
+    /// The other end's port is the well-known or lower one.
+    Port,
+    /// It was seen first.
+    First,
+    /// The user said so.
+    User,
+}
+
+impl ClientBy {
+    /// The word that output and filters use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Syn => "syn",
+            Self::Preface => "preface",
+            Self::Protocol => "protocol",
+            Self::Port => "port",
+            Self::First => "first",
+            Self::User => "user",
+        }
+    }
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Spoken {
+    /// HTTP/2.
+    Http2,
+    /// HTTP/1.x.
+    Http1,
+    /// ttrpc.
+    Ttrpc,
+    /// An NRI trunk with ttrpc connections in it.
+    Nri,
+    /// TLS, without a key.
+    Tls,
+    /// Not known (yet).
+    #[default]
+    Unknown,
+}
+
+impl Spoken {
+    /// The word that output and filters use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http2 => "http2",
+            Self::Http1 => "http1",
+            Self::Ttrpc => "ttrpc",
+            Self::Nri => "nri",
+            Self::Tls => "tls",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Notes kept for one connection: damaged or hostile bytes can cause one a frame.
+const MAX_NOTES: usize = 256;
+
+impl Connection {
+    /// A connection of which only the ends are known.
+    pub fn new(client: Endpoint, server: Endpoint, client_by: ClientBy, first: Timestamp) -> Self {
+        Self {
+            no: None,
+            over_tcp: false,
+            tcp_stream: None,
+            client,
+            server,
+            client_by,
+            protocol: Spoken::Unknown,
+            facts: None,
+            calls: 0,
+            turned: false,
+            first,
+            notes: Vec::new(),
+            notes_dropped: 0,
+            server_name: None,
+        }
+    }
+
+    /// Enters a note.
+    pub fn note(&mut self, note: Note) {
+        if self.notes.len() < MAX_NOTES {
+            self.notes.push(note);
+        } else {
+            self.notes_dropped += 1;
+        }
+    }
+
+    /// The bytes have shown which end is the client: the other one than was thought, if `turn`. A SYN and a user know
+    /// better.
+    pub fn client_shown(&mut self, turn: bool, by: ClientBy) {
+        if turn {
+            std::mem::swap(&mut self.client, &mut self.server);
+            self.turned = !self.turned;
+        }
+        if turn || matches!(self.client_by, ClientBy::Port | ClientBy::First) {
+            self.client_by = by;
+        }
+    }
+
+    /// The number that users see, from 0.
+    pub fn number(&self) -> Option<u32> {
+        self.no.map(|no| no.get() - 1)
+    }
+}

@@ -1,3 +1,0 @@
-//! Reading: what the command line names becomes a schema.
-
-pub(crate) mod schema;
