@@ -69,9 +69,9 @@ pub struct Connections<C> {
     /// When the first timer is due.
     due: u64,
     /// What waits in all flows.
-    cost: usize,
-    kept: usize,
-    total_cost: usize,
+    pub(super) cost: usize,
+    pub(super) kept: usize,
+    pub(super) total_cost: usize,
 }
 
 impl<C> Default for Connections<C> {

@@ -109,16 +109,15 @@ impl Flow {
         segment: &Segment<'_>,
         output: &mut Output<'_, T>,
     ) -> bool {
-        let is_plain = segment.seq == self.seq
-            && self.stage == Stage::Open
-            && segment.cut == 0
-            && self.claim == 0
-            && self.wait.is_none();
+        let is_plain = segment.seq == self.seq && self.stage == Stage::Open && segment.cut == 0 && self.wait.is_none();
         if !is_plain {
             return false;
         }
         self.hand_on(segment.payload, packet, time, at.plus(u64::from(segment.payload_at)), output);
         self.high = self.next;
+        if self.claim != 0 && self.claim <= self.high {
+            self.acked = self.acked.max(std::mem::take(&mut self.claim));
+        }
         true
     }
 
@@ -148,7 +147,7 @@ impl Flow {
         let has_syn = segment.flags.has(TcpFlags::SYN);
         let seq = segment.seq.wrapping_add(u32::from(has_syn));
         let sent = u64::from(segment.sent_len());
-        let has_fin = segment.flags.has(TcpFlags::FIN);
+        let mut has_fin = segment.flags.has(TcpFlags::FIN);
         if self.stage == Stage::Joining {
             self.anchor(seq, packet.order, sent == 0 && !has_fin);
         }
@@ -156,12 +155,19 @@ impl Flow {
             return;
         }
         let start = self.position(seq);
-        let is_far = start > self.high.max(self.next) + PLAUSIBLE || start + PLAUSIBLE < self.next;
-        if is_far || has_fin && (start + sent).abs_diff(self.high.max(self.next)) > CONTROL_REACH {
+        let expected = self.high.max(self.next);
+        if has_fin && (start + sent).abs_diff(expected) > CONTROL_REACH {
+            output.flow().implausible += 1;
+            has_fin = false;
+        }
+        if start > expected + PLAUSIBLE || start + PLAUSIBLE < self.next {
             output.flow().implausible += 1;
             return;
         }
-        if self.is_keep_alive(start, seq, sent, has_fin) {
+        if sent == 0 && !has_fin {
+            return;
+        }
+        if self.is_keep_alive(start, seq, sent, has_fin, packet.order) {
             return;
         }
         if self.stage == Stage::Closed {
@@ -203,15 +209,16 @@ impl Flow {
 
     /// A segment of one byte just before the expected place only asks whether the other side is there: its byte was
     /// sent before, and need not even be the same. (Those without a byte are dropped as all empty segments are.)
-    fn is_keep_alive(&self, start: u64, seq: u32, sent: u64, has_fin: bool) -> bool {
+    fn is_keep_alive(&self, start: u64, seq: u32, sent: u64, has_fin: bool, order: u64) -> bool {
         if sent != 1 || has_fin {
             return false;
         }
         match self.stage {
-            Stage::Joining => {
-                self.join.as_ref().and_then(|join| join.acks).is_some_and(|(_, high)| high == seq.wrapping_add(1))
+            Stage::Joining => self.join.as_ref().is_some_and(|join| join.was_acked(seq.wrapping_add(1), order)),
+            _ => {
+                let is_held = self.wait.as_ref().is_some_and(|wait| wait.held.covers(start));
+                start + 1 == self.high && (start < self.next || is_held) || start < self.base
             }
-            _ => start + 1 == self.high && self.high == self.next || start < self.base,
         }
     }
 
@@ -292,8 +299,8 @@ impl Flow {
         let Some(wait) = &mut self.wait else { return false };
         match wait.held.take(self.next) {
             Some(Next::Piece(piece)) => {
-                let (packet, time) = by.said_of(piece.origin.no, piece.origin.time);
-                self.hand_on(&piece.bytes, packet, time, piece.at, output);
+                let (packet, _) = by.said_of(piece.origin.no, piece.origin.time);
+                self.hand_on(&piece.bytes, packet, piece.origin.time, piece.at, output);
             }
             Some(Next::Cut(end, origin)) => {
                 self.gap(end, GapCause::Snapped, by.said_of(origin.no, origin.time), output);
@@ -337,7 +344,7 @@ impl Flow {
             let is_too_much = wait.held.cost() > FLOW_COST;
             if self.stage == Stage::Joining {
                 if is_too_much {
-                    self.settle();
+                    self.settle(by.order());
                     self.drain(by, output);
                     continue;
                 }
@@ -355,7 +362,7 @@ impl Flow {
     /// Gives up the first hole, since too much waits in all flows together.
     pub(super) fn give_up_first<T: Consumer>(&mut self, by: By, output: &mut Output<'_, T>) {
         output.flow().overflowed += 1;
-        self.settle();
+        self.settle(by.order());
         self.drain(by, output);
         self.give_up(u64::MAX, None, by, output);
         self.drain(by, output);
@@ -371,14 +378,17 @@ impl Flow {
             return true;
         }
         match self.stage {
-            Stage::Joining => self.join.get_or_insert_default().ack(ack),
-            Stage::Closed => {}
+            Stage::Joining => {
+                self.join.get_or_insert_default().ack(ack, packet, time);
+                true
+            }
+            Stage::Closed => true,
             Stage::Open => {
                 let mark = Mark { position: self.position(ack), order: packet.order, no: packet.no, time };
                 self.acknowledged(mark);
+                false
             }
         }
-        false
     }
 
     fn acknowledged(&mut self, mut mark: Mark) {
@@ -441,7 +451,7 @@ impl Flow {
                 };
                 self.syn = true;
                 output.flow().joined = false;
-                self.begin(base);
+                self.begin(base, packet.order);
                 self.drain(By::Packet(packet, time), output);
                 self.tidy();
             }
@@ -470,7 +480,7 @@ impl Flow {
                 }
             }
             Some(join) => {
-                return join.acks.is_none_or(|(low, _)| u64::from(low.wrapping_sub(first)) <= CONTROL_REACH);
+                return join.acks.is_none_or(|acks| u64::from(acks.low.wrapping_sub(first)) <= CONTROL_REACH);
             }
         };
         let first = self.position(first);
@@ -517,23 +527,23 @@ impl Flow {
     fn settle_if_late(&mut self, order: u64) {
         let since = self.join.as_ref().and_then(|join| join.since);
         if self.stage == Stage::Joining && since.is_some_and(|since| since + JOIN_PACKETS <= order) {
-            self.settle();
+            self.settle(order);
         }
     }
 
     /// The flow begins with the lowest byte that was seen. Delivers nothing yet.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn settle(&mut self, order: u64) {
         if self.stage != Stage::Joining {
             return;
         }
         let Some(join) = &self.join else { return };
-        let acked = join.acks.filter(|_| self.is_whole).map(|(low, _)| self.position(low));
+        let acked = join.acks.filter(|_| self.is_whole).map(|acks| self.position(acks.low));
         if let Some(base) = join.base(acked) {
-            self.begin(base);
+            self.begin(base, order);
         }
     }
 
-    fn begin(&mut self, base: u64) {
+    fn begin(&mut self, base: u64, order: u64) {
         self.seq = self.seq.wrapping_add(base.wrapping_sub(self.next) as u32);
         (self.base, self.next, self.stage) = (base, base, Stage::Open);
         let mut high = base;
@@ -542,15 +552,9 @@ impl Flow {
             high = high.max(wait.held.end().unwrap_or(0)).max(wait.fin.map_or(0, |(fin, _)| fin));
         }
         self.high = high;
-        let join = self.join.take();
-        if let Some((_, high)) = join.and_then(|join| join.acks) {
-            // It was not watched since when: it only says that bytes were acknowledged.
-            let position = self.position(high);
-            if position <= self.high {
-                self.acked = self.acked.max(position);
-            } else if position <= self.high + PLAUSIBLE {
-                self.claim = position;
-            }
+        // Only from here on is it known which holes there are for an acknowledgment to make suspect.
+        if let Some(acks) = self.join.take().and_then(|join| join.acks) {
+            self.acknowledged(Mark { position: self.position(acks.high), order, no: acks.no, time: acks.time });
         }
     }
 
@@ -569,14 +573,17 @@ impl Flow {
     /// Gives up the suspect holes that are due at `order`.
     pub(super) fn give_up_due<T: Consumer>(&mut self, order: u64, output: &mut Output<'_, T>) {
         let by = By::Count(order);
-        while let Some(mark) = self.wait.as_ref().and_then(|wait| wait.due_mark(order)) {
+        while let Some(mark) = self.wait.as_mut().and_then(|wait| wait.take_due(order)) {
             self.drain(by, output);
-            if mark.position > self.next {
+            while self.next < mark.position {
+                let before = self.next;
                 self.give_up(mark.position, Some(mark), by, output);
+                self.drain(by, output);
+                if self.next == before {
+                    break;
+                }
             }
-            self.tidy();
         }
-        self.drain(by, output);
         self.tidy();
     }
 
@@ -585,8 +592,8 @@ impl Flow {
         let wait = self.wait.as_ref().filter(|_| self.stage == Stage::Open)?;
         let held = wait.held.first().map(|(_, origin)| origin.order);
         let fin = wait.fin.filter(|(fin, _)| *fin > self.next).map(|(_, origin)| origin.order);
-        let mark = wait.last_mark().filter(|mark| mark.position > self.next).map(|mark| mark.order);
-        held.or(fin).or(mark)
+        let mark = wait.last_mark().filter(|mark| wait.fin.is_none() && mark.position > self.next);
+        held.or(fin).or(mark.map(|mark| mark.order))
     }
 
     /// Delivers the next thing that remains, and gives up what is missing before it.

@@ -146,6 +146,12 @@ impl Held {
         }
     }
 
+    /// Whether the byte at a position is held, or known to have been cut off.
+    pub(super) fn covers(&self, position: u64) -> bool {
+        self.uncovered(position, position + 1).is_none()
+            || self.cuts.range(..=position).any(|(_, cut)| cut.end > position)
+    }
+
     /// The first position of `from..end` that no piece covers, and how far from there no piece lies.
     pub(super) fn uncovered(&self, from: u64, end: u64) -> Option<(u64, u64)> {
         let mut from = from;

@@ -76,12 +76,13 @@ impl Wait {
 
     /// When the hole is to be given up as it is suspect.
     pub(super) fn due(&self) -> Option<u64> {
-        self.marks.front().map(|mark| mark.order + SUSPECT_PACKETS)
+        self.marks.front().map(|mark| mark.order.saturating_add(SUSPECT_PACKETS))
     }
 
-    /// The suspicion that is due at `order`.
-    pub(super) fn due_mark(&self, order: u64) -> Option<Mark> {
-        self.marks.front().copied().filter(|mark| mark.order + SUSPECT_PACKETS <= order)
+    /// Takes a suspicion that is due at `order`.
+    pub(super) fn take_due(&mut self, order: u64) -> Option<Mark> {
+        self.due().filter(|due| *due <= order)?;
+        self.marks.pop_front()
     }
 
     /// The farthest suspicion.

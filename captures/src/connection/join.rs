@@ -1,6 +1,7 @@
 //! Flows whose SYN was not seen: where do they begin?
 
 use super::hole::{CONTROL_REACH, SUSPECT_PACKETS};
+use crate::{Packet, PacketNo, Timestamp};
 
 /// How many packets of the capture a flow waits for its SYN, or for lower sequence numbers.
 pub(super) const JOIN_PACKETS: u64 = SUSPECT_PACKETS;
@@ -18,16 +19,35 @@ pub(super) struct Join {
     pub(super) lowest: Option<u64>,
     /// The lowest position that a segment without payload stated.
     pub(super) empty: Option<u64>,
-    /// The lowest and the highest acknowledgment number that the other side has sent.
-    pub(super) acks: Option<(u32, u32)>,
+    /// What the other side has acknowledged.
+    pub(super) acks: Option<Acks>,
+}
+
+/// The range of acknowledgment numbers that came, and what brought the highest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Acks {
+    pub(super) low: u32,
+    pub(super) high: u32,
+    pub(super) order: u64,
+    pub(super) no: PacketNo,
+    pub(super) time: Timestamp,
 }
 
 impl Join {
-    pub(super) fn ack(&mut self, ack: u32) {
-        let (low, high) = self.acks.unwrap_or((ack, ack));
-        let below = (ack.wrapping_sub(low) as i32) < 0;
-        let above = (ack.wrapping_sub(high) as i32) > 0;
-        self.acks = Some((if below { ack } else { low }, if above { ack } else { high }));
+    pub(super) fn ack(&mut self, ack: u32, packet: Packet, time: Timestamp) {
+        let acks = self.acks.get_or_insert(Acks { low: ack, high: ack, order: packet.order, no: packet.no, time });
+        if (ack.wrapping_sub(acks.low) as i32) < 0 {
+            acks.low = ack;
+        }
+        if (ack.wrapping_sub(acks.high) as i32) > 0 {
+            *acks = Acks { low: acks.low, high: ack, order: packet.order, no: packet.no, time };
+        }
+    }
+
+    /// Whether the byte before `number` was acknowledged so long before `order` that the acknowledgment cannot just have
+    /// overtaken it.
+    pub(super) fn was_acked(&self, number: u32, order: u64) -> bool {
+        self.acks.is_some_and(|acks| acks.high == number && acks.order + TOGETHER_PACKETS <= order)
     }
 
     /// When the waiting is over: only a flow with something to deliver waits.

@@ -20,4 +20,6 @@ pub use connections::{Connections, Consumer, END_OF_CAPTURE};
 pub use facts::{ClientBy, Close, Differing, Facts, FlowFacts, KnownGap};
 
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;

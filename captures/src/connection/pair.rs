@@ -262,7 +262,7 @@ impl<C> Pair<C> {
         }
         let by = By::Count(order);
         if self.flows.iter().any(|flow| flow.must_join(order)) {
-            self.flows.iter_mut().filter(|flow| flow.can_join(order)).for_each(Flow::settle);
+            self.flows.iter_mut().filter(|flow| flow.can_join(order)).for_each(|flow| flow.settle(order));
             self.deliver_ready(by, consumer);
         }
         for direction in Direction::BOTH {
@@ -306,7 +306,7 @@ impl<C> Pair<C> {
         said: (Packet, Timestamp),
         consumer: &mut T,
     ) {
-        self.flows.iter_mut().for_each(Flow::settle);
+        self.flows.iter_mut().for_each(|flow| flow.settle(by.order()));
         while let Some(direction) = self.earlier(Flow::remains) {
             let (flow, mut output) = self.parts(direction, consumer);
             flow.force_one(by, &mut output);
@@ -321,8 +321,11 @@ impl<C> Pair<C> {
 
     /// It is over for good.
     pub(super) fn end<T: Consumer<Connection = C>>(mut self, how: Close, by: By, consumer: &mut T) {
-        let said = by.said_of(self.facts.birth.no, self.facts.last);
-        self.end_flows(how, by, said, consumer);
+        let (how, no, time) = match self.reset {
+            Some(reset) => (Close::Rst, reset.no, reset.time),
+            None => (how, self.facts.birth.no, self.facts.last),
+        };
+        self.end_flows(how, by, by.said_of(no, time), consumer);
         consumer.ended(self.connection, self.facts);
     }
 

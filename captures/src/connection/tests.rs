@@ -218,3 +218,341 @@ fn rst_closes_both_directions_after_64_packets() {
     capture.others(63);
     assert_eq!(capture.lines(), ["0 > Rst 69/5", "0 < Rst 69/5"]);
 }
+
+#[test]
+fn while_the_newest_acknowledgment_stands_at_the_hole_a_retransmission_is_due() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"a").up(1005, 5001, ACK, b"e").down(5001, 1002, ACK, b"").down(5001, 1002, ACK, b"");
+    capture.lines();
+    capture.others(1000);
+    assert!(capture.lines().is_empty());
+    capture.up(1002, 5001, ACK, b"bcd");
+    assert_eq!(capture.lines(), ["0 > \"bcd\" 1008/1008 t1008 100800", "0 > \"e\" 1008/1008 t1008 500"]);
+}
+
+#[test]
+fn only_what_was_acknowledged_is_given_up() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"a").up(1009, 5001, ACK, b"i").down(5001, 1005, ACK, b"");
+    capture.lines();
+    capture.others(500);
+    assert_eq!(capture.lines(), ["0 > gap 3 lost 70/5"]);
+    capture.up(1005, 5001, ACK, b"efgh");
+    assert_eq!(capture.lines(), ["0 > \"efgh\" 507/507 t507 50700", "0 > \"i\" 507/507 t507 500"]);
+}
+
+#[test]
+fn without_acknowledgments_a_hole_is_a_gap_after_256_later_packets_of_the_flow() {
+    let mut capture = Capture::new();
+    capture.up(1000, 0, SYN, b"");
+    for later in 0..=255 {
+        capture.up(1004 + later, 0, 0, b"x").others(10);
+    }
+    assert!(capture.lines().is_empty());
+    capture.up(1260, 0, 0, b"x");
+    let lines = capture.lines();
+    assert_eq!(lines[..2], ["0 > gap 3 lost 2818/2818", "0 > \"x\" 2818/2818 t2 200"]);
+    assert_eq!(lines.len(), 258);
+}
+
+#[test]
+fn without_acknowledgments_a_hole_is_a_gap_1_mib_later() {
+    let mut capture = Capture::new();
+    capture.up(1000, 0, SYN, b"");
+    let block = vec![b'x'; 1 << 16];
+    for block_no in 0..15 {
+        capture.up(1004 + (block_no << 16), 0, 0, &block);
+    }
+    assert!(capture.lines().is_empty());
+    capture.up(1004 + (15 << 16), 0, 0, &block);
+    assert_eq!(capture.lines()[0], "0 > gap 3 lost 17/17");
+}
+
+#[test]
+fn an_acknowledgment_beyond_all_data_counts_when_it_is_repeated() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"a").down(5001, 1012, ACK, b"").others(200);
+    assert_eq!(capture.lines(), ["0 > \"a\" 4/4 t4 400"]);
+    capture.down(5001, 1012, ACK, b"x").others(64);
+    assert_eq!(capture.lines(), ["0 < \"x\" 206/206 t206 20600", "0 > gap 10 lost 270/206"]);
+}
+
+#[test]
+fn an_acknowledgment_beyond_all_data_counts_when_data_follows_beyond_it() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"a").down(5001, 1012, ACK, b"").up(1012, 5001, ACK, b"l").others(64);
+    assert_eq!(capture.lines(), ["0 > \"a\" 4/4 t4 400", "0 > gap 10 lost 70/6", "0 > \"l\" 70/6 t6 600"]);
+}
+
+#[test]
+fn the_acknowledgment_of_a_lost_fin_is_no_missing_byte() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"a").down(5001, 1003, ACK, b"").down(5001, 1003, FIN | ACK, b"");
+    assert_eq!(capture.facts().flows[0].gap_count, 0);
+}
+
+#[test]
+fn an_implausible_acknowledgment_is_ignored() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"a").down(5001, 0x7000_0000, ACK, b"").down(5001, 0x7000_0000, ACK, b"");
+    capture.others(500).up(1002, 5001, ACK, b"b");
+    assert_eq!(capture.lines(), ["0 > \"a\" 4/4 t4 400", "0 > \"b\" 507/507 t507 50700"]);
+}
+
+#[test]
+fn a_keep_alive_is_dropped() {
+    let mut capture = Capture::open();
+    capture.up(1000, 5001, ACK, b"?").up(1001, 5001, ACK, b"abc").down(5001, 1004, ACK, b"");
+    capture.lines();
+    capture.up(1003, 5001, ACK, b"?").up(1003, 5001, ACK, b"").down(5001, 1004, ACK, b"").up(1004, 5001, ACK, b"d");
+    assert_eq!(capture.lines(), ["0 > \"d\" 10/10 t10 1000"]);
+    let facts = capture.facts();
+    assert_eq!((facts.flows[0].retransmitted, facts.flows[0].differing), (0, 0));
+}
+
+#[test]
+fn a_zero_window_probe_is_kept() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"abc").down(5001, 1004, ACK, b"").up(1004, 5001, ACK, b"d").down(5001, 1004, ACK, b"");
+    capture.up(1004, 5001, ACK, b"def");
+    let lines = ["0 > \"abc\" 4/4 t4 400", "0 > \"d\" 6/6 t6 600", "0 > \"ef\" 8/8 t8 801"];
+    assert_eq!(capture.lines(), lines);
+    assert_eq!(capture.facts().flows[0].retransmitted, 1);
+}
+
+#[test]
+fn fin_closes_after_the_same_wait() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"a").up(1005, 5001, FIN | ACK, b"").down(5001, 1006, ACK, b"").others(63);
+    assert_eq!(capture.lines(), ["0 > \"a\" 4/4 t4 400"]);
+    capture.others(1);
+    assert_eq!(capture.lines(), ["0 > gap 3 lost 70/5", "0 > Fin 70/5"]);
+}
+
+#[test]
+fn rst_gives_up_holes_after_the_same_wait() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"a").up(1005, 5001, ACK, b"e").up(1006, 5001, RST, b"").others(64);
+    let lines =
+        ["0 > \"a\" 4/4 t4 400", "0 > gap 3 lost 70/5", "0 > \"e\" 70/5 t5 500", "0 > Rst 70/6", "0 < Rst 70/6"];
+    assert_eq!(capture.lines(), lines);
+    assert_eq!(capture.facts().closed, Some(Close::Rst));
+}
+
+#[test]
+fn an_rst_or_fin_that_is_far_from_its_place_is_ignored() {
+    let mut capture = Capture::open();
+    capture.up(0x4000_0000, 0, RST, b"").up(0x4000_0000, 0, FIN | ACK, b"").others(100).up(1001, 5001, ACK, b"a");
+    assert_eq!(capture.lines(), ["0 > \"a\" 106/106 t106 10600"]);
+    assert_eq!(capture.facts().flows[0].implausible, 2);
+}
+
+#[test]
+fn a_reset_connection_that_the_capture_outlived_too_shortly_was_reset() {
+    let mut capture = Capture::new();
+    capture.up(1000, 0, SYN, b"").down(0, 1001, RST | ACK, b"");
+    assert_eq!(capture.finish(), ["0 > Rst end/2", "0 < Rst end/2", "0 ended"]);
+}
+
+#[test]
+fn the_bytes_that_came_first_win_and_differences_are_said() {
+    let mut capture = Capture::open();
+    capture.up(1004, 5001, ACK, b"def").up(1002, 5001, ACK, b"bcDEFg").up(1001, 5001, ACK, b"a");
+    let lines = ["0 > \"a\" 6/6 t6 600", "0 > \"bc\" 6/6 t6 500", "0 > \"def\" 6/6 t6 400", "0 > \"g\" 6/6 t6 505"];
+    assert_eq!(capture.lines(), lines);
+    let flow = capture.facts().flows[0].clone();
+    assert_eq!(flow.first_differing, Some(Differing { at: 3, packet: PacketNo::new(0, 5) }));
+    assert_eq!((flow.differing, flow.retransmitted, flow.reordered), (1, 1, 2));
+}
+
+#[test]
+fn a_flow_without_its_syn_begins_with_the_lowest_byte_after_64_packets() {
+    let mut capture = Capture::new();
+    capture.up(1004, 5001, ACK, b"d").up(1001, 5001, ACK, b"abc").others(62);
+    assert!(capture.lines().is_empty());
+    capture.others(1);
+    assert_eq!(capture.lines(), ["0 > \"abc\" 65/2 t2 200", "0 > \"d\" 65/1 t2 100"]);
+    let facts = capture.facts();
+    assert!(facts.joined && facts.flows[0].joined && facts.flows[0].gaps.is_empty());
+}
+
+#[test]
+fn a_flow_that_was_idle_when_joined_delivers_its_first_bytes_at_once() {
+    let mut capture = Capture::new();
+    capture.up(1000, 5001, ACK, b"").down(5001, 1001, ACK, b"").others(100).up(1001, 5001, ACK, b"abc");
+    assert_eq!(capture.lines(), ["0 > \"abc\" 103/103 t103 10300"]);
+}
+
+#[test]
+fn a_connection_joined_in_the_middle_is_delivered_as_it_was_sent() {
+    let mut capture = Capture::new();
+    capture.up(1001, 5001, ACK, b"ask").down(5001, 1004, ACK, b"answer").up(1004, 5007, ACK, b"ask again").others(62);
+    let lines = ["0 > \"ask\" 65/1 t1 100", "0 < \"answer\" 65/2 t2 200", "0 > \"ask again\" 65/3 t3 300"];
+    assert_eq!(capture.lines(), lines);
+}
+
+#[test]
+fn a_late_syn_says_where_the_flow_begins_and_who_is_the_client() {
+    let mut capture = Capture::new();
+    // The ports alone would make the sender of the SYN the server.
+    capture.down(5001, 0, ACK, b"abc").down(5000, 0, SYN, b"");
+    assert_eq!(capture.lines(), ["0 > \"abc\" 2/2 t1 100"]);
+    let facts = capture.facts();
+    assert_eq!((facts.client, facts.client_by, facts.joined), (SERVER, ClientBy::Syn, false));
+    assert_eq!((facts.flows[0].bytes, facts.flows[0].joined), (3, false));
+}
+
+#[test]
+fn a_late_syn_below_the_lowest_byte_makes_what_is_between_a_hole() {
+    let mut capture = Capture::new();
+    capture.up(1004, 0, 0, b"d").up(1000, 0, SYN, b"").others(100);
+    assert!(capture.lines().is_empty());
+    assert_eq!(capture.finish()[0], "0 > gap 3 lost end/1");
+}
+
+#[test]
+fn a_syn_above_the_lowest_byte_is_another_connection() {
+    let mut capture = Capture::new();
+    capture.up(1004, 0, 0, b"d").up(1200, 0, SYN, b"");
+    let lines = ["0 > \"d\" 2/2 t1 100", "0 > Timeout 2/2", "0 < Timeout 2/2", "0 ended"];
+    assert_eq!(capture.lines(), lines);
+    assert_eq!(capture.log.opened, 2);
+}
+
+#[test]
+fn the_same_syn_again_is_a_duplicate() {
+    let mut capture = Capture::open();
+    capture.up(1000, 0, SYN, b"").others(1000).up(1000, 0, SYN, b"").up(1001, 5001, ACK, b"a");
+    assert_eq!(capture.log.opened, 1);
+}
+
+#[test]
+fn the_same_syn_after_acknowledged_data_and_64_packets_is_a_new_connection() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"a").down(5001, 1002, ACK, b"").up(1000, 0, SYN, b"").others(64);
+    assert_eq!(capture.log.opened, 1);
+    capture.up(1000, 0, SYN, b"");
+    assert_eq!(capture.log.opened, 2);
+}
+
+#[test]
+fn port_reuse_with_another_number_is_a_new_connection() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, FIN | ACK, b"").down(5001, 1002, FIN | ACK, b"").up(9000, 0, SYN, b"");
+    capture.down(100, 9001, SYN | ACK, b"").up(9001, 101, ACK, b"new");
+    let lines = ["0 > Fin 4/4", "0 < Fin 5/5", "0 ended", "1 > \"new\" 8/8 t8 800"];
+    assert_eq!(capture.lines(), lines);
+}
+
+#[test]
+fn the_directions_are_independent() {
+    let mut capture = Capture::open();
+    capture.up(1004, 5001, ACK, b"d").down(5001, 1001, ACK, b"answer");
+    assert_eq!(capture.lines(), ["0 < \"answer\" 5/5 t5 500"]);
+}
+
+#[test]
+fn a_syn_may_carry_payload() {
+    let mut capture = Capture::new();
+    capture.up(1000, 0, SYN, b"early").down(5000, 1006, SYN | ACK, b"").up(1006, 5001, ACK, b"late");
+    assert_eq!(capture.lines(), ["0 > \"early\" 1/1 t1 100", "0 > \"late\" 3/3 t3 300"]);
+}
+
+#[test]
+fn what_the_snap_length_cut_off_is_a_gap() {
+    let mut capture = Capture::open();
+    let cut = |seq, payload| Segment { cut: 3, ..segment(CLIENT, SERVER, seq, 5001, ACK, payload) };
+    capture.send(&cut(1001, b"ab")).send(&cut(1006, b"fg"));
+    let lines = ["0 > \"ab\" 4/4 t4 400", "0 > gap 3 snapped 4/4", "0 > \"fg\" 5/5 t5 500", "0 > gap 3 snapped 5/5"];
+    assert_eq!(capture.lines(), lines);
+}
+
+#[test]
+fn another_copy_fills_what_the_snap_length_cut_off() {
+    let mut capture = Capture::open();
+    let cut = Segment { cut: 3, ..segment(CLIENT, SERVER, 1002, 5001, ACK, b"b") };
+    capture.send(&cut).up(1003, 5001, ACK, b"cd").up(1001, 5001, ACK, b"a");
+    let lines = ["0 > \"a\" 6/6 t6 600", "0 > \"b\" 6/6 t6 400", "0 > \"cd\" 6/6 t6 500", "0 > gap 1 snapped 6/6"];
+    assert_eq!(capture.lines(), lines);
+}
+
+#[test]
+fn sequence_numbers_wrap() {
+    let mut capture = Capture::new();
+    capture.up(u32::MAX - 2, 0, SYN, b"").up(1, 0, 0, b"def").up(u32::MAX - 1, 0, 0, b"abc").up(4, 0, 0, b"g");
+    let lines = ["0 > \"abc\" 3/3 t3 300", "0 > \"def\" 3/3 t3 200", "0 > \"g\" 4/4 t4 400"];
+    assert_eq!(capture.lines(), lines);
+}
+
+#[test]
+fn one_byte_that_follows_its_acknowledgment_is_no_keep_alive() {
+    let mut capture = Capture::new();
+    capture.down(77, 1002, ACK, b"").up(1001, 78, ACK, b"a").up(1002, 78, ACK, b"b");
+    assert_eq!(capture.finish()[..2], ["0 > \"a\" end/2 t2 200", "0 > \"b\" end/3 t3 300"]);
+}
+
+#[test]
+fn times_never_go_back_before_a_gap_does() {
+    let mut capture = Capture::open();
+    let mut send = |order, time, seq, payload: &[u8]| {
+        let packet = Packet { order, no: PacketNo::new(0, order) };
+        let segment = segment(CLIENT, SERVER, seq, 5001, ACK, payload);
+        capture.connections.segment(packet, Timestamp::from_nanos(time), Place::NOWHERE, &segment, &mut capture.log);
+    };
+    send(4, 90, 1001, b"a");
+    send(5, 50, 1002, b"b");
+    send(6, 60, 1005, b"e");
+    let lines = capture.finish();
+    assert_eq!(lines[1][..16], *"0 > \"b\" 5/5 t90 ");
+    assert_eq!(lines[3][..18], *"0 > \"e\" end/6 t60 ");
+}
+
+#[test]
+fn a_closed_connection_is_forgotten_in_the_end() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, FIN | ACK, b"").down(5001, 1002, FIN | ACK, b"").up(1002, 5002, ACK, b"");
+    capture.lines();
+    capture.others((1 << 16) - 2);
+    assert!(capture.lines().is_empty() && capture.connections.len() == 1);
+    capture.others(1);
+    assert_eq!(capture.lines(), ["0 ended"]);
+    assert!(capture.connections.is_empty());
+}
+
+#[test]
+fn beyond_the_limit_the_connections_that_were_idle_for_longest_are_forgotten() {
+    let mut capture = Capture::new();
+    capture.connections.kept = 16;
+    for port in 1..=16 {
+        capture.send(&segment(Address { port, ..CLIENT }, SERVER, 1000, 0, SYN, b""));
+    }
+    capture.send(&segment(Address { port: 1, ..CLIENT }, SERVER, 1001, 0, 0, b"a"));
+    capture.lines();
+    capture.send(&segment(Address { port: 17, ..CLIENT }, SERVER, 1000, 0, SYN, b""));
+    let lines =
+        ["1 > Timeout 18/18", "1 < Timeout 18/18", "1 ended", "2 > Timeout 18/18", "2 < Timeout 18/18", "2 ended"];
+    assert_eq!(capture.lines(), lines);
+}
+
+#[test]
+fn beyond_the_limit_of_what_waits_the_oldest_holes_are_given_up() {
+    let mut capture = Capture::new();
+    capture.connections.total_cost = 1000;
+    for port in 1..=3 {
+        capture.send(&segment(Address { port, ..CLIENT }, SERVER, 1000, 0, SYN, b""));
+        capture.send(&segment(Address { port, ..CLIENT }, SERVER, 1002, 0, 0, &[b'x'; 250]));
+    }
+    let gaps: Vec<String> = capture.lines().into_iter().filter(|line| line.contains("gap")).collect();
+    assert_eq!(gaps, ["0 > gap 1 lost 6/6", "1 > gap 1 lost 6/6"]);
+    assert_eq!(capture.connections.cost, 250 + 128);
+}
+
+#[test]
+fn a_connection_turned_round_keeps_its_flows_apart() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"abc");
+    let mut facts = capture.facts();
+    facts.turn();
+    assert_eq!((facts.client, facts.server, facts.turned), (SERVER, CLIENT, true));
+    assert_eq!((facts.flows[0].bytes, facts.flows[1].bytes, facts.syn), (0, 3, Some(Direction::ToClient)));
+}
