@@ -8,6 +8,7 @@ mod builtin;
 mod descriptor;
 mod diagnostic;
 mod features;
+mod guess;
 mod lexer;
 mod link;
 mod parser;
@@ -18,6 +19,7 @@ pub(crate) mod testing;
 pub use builder::{Builder, ImportSource, Located, NoImports, SourceText};
 pub use descriptor::DescriptorSetError;
 pub use diagnostic::{Diagnostic, Level, Spot};
+pub use guess::{MethodIx, Seen, Signature};
 pub use table::{
     Cardinality, Enum, EnumIx, Field, FieldIx, Kind, Message, MessageIx, Method, Schema, Service, WellKnown,
 };

@@ -17,8 +17,9 @@ use std::ops::Range;
 /// How deep messages and groups may be nested: as protoc has it, and what bounds the recursion here.
 const MAX_NESTING: usize = 31;
 
-/// The largest field number that a tag can carry.
+/// The largest field number that a tag can carry, and the largest of an extension: a message set's need no tag.
 const MAX_NUMBER: u64 = (1 << 29) - 1;
+const MAX_EXTENSION: u64 = (1 << 31) - 2;
 
 /// A file, parsed.
 #[derive(Debug)]
@@ -315,7 +316,7 @@ impl<'a> Parser<'a> {
                     "a map field stands alone in a message: no label, not in a oneof, no extension".into(),
                 )));
             }
-            return self.map(field, nested);
+            return self.map(field, within, nested);
         }
         if self.edition == Edition::PROTO2 && given.is_none() && !matches!(within, Within::Oneof(_)) {
             let said = self.wrong_at(self.span.clone(), "expected `optional`, `required` or `repeated`".into());
@@ -323,7 +324,7 @@ impl<'a> Parser<'a> {
             return Err(Box::new(said.hint(hint.into())));
         }
         if self.is("group") && matches!(self.ahead(), Some(Token::Ident(_))) {
-            return self.group(field, nested);
+            return self.group(field, within, nested);
         }
         let (named, at) = self.type_name("a field's type")?;
         match scalar(&named) {
@@ -334,7 +335,7 @@ impl<'a> Parser<'a> {
             }
         }
         field.name = Some(self.ident("the field's name")?.into());
-        self.number_and_options(&mut field)?;
+        self.number_and_options(&mut field, within)?;
         self.eat(';')?;
         Ok(field)
     }
@@ -355,7 +356,7 @@ impl<'a> Parser<'a> {
         Err(self.wrong(message))
     }
 
-    fn map(&mut self, mut field: Field, nested: &mut Vec<Message>) -> Result<Field> {
+    fn map(&mut self, mut field: Field, within: Within, nested: &mut Vec<Message>) -> Result<Field> {
         self.advance()?;
         self.eat('<')?;
         let (key, key_at) = self.type_name("the type of the map's keys")?;
@@ -368,7 +369,7 @@ impl<'a> Parser<'a> {
         self.eat('>')?;
         let name = self.ident("the field's name")?;
         field.name = Some(name.into());
-        self.number_and_options(&mut field)?;
+        self.number_and_options(&mut field, within)?;
         self.eat(';')?;
 
         let entry = entry_name(name);
@@ -403,7 +404,7 @@ impl<'a> Parser<'a> {
         Ok(field)
     }
 
-    fn group(&mut self, mut field: Field, nested: &mut Vec<Message>) -> Result<Field> {
+    fn group(&mut self, mut field: Field, within: Within, nested: &mut Vec<Message>) -> Result<Field> {
         if self.edition != Edition::PROTO2 {
             return Err(self.wrong("groups are proto2 only; in editions `features.message_encoding = DELIMITED`"));
         }
@@ -416,7 +417,7 @@ impl<'a> Parser<'a> {
         field.name = Some(name.to_ascii_lowercase());
         field.r#type = Some(field_type::GROUP);
         field.type_name = Some(name.into());
-        self.number_and_options(&mut field)?;
+        self.number_and_options(&mut field, within)?;
         let mut message = Message { name: Some(name.into()), ..Message::default() };
         self.body(&mut message)?;
         nested.push(message);
@@ -424,11 +425,12 @@ impl<'a> Parser<'a> {
     }
 
     /// `= number [options]`
-    fn number_and_options(&mut self, field: &mut Field) -> Result<()> {
+    fn number_and_options(&mut self, field: &mut Field, within: Within) -> Result<()> {
         self.eat('=')?;
         let Token::Int(number) = self.token else { return Err(self.expected("the field's number")) };
-        if !(1..=MAX_NUMBER).contains(&number) {
-            return Err(self.wrong(&format!("a field's number is between 1 and {MAX_NUMBER}")));
+        let max = if within == Within::Extend { MAX_EXTENSION } else { MAX_NUMBER };
+        if !(1..=max).contains(&number) {
+            return Err(self.wrong(&format!("a field's number is between 1 and {max}")));
         }
         field.number = i32::try_from(number).ok();
         self.advance()?;
