@@ -131,17 +131,11 @@ impl<W: Write> StreamWriter<W> {
     }
 
     /// One end broke the connection off: a RST from the sender of `direction`. Nothing follows it.
-    pub fn reset(
-        &mut self,
-        stream: &mut Stream,
-        direction: Direction,
-        time: Timestamp,
-        comment: Option<&str>,
-    ) -> io::Result<()> {
+    pub fn reset(&mut self, stream: &mut Stream, direction: Direction, time: Timestamp) -> io::Result<()> {
         if stream.reset {
             return Ok(());
         }
-        self.packet(stream, direction, TcpFlags::RST.with(TcpFlags::ACK), &[], time, comment)?;
+        self.packet(stream, direction, TcpFlags::RST.with(TcpFlags::ACK), &[], time, None)?;
         stream.reset = true;
         Ok(())
     }
@@ -303,7 +297,7 @@ mod tests {
         writer.data(&mut stream, Direction::ToClient, &[7; MAX_SEGMENT + 1], at(3), None).expect("memory");
         writer.close(&mut stream, Direction::ToServer, at(4)).expect("memory");
         writer.data(&mut stream, Direction::ToServer, b"too late", at(5), None).expect("memory");
-        writer.reset(&mut stream, Direction::ToClient, at(6), None).expect("memory");
+        writer.reset(&mut stream, Direction::ToClient, at(6)).expect("memory");
         writer.close(&mut stream, Direction::ToClient, at(7)).expect("memory");
         let seen = packets(&writer.finish().expect("memory"));
         assert_eq!(

@@ -1,0 +1,154 @@
+//! The command `rpcshark record`.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use rpcshark_captures::Endpoint;
+use rpcshark_captures::write::About;
+
+use super::journal::{Journal, Summary, Tap};
+use super::recorder::Recorder;
+use super::relay::now;
+use super::signals::{INTERRUPTED, Stop, watch};
+use super::socket::{Listener, Target};
+use super::swap::{self, Restored, Swap};
+use crate::address::Address;
+
+/// Stand between a client and a server and record what they say.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RecordArgs {
+    /// Where clients connect: host:port, unix:/path, unix-abstract:name or vsock:cid:port
+    #[arg(long, value_name = "ADDR", required_unless_present_any = ["swap", "restore"], conflicts_with_all = ["swap", "restore"])]
+    pub listen: Option<Address>,
+
+    /// Where the server is [with --swap: at the moved socket]
+    #[arg(long, value_name = "ADDR", required_unless_present_any = ["swap", "restore"], conflicts_with = "restore")]
+    pub to: Option<Address>,
+
+    /// The file to write, pcapng; - for standard output
+    #[arg(short, long, value_name = "FILE", required_unless_present = "restore", conflicts_with = "restore")]
+    pub write: Option<PathBuf>,
+
+    /// Take the place of the Unix socket at PATH while recording, and put it back at the end
+    #[arg(long, value_name = "PATH", conflicts_with = "restore")]
+    pub swap: Option<PathBuf>,
+
+    /// Put the socket at PATH back after a recorder that was killed, and end
+    #[arg(long, value_name = "PATH")]
+    pub restore: Option<PathBuf>,
+
+    /// Print calls as they end
+    #[arg(long, conflicts_with = "restore")]
+    pub live: bool,
+
+    /// How much may wait for a slow disk before it is lost, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub buffer: u32,
+}
+
+/// Records until a signal ends it. `tap` sees what is recorded (`--live`).
+///
+/// Ends with 130 after a signal, 0 when nobody reads the pipe any more or after `--restore`, and an error when there was
+/// nothing to record or the file could not be written to its end.
+pub fn run(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCode> {
+    if let Some(path) = &args.restore {
+        return restore(&without_scheme(path));
+    }
+    let write = args.write.context("no file to write to: -w FILE")?;
+    let out = open(&write)?;
+    let stop = Stop::new()?;
+    // From here on signals no longer kill: a socket that is moved aside is always put back.
+    watch(Arc::clone(&stop))?;
+
+    let (listener, target, swapped) = match (args.swap, args.listen, args.to) {
+        (Some(path), _, to) => {
+            let (swap, listener) = Swap::take(&without_scheme(&path))?;
+            let original = Address::UnixPath(swap.original().as_os_str().as_bytes().into());
+            let shown = Endpoint::UnixPath(swap.path().as_os_str().as_bytes().into());
+            (listener, Target::new(to.unwrap_or(original))?.shown_as(shown), Some(swap))
+        }
+        (None, Some(listen), Some(to)) => (Listener::bind(&listen)?, Target::new(to)?, None),
+        _ => anyhow::bail!("nowhere to listen or to connect to: --listen ADDR --to ADDR, or --swap PATH"),
+    };
+
+    let about = About {
+        interface: listener.endpoint().to_string(),
+        description: format!("recorded at {}", listener.endpoint()),
+        seed: now().as_nanos().unsigned_abs() / 1_000,
+        ..about_this_machine()
+    };
+    let failed = {
+        let stop = Arc::clone(&stop);
+        move |error: &io::Error| match error.kind() {
+            // Nobody reads the pipe any more: that is how they say that they have enough.
+            io::ErrorKind::BrokenPipe => stop.raise(),
+            _ => eprintln!("rpcshark: writing failed, nothing more is recorded, traffic goes on: {error}"),
+        }
+    };
+    let journal = Journal::start(out, about, (args.buffer as usize) << 20, tap, failed)?;
+    eprintln!("rpcshark: recording at {}; Ctrl-C ends it", listener.endpoint());
+    let recorder = Recorder::start_with(listener, target, journal, Arc::clone(&stop))?;
+
+    stop.wait();
+    let put_back = swapped.map_or(Ok(()), Swap::put_back);
+    let summary = recorder.stop();
+    report(&summary, &write);
+    put_back?;
+    match summary.failure {
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Some(error) => Err(error).with_context(|| format!("cannot write {}", write.display())),
+        None => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}
+
+fn restore(path: &Path) -> anyhow::Result<ExitCode> {
+    let said = match swap::restore(path)? {
+        Restored::PutBack => "put back",
+        Restored::Cleaned => "was in its place; what a recorder left beside it is removed",
+        Restored::Nothing => "is in its place: nothing to do",
+    };
+    eprintln!("rpcshark: {}: {said}", path.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
+    if path == Path::new("-") {
+        // Not the standard library's handle, which breaks writes at line ends.
+        return Ok(Box::new(File::from(io::stdout().as_fd().try_clone_to_owned()?)));
+    }
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Box::new(file))
+}
+
+fn about_this_machine() -> About {
+    let system = rustix::system::uname();
+    let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    About {
+        hardware: text(system.machine()),
+        os: format!("{} {}", text(system.sysname()), text(system.release())),
+        ..About::default()
+    }
+}
+
+fn report(summary: &Summary, write: &Path) {
+    let Summary { connections, bytes: [up, down], lost_bytes, lost_connections, .. } = summary;
+    eprintln!("rpcshark: {}: {connections} connections, {up} bytes up, {down} down", write.display());
+    if lost_bytes + lost_connections > 0 {
+        eprintln!(
+            "rpcshark: the file could not be written fast enough: {lost_bytes} bytes and {lost_connections} connections \
+             are not in it (a larger --buffer helps against short stalls)"
+        );
+    }
+}
+
+/// The socket's path; `unix:` before it is allowed, as in addresses.
+fn without_scheme(path: &Path) -> PathBuf {
+    let text = path.as_os_str().as_bytes();
+    PathBuf::from(std::ffi::OsStr::from_bytes(text.strip_prefix(b"unix:").unwrap_or(text)))
+}

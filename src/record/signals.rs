@@ -1,0 +1,78 @@
+//! When to stop: a signal, or a file that nobody reads any more.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Raised once, seen by every thread that polls.
+#[derive(Debug)]
+pub(super) struct Stop {
+    event: OwnedFd,
+    raised: AtomicBool,
+}
+
+impl Stop {
+    pub(super) fn new() -> io::Result<Arc<Self>> {
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Arc::new(Self { event, raised: AtomicBool::new(false) }))
+    }
+
+    pub(super) fn raise(&self) {
+        self.raised.store(true, Ordering::Release);
+        // The counter is never read, so that the descriptor stays readable; it cannot overflow by a few ones.
+        let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
+    }
+
+    pub(super) fn is_raised(&self) -> bool {
+        self.raised.load(Ordering::Acquire)
+    }
+
+    /// Waits until it is raised.
+    pub(super) fn wait(&self) {
+        while !self.is_raised() {
+            let _ = poll(&mut [PollFd::new(&self.event, PollFlags::IN)], None);
+        }
+    }
+}
+
+impl AsFd for Stop {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
+    }
+}
+
+/// Raises `stop` at the first signal that asks the program to end; at the second one ends it at once.
+/// When this returns the signals no longer kill.
+pub(super) fn watch(stop: Arc<Stop>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let guard = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for signals")?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    drop(guard);
+    let watcher = move || {
+        runtime.block_on(async {
+            for _ in 0..2 {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
+                }
+                if stop.is_raised() {
+                    std::process::exit(INTERRUPTED.into());
+                }
+                stop.raise();
+            }
+        });
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(watcher)?;
+    Ok(())
+}
+
+/// The exit status of a program that a signal ended.
+pub(super) const INTERRUPTED: u8 = 130;

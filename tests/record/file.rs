@@ -1,0 +1,144 @@
+//! The file: a disk that is slow or full, a pipe, and what packet tools think of it.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Command;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::recording::{Recording, recorder, socket_path};
+
+/// A disk that writes nothing until it is allowed to.
+struct Stuck {
+    allowed: Receiver<()>,
+    free: bool,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.free {
+            let _ = self.allowed.recv();
+            self.free = true;
+        }
+        self.written.lock().expect("not poisoned").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn stuck() -> (Stuck, Sender<()>, Arc<Mutex<Vec<u8>>>) {
+    let (allow, allowed) = channel();
+    let written = Arc::new(Mutex::new(Vec::new()));
+    (Stuck { allowed, free: false, written: Arc::clone(&written) }, allow, written)
+}
+
+#[test]
+fn a_slow_disk_costs_the_recording_and_not_the_traffic() {
+    const SENT: usize = 50 << 20;
+    let directory = tempfile::tempdir().expect("a directory");
+    let (server_path, server_address) = socket_path(&directory, "server.sock");
+    let (path, address) = socket_path(&directory, "recorder.sock");
+    let listener = UnixListener::bind(server_path).expect("bound");
+    let (disk, allow, written) = stuck();
+    let recorder = recorder(&address, &server_address, Box::new(disk), 1 << 20);
+    let mut client = UnixStream::connect(&path).expect("connected");
+    let mut server = listener.accept().expect("accepted").0;
+
+    let started = Instant::now();
+    let reading = thread::spawn(move || {
+        let mut heard = Vec::new();
+        server.read_to_end(&mut heard).expect("read");
+        heard
+    });
+    for no in 0..50u8 {
+        client.write_all(&vec![no; 1 << 20]).expect("written");
+    }
+    client.shutdown(std::net::Shutdown::Write).expect("shut down");
+    let heard = reading.join().expect("heard");
+    assert!(heard.len() == SENT && heard.iter().enumerate().all(|(at, &byte)| byte as usize == at >> 20));
+    assert!(started.elapsed() < Duration::from_secs(20), "the traffic waited for the disk");
+    drop(client);
+
+    allow.send(()).expect("it waits");
+    let summary = recorder.stop();
+    let recording = Recording::read(&written.lock().expect("not poisoned"));
+    let flow = &recording.connections[0].flows[0];
+    assert!(summary.lost_bytes > 40 << 20, "{summary:?}");
+    assert_eq!(summary.lost_bytes + summary.bytes[0], SENT as u64);
+    let told = format!("rpcshark: {} bytes from the client were not recorded here", summary.lost_bytes);
+    assert!(recording.comments.contains(&told), "{:?}", recording.comments);
+    // What is there is right, and the end stands where it belongs.
+    assert!(flow.fin && flow.bytes.len() == SENT && flow.lost == summary.lost_bytes);
+    assert!(flow.bytes.iter().enumerate().all(|(at, &byte)| byte == 0 || byte as usize == at >> 20));
+}
+
+/// A disk that is full after so many bytes.
+struct Full(usize);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_full_disk_ends_the_recording_and_not_the_traffic() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (server_path, server_address) = socket_path(&directory, "server.sock");
+    let (path, address) = socket_path(&directory, "recorder.sock");
+    let listener = UnixListener::bind(server_path).expect("bound");
+    let recorder = recorder(&address, &server_address, Box::new(Full(100_000)), 1 << 20);
+    let mut client = UnixStream::connect(&path).expect("connected");
+    let mut server = listener.accept().expect("accepted").0;
+    let mut heard = vec![0; 10_000];
+    for _ in 0..200 {
+        client.write_all(&[7; 10_000]).expect("written");
+        server.read_exact(&mut heard).expect("read");
+    }
+    let summary = recorder.stop();
+    assert_eq!(summary.failure.map(|error| error.kind()), Some(io::ErrorKind::StorageFull));
+}
+
+#[test]
+fn packet_tools_find_nothing_to_complain_of() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (server_path, server_address) = socket_path(&directory, "server.sock");
+    let (path, address) = socket_path(&directory, "recorder.sock");
+    let listener = UnixListener::bind(server_path).expect("bound");
+    let out = directory.path().join("out.pcapng");
+    let file = std::fs::File::create(&out).expect("created");
+    let recorder = recorder(&address, &server_address, Box::new(file), 64 << 20);
+    thread::scope(|scope| {
+        for no in 0..8 {
+            let mut client = UnixStream::connect(&path).expect("connected");
+            let mut server = listener.accept().expect("accepted").0;
+            scope.spawn(move || {
+                for round in 1..100 {
+                    let mut bytes = vec![no; round * 37];
+                    client.write_all(&bytes).expect("written");
+                    server.read_exact(&mut bytes).expect("read");
+                    server.write_all(&vec![no; 70_000]).expect("written");
+                    client.read_exact(&mut vec![0; 70_000]).expect("read");
+                }
+            });
+        }
+    });
+    recorder.stop();
+    let checks = ["-o", "tcp.check_checksum:TRUE", "-q", "-z", "expert,warn"];
+    let Ok(output) = Command::new("tshark").arg("-r").arg(&out).args(checks).output() else {
+        return eprintln!("skipped: tshark is not installed");
+    };
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "");
+}

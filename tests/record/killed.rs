@@ -1,0 +1,211 @@
+//! A recorder in a process of its own, ended in every way there is.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use clap::Parser;
+use rpcshark::record::{RecordArgs, run};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::recording::Recording;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    record: RecordArgs,
+}
+
+/// Not a test of its own: the process that the tests below start.
+#[test]
+fn recorder_process() {
+    let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
+    let arguments = Arguments::parse_from(["record"].into_iter().chain(arguments.split('\n')));
+    match run(arguments.record, None) {
+        Ok(code) if code == std::process::ExitCode::SUCCESS => std::process::exit(0),
+        Ok(_) => std::process::exit(130),
+        Err(error) => {
+            eprintln!("{error:#}");
+            std::process::exit(3);
+        }
+    }
+}
+
+const ARGUMENTS: &str = "RPCSHARK_TEST_RECORD";
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this test"));
+    command.args(["--exact", "killed::recorder_process", "--nocapture", "--quiet"]);
+    command.env(ARGUMENTS, arguments.join("\n"));
+    command
+}
+
+/// Starts a recorder and waits until it listens.
+fn start(arguments: &[&str]) -> Child {
+    let mut child = command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
+    let mut line = String::new();
+    let mut said = BufReader::new(child.stderr.take().expect("piped"));
+    while !line.contains("recording at") {
+        line.clear();
+        assert!(said.read_line(&mut line).expect("read") > 0, "it ended");
+    }
+    std::thread::spawn(move || drop(said.read_to_end(&mut Vec::new())));
+    child
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(child.id().try_into().expect("a process number")).expect("not 0");
+    kill_process(pid, signal).expect("signalled");
+}
+
+struct Place {
+    directory: tempfile::TempDir,
+    server: UnixListener,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let server = UnixListener::bind(directory.path().join("x.sock")).expect("bound");
+        Self { directory, server }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn swap(&self) -> Child {
+        let (socket, out) = (self.path("x.sock"), self.path("out.pcapng"));
+        start(&["--swap", socket.to_str().expect("text"), "-w", out.to_str().expect("text")])
+    }
+
+    /// A question and its answer through whatever stands at the path.
+    fn call(&self) -> (UnixStream, UnixStream) {
+        let mut client = UnixStream::connect(self.path("x.sock")).expect("connected");
+        client.write_all(b"question").expect("written");
+        let mut bytes = [0; 8];
+        let mut server = self.server.accept().expect("accepted").0;
+        // Whoever looks whether the server is alive connects and says nothing.
+        while server.read_exact(&mut bytes).is_err() {
+            server = self.server.accept().expect("accepted").0;
+        }
+        server.write_all(b"answer").expect("written");
+        client.read_exact(&mut bytes[..6]).expect("read");
+        (client, server)
+    }
+
+    fn only(&self, names: &[&str]) {
+        let entries = self.directory.path().read_dir().expect("a directory");
+        let mut found: Vec<_> =
+            entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect();
+        found.sort();
+        assert_eq!(found, names);
+    }
+
+    fn recording(&self) -> Recording {
+        Recording::read_file(&self.path("out.pcapng"))
+    }
+}
+
+fn holds_the_call(recording: &Recording, socket: &Path) {
+    assert_eq!(recording.connections.len(), 1);
+    let connection = &recording.connections[0];
+    assert_eq!(connection.flows[0].bytes, b"question");
+    assert_eq!(connection.flows[1].bytes, b"answer");
+    let ends = connection.ends.as_ref().expect("a comment");
+    let socket = socket.canonicalize().expect("there");
+    assert_eq!(ends.server.endpoint.to_string(), format!("unix:{}", socket.display()));
+    assert_eq!((ends.via.as_ref(), ends.server.process.pid), (None, Some(std::process::id())));
+}
+
+#[test]
+fn a_signal_ends_the_file_and_puts_the_socket_back() {
+    for sent in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let place = Place::new();
+        let mut child = place.swap();
+        place.only(&["out.pcapng", "x.sock", "x.sock.rpcshark-original"]);
+        let ends = place.call();
+        signal(&child, sent);
+        assert_eq!(child.wait().expect("ended").code(), Some(130));
+        drop(ends);
+        place.only(&["out.pcapng", "x.sock"]);
+        holds_the_call(&place.recording(), &place.path("x.sock"));
+        assert!(place.recording().statistics, "the file was ended properly");
+        place.call();
+    }
+}
+
+#[test]
+fn a_killed_recorder_loses_the_last_moment_and_is_restored_after() {
+    let place = Place::new();
+    let mut child = place.swap();
+    let ends = place.call();
+    std::thread::sleep(Duration::from_millis(500));
+    signal(&child, Signal::KILL);
+    child.wait().expect("ended");
+    drop(ends);
+    holds_the_call(&place.recording(), &place.path("x.sock"));
+    place.only(&["out.pcapng", "x.sock", "x.sock.rpcshark-original"]);
+    assert!(UnixStream::connect(place.path("x.sock")).is_err());
+
+    let socket = place.path("x.sock");
+    let restored = command(&["--restore", socket.to_str().expect("text")]).output().expect("run");
+    assert_eq!(restored.status.code(), Some(0));
+    place.only(&["out.pcapng", "x.sock"]);
+    place.call();
+}
+
+#[test]
+fn a_second_recorder_is_refused() {
+    let place = Place::new();
+    let mut child = place.swap();
+    let socket = place.path("x.sock");
+    let second = command(&["--swap", socket.to_str().expect("text"), "-w", "/dev/null"]).output().expect("run");
+    assert_eq!(second.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another recorder"));
+    let restored = command(&["--restore", socket.to_str().expect("text")]).output().expect("run");
+    assert_eq!(restored.status.code(), Some(3));
+    place.call();
+    signal(&child, Signal::INT);
+    child.wait().expect("ended");
+    place.only(&["out.pcapng", "x.sock"]);
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_ends_the_recorder_quietly() {
+    let place = Place::new();
+    let socket = place.path("x.sock");
+    let mut child = command(&["--swap", socket.to_str().expect("text"), "-w", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    let mut pipe = child.stdout.take().expect("piped");
+    // The test runner's own first lines come before the file.
+    let mut seen = Vec::new();
+    while !seen.windows(4).any(|bytes| bytes == [0x0a, 0x0d, 0x0d, 0x0a]) {
+        let mut byte = [0];
+        pipe.read_exact(&mut byte).expect("the file begins at once");
+        seen.push(byte[0]);
+    }
+    while UnixStream::connect(place.path("x.sock.rpcshark-original")).is_err() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(place.server.accept());
+    drop(pipe);
+    let mut ends = Vec::new();
+    for _ in 0..200 {
+        if child.try_wait().expect("asked").is_some() {
+            break;
+        }
+        if let Ok(mut client) = UnixStream::connect(&socket) {
+            let _ = client.write_all(b"x");
+            ends.push(client);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+    place.only(&["x.sock"]);
+}

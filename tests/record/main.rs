@@ -1,0 +1,8 @@
+//! The recorder between real sockets: what comes out at the other end, and what the file holds.
+
+mod bytes;
+mod ends;
+mod file;
+mod killed;
+mod passing;
+mod recording;
