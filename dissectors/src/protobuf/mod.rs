@@ -1,12 +1,14 @@
-//! Protobuf messages: from the bytes to fields, JSON and guesses, without a copy of the message in between.
+//! Protobuf messages: from the bytes to fields, JSON, trees and guesses, without a copy of the message in between.
 //!
 //! [`wire`] reads the bytes alone; [`walk()`] goes through them with a [`Schema`](crate::schema::Schema); [`Printer`]
-//! makes canonical JSON, [`raw`] a guess where there is no type; [`fits()`] says whether bytes can be of a type.
+//! makes canonical JSON, [`raw`] a guess where there is no type; [`tree`] shows every field with its bytes; [`fits()`] says
+//! whether bytes can be of a type.
 
 mod fits;
 mod json;
 mod note;
 pub mod raw;
+pub mod tree;
 mod typed;
 mod walk;
 pub mod wire;
