@@ -1,0 +1,18 @@
+//! What the tests of the binary share: running it, writing captures of every kind, and an independent reading of a
+//! capture (TCP, HTTP/2 frames, HPACK, gRPC prefixes) to hold its answers against.
+//!
+//! Nothing here uses the project's own crates: a mistake in them must not be made twice.
+
+// Each test file is a program of its own and uses its part of this.
+#![allow(dead_code)]
+
+pub(crate) mod diff;
+pub(crate) mod environment;
+pub(crate) mod headers;
+pub(crate) mod http2;
+pub(crate) mod pcap;
+pub(crate) mod random;
+pub(crate) mod regions;
+pub(crate) mod run;
+pub(crate) mod shop;
+pub(crate) mod tcp;
