@@ -417,3 +417,204 @@ impl Schema {
         Ok(builder.finish(&mut NoImports))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::testing::{compile, descriptors};
+
+    /// Imports from a list; identity and name are the same.
+    struct List(&'static [(&'static str, &'static str)]);
+
+    impl ImportSource for List {
+        fn locate(&mut self, name: &str, _: Option<&str>) -> Located {
+            match self.0.iter().any(|(known, _)| *known == name) {
+                true => Located::Found { identity: name.into(), name: name.into() },
+                false => Located::Missing { looked_in: vec!["the list".into()] },
+            }
+        }
+
+        fn read(&mut self, identity: &str) -> Result<String, String> {
+            let text = self.0.iter().find(|(name, _)| *name == identity).map(|(_, text)| *text);
+            text.filter(|text| !text.is_empty()).map(Into::into).ok_or_else(|| "cannot be read: it is empty".into())
+        }
+    }
+
+    fn build(texts: &[(&str, &str)], imports: &'static [(&'static str, &'static str)]) -> (Schema, Vec<String>) {
+        let mut builder = Builder::default();
+        for (name, text) in texts {
+            let source = SourceText { identity: (*name).into(), name: (*name).into(), text: (*text).into() };
+            builder.add_text(source, true);
+        }
+        let (schema, said) = builder.finish(&mut List(imports));
+        (schema, said.iter().map(ToString::to_string).collect())
+    }
+
+    fn names(schema: &Schema, message: &str) -> Vec<String> {
+        schema[schema.message(message).unwrap()].fields.iter().map(|f| f.name.to_string()).collect()
+    }
+
+    #[test]
+    fn imports_of_imports_are_read_once_even_in_a_circle() {
+        let (schema, said) = build(
+            &[("a", "syntax = \"proto3\"; import \"b\"; message A { B b = 1; C c = 2; }")],
+            &[
+                ("b", "syntax = \"proto3\"; import public \"c\"; import \"b\"; message B { C c = 1; }"),
+                ("c", "syntax = \"proto3\"; import \"a\"; import \"b\"; message C { B b = 1; }"),
+                // Asked for as "a", this is the file that was given.
+                ("a", "never read"),
+            ],
+        );
+        assert_eq!(said, [""; 0]);
+        assert_eq!(names(&schema, "A"), ["b", "c"]);
+    }
+
+    #[test]
+    fn an_import_that_cannot_be_used_is_a_warning() {
+        let (schema, said) = build(
+            &[(
+                "a",
+                "syntax = \"proto3\"; import \"bad\"; import \"none\"; import \"empty\"; message A { string a = 1; Bad b = 2; }",
+            )],
+            &[("bad", "syntax = \"proto3\"; message Bad {"), ("empty", "")],
+        );
+        assert_eq!(names(&schema, "A"), ["a"]);
+        let heads: Vec<_> = said.iter().map(|said| said.lines().next().unwrap()).collect();
+        assert_eq!(
+            heads,
+            [
+                "bad:1:33: warning: expected a field or `}`, found the end of the file",
+                "empty: warning: cannot be read: it is empty",
+                "a:1:41: warning: import \"none\" is not found",
+                "a:1:91: warning: type `Bad` is not defined in any schema file: the field `A.b` is shown as unknown",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_users_copy_of_a_built_in_file_goes_first_and_a_broken_one_does_not_matter() {
+        let status = "syntax = \"proto3\"; package google.rpc; message Status { int32 code = 1; string mine = 9; }";
+        let (schema, said) = build(
+            &[("a", "syntax = \"proto3\"; import \"google/rpc/status.proto\"; message A { google.rpc.Status s = 1; }")],
+            // Leaked: the test's list is static.
+            Box::leak(Box::new([("google/rpc/status.proto", status)])),
+        );
+        assert_eq!(said, [""; 0]);
+        assert_eq!(names(&schema, "google.rpc.Status"), ["code", "mine"]);
+        let (schema, said) = build(
+            &[("a", "syntax = \"proto3\"; import \"google/rpc/status.proto\"; message A { google.rpc.Status s = 1; }")],
+            &[("google/rpc/status.proto", "messag")],
+        );
+        assert_eq!((said.len(), names(&schema, "A").len()), (1, 1));
+        assert_eq!(names(&schema, "google.rpc.Status"), ["code", "message", "details"]);
+    }
+
+    #[test]
+    fn a_service_in_two_files_is_the_same_service() {
+        let (schema, said) = build(
+            &[
+                ("v1", "syntax = \"proto3\"; message A {} service S { rpc X(A) returns (A); }"),
+                ("v2", "syntax = \"proto3\"; message A {} service S { rpc X(A) returns (A); rpc Y(A) returns (A); }"),
+            ],
+            &[],
+        );
+        assert_eq!(said, [""; 0]);
+        assert_eq!(schema.services.len(), 1);
+        assert!(schema.method("S", "X").is_some() && schema.method("S", "Y").is_some());
+    }
+
+    #[test]
+    fn of_two_definitions_the_first_is_used_and_that_is_said() {
+        let (schema, said) = build(
+            &[
+                (
+                    "a",
+                    "syntax = \"proto3\"; message M { string one = 1; } enum E { Z = 0; } service S { rpc X(M) returns (M); }",
+                ),
+                (
+                    "b",
+                    "syntax = \"proto3\"; message M { int32 two = 1; } enum E { Y = 0; } service S { rpc X(stream M) returns (M); }",
+                ),
+                ("c", "syntax = \"proto3\"; message E {} enum M { W = 0; } message F { M m = 1; }"),
+            ],
+            &[],
+        );
+        let said_of =
+            |name: &str, file: &str| format!("{file}: warning: `{name}` is defined otherwise in a, which is used");
+        let mut expected =
+            vec![said_of("E", "b"), said_of("M", "c"), said_of("E", "c"), said_of("M", "b"), said_of("S", "b")];
+        let mut said = said;
+        said.sort();
+        expected.sort();
+        assert_eq!(said, expected);
+        assert_eq!(names(&schema, "M"), ["one"]);
+        assert_eq!(names(&schema, "F"), ["m"]);
+    }
+
+    #[test]
+    fn text_and_descriptor_sets_complete_one_another() {
+        let library = "syntax = \"proto3\"; package lib; message L { string s = 1; }";
+        let mut builder = Builder::default();
+        let text = "syntax = \"proto3\"; import \"test.proto\"; message A { lib.L l = 1; }";
+        builder.add_text(SourceText { identity: "a".into(), name: "a".into(), text: text.into() }, true);
+        builder.add_set("lib.binpb", &descriptors(library));
+        let (schema, said) = builder.finish(&mut NoImports);
+        assert!(said.is_empty(), "{said:?}");
+        assert_eq!(names(&schema, "A"), ["l"]);
+
+        // A set made without --include_imports: what it lacks is found as text.
+        let set = descriptors(
+            "syntax = \"proto3\"; import \"google/protobuf/any.proto\"; message B { google.protobuf.Any a = 1; }",
+        );
+        let alone = decode(&set).unwrap().into_iter().filter(|f| f.name() == "test.proto").collect();
+        let mut builder = Builder::default();
+        builder.add_files("b.binpb", alone);
+        let (schema, said) = builder.finish(&mut List(&[(
+            "google/protobuf/any.proto",
+            "syntax = \"proto3\"; package google.protobuf; message Any { string type_url = 1; bytes value = 2; string x = 3; }",
+        )]));
+        assert!(said.is_empty(), "{said:?}");
+        assert_eq!(names(&schema, "google.protobuf.Any").len(), 3);
+        assert_eq!(names(&schema, "B"), ["a"]);
+    }
+
+    #[test]
+    fn a_set_that_lacks_a_file_says_so_and_keeps_the_rest() {
+        let set = descriptors("syntax = \"proto3\"; package p; message B { string s = 1; }");
+        let mut files = decode(&set).unwrap();
+        files[0].dependency.push("gone.proto".into());
+        let mut builder = Builder::default();
+        builder.add_files("b.binpb", files);
+        let (schema, said) = builder.finish(&mut NoImports);
+        assert_eq!(said.len(), 1);
+        assert_eq!(said[0].to_string(), "b.binpb: test.proto: warning: import \"gone.proto\" is not found");
+        assert_eq!(names(&schema, "p.B"), ["s"]);
+    }
+
+    #[test]
+    fn what_is_no_set_is_an_error() {
+        for (bytes, expected) in [
+            (&b""[..], "s: error: this descriptor set holds no file"),
+            (b"\x0a\xff", "s: error: not a descriptor set: failed to decode Protobuf message"),
+        ] {
+            let mut builder = Builder::default();
+            builder.add_set("s", bytes);
+            let (_, said) = builder.finish(&mut NoImports);
+            assert!(said.len() == 1 && said[0].to_string().starts_with(expected), "{}", said[0]);
+        }
+    }
+
+    #[test]
+    fn the_same_text_by_both_ways_is_the_same_table() {
+        let text = "syntax = \"proto3\"; package p; import \"google/protobuf/struct.proto\";
+            message M { map<int32, google.protobuf.Value> m = 1; oneof o { E e = 2; bytes b = 3; } } enum E { Z = 0; }";
+        let (ours, said) = Schema::from_source(text);
+        assert!(said.is_empty());
+        let theirs = compile(text);
+        let shape = |schema: &Schema| {
+            let fields = &schema[schema.message("p.M").unwrap()].fields;
+            fields.iter().map(|f| (f.number, f.json_name.clone(), f.cardinality, f.oneof)).collect::<Vec<_>>()
+        };
+        assert_eq!(shape(&ours), shape(&theirs));
+    }
+}
