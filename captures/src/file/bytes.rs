@@ -157,6 +157,15 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+/// A pipe, or anything else that is read as it comes.
+pub(crate) struct Pipe(pub(crate) Arc<File>);
+
+impl Read for Pipe {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(into)
+    }
+}
+
 /// A file from its beginning, whoever else reads from it.
 pub(crate) struct FromStart {
     file: Arc<File>,

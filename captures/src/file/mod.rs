@@ -24,6 +24,8 @@ mod reader;
 mod reading;
 mod record;
 mod sniff;
+#[cfg(test)]
+mod testing;
 
 pub use batch::Batch;
 pub use error::Error;

@@ -175,7 +175,7 @@ impl Pcap {
         match rest.get(at..) {
             Some([]) if ended => Some(true),
             Some(next) => match self.header(next) {
-                Some(header) => Some(self.looks_right(&header)),
+                Some(header) => Some(self.looks_right(&header, MAX_PACKET as u32)),
                 None => ended.then_some(false),
             },
             None => ended.then_some(false),
@@ -187,13 +187,12 @@ impl Pcap {
         Step::Went(0)
     }
 
-    /// Whether bytes that need not be a header are one.
-    fn looks_right(&self, header: &Header) -> bool {
+    /// Whether bytes that need not be a header are one, of a packet not longer than `most`.
+    fn looks_right(&self, header: &Header, most: u32) -> bool {
         let second = if self.kind.nanos { 1_000_000_000 } else { 1_000_000 };
         header.fraction < second
-            && (1..=SEARCHED_PACKET).contains(&header.captured)
-            && header.captured <= header.original
-            && header.original <= SEARCHED_PACKET
+            && (1..=most).contains(&header.captured)
+            && (header.captured..=most).contains(&header.original)
             && self.last.is_none_or(|last| header.seconds.abs_diff(last) <= SEARCHED_SECONDS)
     }
 
@@ -228,7 +227,7 @@ impl Pcap {
             let Some(header) = bytes.get(at..).and_then(|rest| self.header(rest)) else {
                 return if ended { Chain::No } else { Chain::Needs(at + header_len) };
             };
-            if !self.looks_right(&header) {
+            if !self.looks_right(&header, SEARCHED_PACKET) {
                 return Chain::No;
             }
             at += header_len + header.captured as usize;
@@ -269,4 +268,197 @@ enum Chain {
     No,
     /// It takes so many bytes to say.
     Needs(usize),
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::record::ByteOrder;
+    use super::super::testing::{Bytes, Outcome, read, read_by};
+    use super::*;
+
+    const BOTH: [ByteOrder; 2] = [ByteOrder::Little, ByteOrder::Big];
+
+    fn header(order: ByteOrder, magic: u32) -> Bytes {
+        let mut bytes = Bytes::new(order);
+        bytes
+            .u32(magic) // magic
+            .u16(2) // major version
+            .u16(4) // minor version
+            .u32(0) // reserved
+            .u32(0) // reserved
+            .u32(262_144) // snap length
+            .u32(0x1400_0071); // 4 bytes of frame check sequence, Linux cooked
+        bytes
+    }
+
+    fn record(bytes: &mut Bytes, seconds: u32, fraction: u32, data: &[u8], original: u32) {
+        bytes
+            .u32(seconds) // seconds
+            .u32(fraction) // fraction of a second
+            .u32(data.len() as u32) // captured length
+            .u32(original) // original length
+            .raw(data);
+    }
+
+    /// Three packets; the lengths of the file up to behind each of them.
+    fn three(order: ByteOrder, magic: u32) -> (Vec<u8>, [usize; 3]) {
+        let mut bytes = header(order, magic);
+        record(&mut bytes, 1_700_000_000, 5, b"one", 3);
+        let first = bytes.bytes.len();
+        record(&mut bytes, 1_700_000_001, 6, b"two, cut", 1500);
+        let second = bytes.bytes.len();
+        record(&mut bytes, 1_700_000_000, 7, b"", 0);
+        let third = bytes.bytes.len();
+        (bytes.bytes, [first, second, third])
+    }
+
+    fn times(outcome: &Outcome) -> Vec<i64> {
+        outcome.packets.iter().map(|packet| packet.nanos - 1_700_000_000_000_000_000).collect()
+    }
+
+    #[test]
+    fn both_orders_and_both_resolutions() {
+        for order in BOTH {
+            for (magic, unit) in [(0xa1b2_c3d4, 1_000), (0xa1b2_3c4d, 1)] {
+                let outcome = read(&three(order, magic).0);
+                assert_eq!(outcome.data(), [&b"one"[..], b"two, cut", b""]);
+                assert_eq!(times(&outcome), [5 * unit, 1_000_000_000 + 6 * unit, 7 * unit]);
+                assert_eq!(outcome.packets[1].original_len, 1500);
+                assert_eq!(outcome.packets.iter().map(|packet| packet.number).collect::<Vec<_>>(), [1, 2, 3]);
+                assert!(outcome.packets.iter().all(|packet| packet.link == 113));
+                assert_eq!(outcome.info.link_types, [LinkType::LINUX_SLL].into());
+                assert_eq!((outcome.notes(), outcome.info.partial), (vec![], false));
+            }
+        }
+    }
+
+    #[test]
+    fn modified_records_have_eight_bytes_more() {
+        for order in BOTH {
+            let mut bytes = header(order, 0xa1b2_cd34);
+            for data in [b"one", b"two"] {
+                bytes
+                    .u32(1_700_000_000) // seconds
+                    .u32(9) // microseconds
+                    .u32(3) // captured length
+                    .u32(3) // original length
+                    .u32(2) // interface
+                    .u16(0x0800) // protocol
+                    .raw(&[4, 0]) // kind of packet, padding
+                    .raw(data);
+            }
+            let outcome = read_by(&bytes.bytes, 1);
+            assert_eq!(outcome.data(), [b"one", b"two"]);
+            assert_eq!(times(&outcome), [9_000, 9_000]);
+        }
+    }
+
+    #[test]
+    fn a_header_alone_is_a_capture() {
+        let outcome = read(&header(ByteOrder::Big, 0xa1b2_c3d4).bytes);
+        assert_eq!((outcome.packets.len(), outcome.notes(), outcome.info.partial), (0, vec![], false));
+    }
+
+    #[test]
+    fn a_cut_file_gives_everything_before_the_cut() {
+        let (bytes, ends) = three(ByteOrder::Little, 0xa1b2_c3d4);
+        for cut in 1..=bytes.len() {
+            let outcome =
+                match crate::file::Reading::from_reader(Box::new(std::io::Cursor::new(bytes[..cut].to_vec())), "") {
+                    Ok(reading) => super::super::testing::finish(reading),
+                    Err(error) => {
+                        assert!(cut < 4, "{error}");
+                        continue;
+                    }
+                };
+            assert_eq!(outcome.packets.len(), ends.iter().filter(|&&end| end <= cut).count(), "cut at {cut}");
+            let between = cut == FILE_HEADER || ends.contains(&cut);
+            assert_eq!(outcome.info.partial, !between, "cut at {cut}");
+            assert_eq!(outcome.info.notes.len(), usize::from(!between), "cut at {cut}");
+        }
+        let outcome = read(&bytes[..ends[0] + 20]);
+        assert_eq!(
+            outcome.notes(),
+            ["packet 2 at byte 0x2b: the file is cut inside this packet, 20 bytes of it are there"]
+        );
+    }
+
+    #[test]
+    fn reading_goes_on_behind_damage() {
+        let mut bytes = header(ByteOrder::Little, 0xa1b2_c3d4);
+        for n in 0..10_u32 {
+            if n == 4 {
+                bytes.u32(1_700_000_000).u32(1).u32(0xffff_fff0).u32(60).raw(&[0x55; 60]);
+            }
+            record(&mut bytes, 1_700_000_000 + n, 1, &[n as u8; 100], 100);
+        }
+        for step in [1, 7, usize::MAX] {
+            let outcome = read_by(&bytes.bytes, step);
+            assert_eq!(outcome.packets.len(), 10, "{outcome:?}");
+            let note = "packet 5 at byte 0x1e8: packet length 4294967280 cannot be right; 76 bytes are passed over";
+            assert_eq!(outcome.notes(), [note]);
+            assert_eq!(outcome.skipped("damaged bytes"), 1);
+            assert!(!outcome.info.partial);
+        }
+    }
+
+    #[test]
+    fn damage_up_to_the_end_is_said() {
+        let mut bytes = header(ByteOrder::Little, 0xa1b2_c3d4);
+        record(&mut bytes, 1_700_000_000, 1, b"good", 4);
+        bytes.raw(&[0xff; 100]);
+        let outcome = read(&bytes.bytes);
+        assert_eq!(outcome.packets.len(), 1);
+        assert!(outcome.info.partial);
+        let note = "packet 2 at byte 0x2c: packet length 4294967295 cannot be right; nothing more is found in the 100 bytes to the end";
+        assert_eq!(outcome.notes(), [note]);
+    }
+
+    #[test]
+    fn a_large_packet_is_believed_when_another_follows() {
+        let large = vec![7; TRUSTED_PACKET + 1];
+        let mut bytes = header(ByteOrder::Little, 0xa1b2_c3d4);
+        record(&mut bytes, 1_700_000_000, 1, &large, large.len() as u32);
+        record(&mut bytes, 1_700_000_000, 1, &large, large.len() as u32);
+        record(&mut bytes, 1_700_000_000, 1, b"next", 4);
+        record(&mut bytes, 1_700_000_000, 1, &large, large.len() as u32);
+        let outcome = read_by(&bytes.bytes, 100_000);
+        assert!(outcome.data() == [&large[..], &large, b"next", &large]);
+        assert_eq!(outcome.notes(), Vec::<String>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_bytes_are_read_the_same_however_they_come(
+            damage in proptest::collection::vec((24_usize..400, any::<u8>()), 0..6),
+            step in 1_usize..60,
+            noise in proptest::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let mut bytes = header(ByteOrder::Big, 0xa1b2_3c4d);
+            for n in 0..12_u32 {
+                record(&mut bytes, 1_700_000_000 + n, 1, &vec![n as u8; 9 * n as usize % 31], 40);
+            }
+            let mut bytes = bytes.bytes;
+            for (at, value) in damage {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = value;
+                }
+            }
+            bytes.extend(noise);
+            let (whole, parts) = (read(&bytes), read_by(&bytes, step));
+            prop_assert_eq!(whole.notes(), parts.notes());
+            prop_assert_eq!(whole.packets, parts.packets);
+            prop_assert_eq!(whole.info.partial, parts.info.partial);
+        }
+
+        #[test]
+        fn no_bytes_do_harm(noise in proptest::collection::vec(any::<u8>(), 0..2_000)) {
+            let mut bytes = header(ByteOrder::Little, 0xa1b2_cd34);
+            bytes.raw(&noise);
+            let outcome = read_by(&bytes.bytes, 64);
+            prop_assert!(outcome.packets.iter().map(|packet| packet.data.len()).sum::<usize>() <= noise.len());
+        }
+    }
 }

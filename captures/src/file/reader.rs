@@ -1,5 +1,6 @@
 //! One file, from its bytes to its packets.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,9 @@ const READ: usize = 64 << 10;
 /// Packets of one batch take at most about so many bytes, where the bytes are copied.
 const BATCH_BYTES: usize = 4 << 20;
 
+/// So much of a map is looked at in one go: what fits in a core's own cache.
+const STRIDE: usize = 128 << 10;
+
 /// How many buffers that were lent are remembered, to be used again when nobody has them any more.
 const SPARE_BUFFERS: usize = 4;
 
@@ -37,7 +41,7 @@ enum Format {
 
 /// Where the bytes come from.
 enum Supply {
-    Map { map: Arc<Map>, upto: usize, at: Place },
+    Map { map: Arc<Map>, upto: usize, seen: usize, at: Place },
     Stream(Stream),
 }
 
@@ -46,8 +50,7 @@ pub(crate) struct Stream {
     pub(crate) input: Input,
     /// How much of the file was read, before decompression.
     pub(crate) read: Arc<AtomicU64>,
-    /// Packets are wanted as soon as they have come, however few.
-    pub(crate) live: bool,
+    pub(crate) pace: Pace,
     /// Where the first byte of the file lies.
     pub(crate) at: Place,
     /// The bytes that are there, and room behind them.
@@ -55,6 +58,27 @@ pub(crate) struct Stream {
     spare: Vec<Arc<Vec<u8>>>,
     /// No further ones will come.
     ended: bool,
+}
+
+/// When packets are handed out.
+pub(crate) enum Pace {
+    /// As many as are wanted: more come without having to be waited for.
+    Full,
+    /// As soon as they have come, however few: what follows may take its time.
+    Live,
+    /// Those that have come to this pipe or socket.
+    Piped(Arc<File>),
+}
+
+impl Pace {
+    /// Whether it may take time until more comes.
+    fn is_slow(&self) -> bool {
+        match self {
+            Self::Full => false,
+            Self::Live => true,
+            Self::Piped(pipe) => rustix::io::ioctl_fionread(pipe).unwrap_or_default() == 0,
+        }
+    }
 }
 
 /// A part of the bytes of a stream.
@@ -77,15 +101,15 @@ impl Buffer {
 }
 
 impl Stream {
-    pub(crate) fn new(input: Input, head: Vec<u8>, read: Arc<AtomicU64>, live: bool, at: Place) -> Self {
-        Self { input, read, live, at, buffer: Buffer::new(head), spare: Vec::new(), ended: false }
+    pub(crate) fn new(input: Input, head: Vec<u8>, read: Arc<AtomicU64>, pace: Pace, at: Place) -> Self {
+        Self { input, read, pace, at, buffer: Buffer::new(head), spare: Vec::new(), ended: false }
     }
 }
 
 impl Reader {
     /// Of a file that is mapped and whose first byte lies at `at`.
     pub(crate) fn mapped(kind: Kind, map: Arc<Map>, at: Place) -> Option<Self> {
-        Some(Self { format: Format::new(kind)?, supply: Supply::Map { map, upto: 0, at }, ended: false })
+        Some(Self { format: Format::new(kind)?, supply: Supply::Map { map, upto: 0, seen: 0, at }, ended: false })
     }
 
     pub(crate) fn streamed(kind: Kind, stream: Stream) -> Option<Self> {
@@ -99,19 +123,28 @@ impl Reader {
 
     /// Whether its packets are wanted as soon as they have come.
     pub(crate) fn is_live(&self) -> bool {
-        matches!(&self.supply, Supply::Stream(stream) if stream.live)
+        matches!(&self.supply, Supply::Stream(Stream { pace: Pace::Live | Pace::Piped(_), .. }))
     }
 
     /// Finds packets until there are `most` in `found` (which is empty), or as many as are there without waiting for
     /// more in what is live, or as many as are handled well in one go. None: it is ended. Gives what they lie in.
     pub(crate) fn fill(&mut self, most: usize, found: &mut Found, log: &mut Log<'_>) -> Holder {
         match &mut self.supply {
-            Supply::Map { map, upto, at } => {
-                let window = Window { bytes: map, base: 0, ended: true };
-                let progress = self.format.scan(window, *upto, most, found, log);
-                *upto = progress.upto;
-                log.info.consumed = progress.upto as u64;
-                self.ended = progress.need > 0;
+            Supply::Map { map, upto, seen, at } => {
+                loop {
+                    let window =
+                        Window { bytes: map.get(..*seen).unwrap_or_default(), base: 0, ended: *seen == map.len() };
+                    let progress = self.format.scan(window, *upto, most, found, log);
+                    *upto = progress.upto;
+                    self.ended = window.ended && progress.need > 0;
+                    if self.ended || progress.need == 0 {
+                        break;
+                    }
+                    let next = (*seen + STRIDE).max(*upto + progress.need).min(map.len());
+                    touch(map.get(*seen..next).unwrap_or_default());
+                    *seen = next;
+                }
+                log.info.consumed = *upto as u64;
                 Holder::Map { map: Arc::clone(map), at: *at }
             }
             Supply::Stream(stream) => {
@@ -132,7 +165,7 @@ impl Stream {
             let progress = format.scan(window, *upto, most, found, log);
             *upto = progress.upto;
             let some = !found.records.is_empty();
-            if progress.need == 0 || self.ended || some && (self.live || progress.upto > BATCH_BYTES) {
+            if progress.need == 0 || self.ended || some && progress.upto > BATCH_BYTES {
                 return self.lend(found);
             }
             if !some {
@@ -140,6 +173,9 @@ impl Stream {
             }
             let wanted = self.buffer.upto + progress.need;
             while self.buffer.filled < wanted && !self.ended {
+                if some && self.pace.is_slow() {
+                    return self.lend(found);
+                }
                 match self.buffer.read(&mut self.input) {
                     Ok(0) => self.ended = true,
                     Ok(_) => {}
@@ -188,9 +224,9 @@ impl Stream {
 }
 
 impl Buffer {
-    /// Makes room by giving up the bytes that are done with.
+    /// Makes room by giving up the bytes that are done with; when they are half of all, so that no byte is moved often.
     fn forget(&mut self) {
-        if self.upto > 0 {
+        if self.upto > 0 && self.upto >= self.filled - self.upto {
             self.bytes.copy_within(self.upto..self.filled, 0);
             self.filled -= self.upto;
             self.base += self.upto as u64;
@@ -214,6 +250,16 @@ impl Buffer {
             }
         }
     }
+}
+
+/// Brings bytes into the cache.
+///
+/// From one packet's header to the next is a step of unknown length, so that the processor waits for memory at each of
+/// them. To run over the bytes beforehand, which it can do at the speed of memory, halves the time of reading.
+fn touch(bytes: &[u8]) {
+    /// Most processors' cache lines are as long or longer.
+    const LINE: usize = 64;
+    std::hint::black_box(bytes.iter().step_by(LINE).fold(0, |sum, byte| sum ^ byte));
 }
 
 impl Format {

@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::batch::{Batch, Holder};
-use super::bytes::{self, Counted, FromStart, Input, Opened};
+use super::bytes::{self, Counted, FromStart, Input, Opened, Pipe};
 use super::error::Error;
 use super::info::{FileInfo, Secret};
 use super::map::Map;
-use super::reader::{Reader, Stream};
+use super::reader::{Pace, Reader, Stream};
 use super::record::{Found, Known, Log, Record};
 use super::sniff::{Kind, Method};
 use crate::source::{FileSource, Sources};
@@ -81,7 +82,7 @@ impl Reading {
         let mut parts = Vec::new();
         for (path, number) in inputs.iter().zip(0..) {
             parts.push(match path.as_os_str() == "-" {
-                true => Part::stream(Box::new(io::stdin()), "standard input".to_owned())?,
+                true => Part::standard_input()?,
                 false => Part::open(path, SourceNo(number), options)?,
             });
         }
@@ -94,7 +95,7 @@ impl Reading {
     ///
     /// If it cannot be read or is no capture.
     pub fn from_reader(input: Box<dyn Read + Send>, name: impl Into<String>) -> Result<Self, Error> {
-        Ok(Self::new(vec![Part::stream(input, name.into())?]))
+        Ok(Self::new(vec![Part::stream(input, name.into(), Pace::Live)?]))
     }
 
     fn new(parts: Vec<Part>) -> Self {
@@ -305,11 +306,34 @@ struct Part {
 }
 
 impl Part {
+    /// Standard input, wherever it stands.
+    fn standard_input() -> Result<Self, Error> {
+        let name = "standard input";
+        // Another handle to it, as the standard one has a buffer of its own, of which nobody can see what is in it.
+        let file = io::stdin().as_fd().try_clone_to_owned().map_err(|source| Error::open(name, source))?;
+        Self::pipe(File::from(file), name.to_owned())
+    }
+
+    /// What is read as it comes.
+    fn pipe(file: File, name: String) -> Result<Self, Error> {
+        let file = Arc::new(file);
+        let pace = match file.metadata() {
+            Ok(metadata) if metadata.is_file() => Pace::Full,
+            _ => Pace::Piped(Arc::clone(&file)),
+        };
+        Self::stream(Box::new(Pipe(file)), name, pace)
+    }
+
     /// What comes from somewhere and lies nowhere.
-    fn stream(input: Input, name: String) -> Result<Self, Error> {
+    fn stream(input: Input, name: String, pace: Pace) -> Result<Self, Error> {
         let (input, read) = Counted::new(input);
         let Opened { kind, methods, head, rest } = bytes::open(Box::new(input), &name)?;
-        let stream = Stream::new(rest, head, read, true, Place::NOWHERE);
+        // What a pipe has is known, but not whether it is enough to decompress anything.
+        let pace = match pace {
+            Pace::Piped(_) if !methods.is_empty() => Pace::Live,
+            pace => pace,
+        };
+        let stream = Stream::new(rest, head, read, pace, Place::NOWHERE);
         let info = FileInfo { format: format_name(kind, &methods), name, ..FileInfo::default() };
         Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing)
     }
@@ -321,7 +345,7 @@ impl Part {
         let metadata = file.metadata().map_err(failed)?;
         // What the system makes up when it is read says that it has no bytes.
         if !metadata.is_file() || metadata.len() == 0 {
-            let mut part = Self::stream(Box::new(file), name)?;
+            let mut part = Self::pipe(file, name)?;
             part.info.path = Some(path.to_owned());
             return Ok(part);
         }
@@ -337,7 +361,7 @@ impl Part {
         };
         let at = Place::new(number, 0);
         if !methods.is_empty() {
-            let stream = Stream::new(rest, head, read, false, Place::NOWHERE);
+            let stream = Stream::new(rest, head, read, Pace::Full, Place::NOWHERE);
             return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
         }
         if !options.no_mmap
@@ -346,7 +370,7 @@ impl Part {
             let map = Arc::new(map);
             return Self::new(Reader::mapped(kind, Arc::clone(&map), at), info, FileSource::Map(map));
         }
-        let stream = Stream::new(rest, head, read, false, at);
+        let stream = Stream::new(rest, head, read, Pace::Full, at);
         Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
     }
 
@@ -397,5 +421,305 @@ fn is_capture(path: &Path) -> Result<bool, Error> {
         Ok(_) => Ok(true),
         Err(Error::Empty { .. } | Error::NoCapture { .. } | Error::Decompress { .. }) => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use super::super::testing::{Dribble, Outcome, finish, read, read_by, seen};
+    use super::*;
+    use crate::Packet;
+
+    /// A pcap with packets of these times (in seconds) that hold their own number and what cannot be made shorter.
+    fn pcap(seconds: &[u32]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend([0xd4, 0xc3, 0xb2, 0xa1]); // magic
+        bytes.extend([2, 0, 4, 0]); // version
+        bytes.extend([0; 8]); // reserved
+        bytes.extend([0, 0, 4, 0]); // snap length
+        bytes.extend([1, 0, 0, 0]); // Ethernet
+        for (number, seconds) in seconds.iter().enumerate() {
+            let mut random = number as u64;
+            let noise = std::iter::repeat_with(|| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                char::from(b'!' + (random >> 33) as u8 % 90)
+            });
+            let data = format!("packet {number} {}", noise.take(number * 7 % 100).collect::<String>());
+            bytes.extend(seconds.to_le_bytes()); // seconds
+            bytes.extend(5_u32.to_le_bytes()); // microseconds
+            bytes.extend((data.len() as u32).to_le_bytes()); // captured length
+            bytes.extend((data.len() as u32).to_le_bytes()); // original length
+            bytes.extend(data.bytes());
+        }
+        bytes
+    }
+
+    /// Enough that every method of compression cuts it into several blocks.
+    const MANY: u32 = 20_000;
+
+    fn many() -> Vec<u8> {
+        pcap(&(0..MANY).collect::<Vec<_>>())
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.include_checksum(true).unwrap();
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn lz4(bytes: &[u8], block: lz4_flex::frame::BlockSize) -> Vec<u8> {
+        let info = lz4_flex::frame::FrameInfo::new().block_size(block).block_checksums(true);
+        let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// One stream made of several, as `cat a.gz b.gz` makes it.
+    fn packed() -> [(&'static str, Vec<u8>); 4] {
+        use lz4_flex::frame::BlockSize::{Max64KB, Max256KB};
+        let bytes = many();
+        let (a, b) = bytes.split_at(bytes.len() / 3);
+        let nested = gzip(&zstd(&bytes));
+        [
+            ("gzip", [gzip(a), gzip(b)].concat()),
+            ("zstd", [zstd(a), zstd(b"").clone(), zstd(b)].concat()),
+            ("lz4", [lz4(a, Max256KB), lz4(b"", Max64KB), lz4(b, Max64KB)].concat()),
+            ("zstd in gzip", nested),
+        ]
+    }
+
+    #[test]
+    fn compression_of_every_kind_is_taken_off() {
+        let plain = read(&many());
+        assert_eq!(plain.packets.len(), MANY as usize);
+        assert_eq!(plain.info.format, "pcap");
+        for (method, bytes) in packed() {
+            for step in [11, usize::MAX] {
+                let outcome = read_by(&bytes, step);
+                assert!(outcome.packets == plain.packets, "{method}");
+                assert_eq!(outcome.info.format, format!("pcap in {method}"));
+                assert_eq!((outcome.notes(), outcome.info.partial), (vec![], false), "{method}");
+                assert_eq!(outcome.info.consumed, bytes.len() as u64, "{method}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_compressed_stream_gives_what_comes_before() {
+        let plain = read(&many());
+        for (method, bytes) in packed() {
+            for part in [3, 5, 9] {
+                let outcome = read(&bytes[..bytes.len() * part / 10]);
+                let packets = outcome.packets.len();
+                assert!(outcome.packets == plain.packets[..packets] && packets < MANY as usize, "{method}: {packets}");
+                assert!(outcome.info.partial, "{method} {part}");
+                assert!(outcome.notes()[0].contains("what follows cannot be read"), "{method}: {:?}", outcome.notes());
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_compressed_stream_gives_what_comes_before() {
+        for (method, mut bytes) in packed() {
+            let middle = bytes.len() * 2 / 3;
+            bytes[middle..middle + 40].fill(0xff);
+            assert!(read(&bytes).info.partial, "{method}");
+        }
+        let mut bytes = gzip(&many());
+        bytes.extend(b"this is no gzip");
+        let outcome = read(&bytes);
+        assert_eq!((outcome.packets.len(), outcome.info.partial), (MANY as usize, true));
+    }
+
+    #[test]
+    fn packets_are_handed_out_as_soon_as_they_have_come() {
+        struct Sent(std::sync::mpsc::Receiver<Vec<u8>>);
+        impl Read for Sent {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                // It fails where it would have to be waited for.
+                let bytes = self.0.try_recv().map_err(|_| io::Error::other("waited"))?;
+                into[..bytes.len()].copy_from_slice(&bytes);
+                Ok(bytes.len())
+            }
+        }
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let bytes = pcap(&[1, 2, 3]);
+        let first = 24 + 16 + 9;
+        for byte in &bytes[..first] {
+            sender.send(vec![*byte]).unwrap();
+        }
+        let mut reading = Reading::from_reader(Box::new(Sent(receiver)), "pipe").unwrap();
+        let batch = reading.next_batch(1_000).unwrap().unwrap();
+        assert_eq!((batch.len(), batch.packet(0).data), (1, &b"packet 0 "[..]));
+        assert_eq!(batch.packet(0).at, Place::NOWHERE);
+        sender.send(bytes[first..].to_vec()).unwrap();
+        let batch = reading.next_batch(1_000).unwrap().unwrap();
+        assert_eq!((batch.len(), batch.packet(0).packet.order), (2, 1));
+        assert_eq!(reading.files()[0].notes, []);
+        // What cannot be read is said, and is no error.
+        assert!(reading.next_batch(1_000).unwrap().is_none());
+        assert_eq!(reading.files()[0].notes[0].text, "what follows cannot be read: waited");
+        assert!(reading.files()[0].partial);
+    }
+
+    #[test]
+    fn a_pipe_gives_all_that_has_come() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let bytes = pcap(&[1, 2, 3, 4]);
+        let end = bytes.len() - 10;
+        writer.write_all(&bytes[..end - 60]).unwrap();
+        writer.write_all(&bytes[end - 60..end]).unwrap();
+        let part = Part::pipe(File::from(std::os::fd::OwnedFd::from(reader)), "pipe".to_owned()).unwrap();
+        let mut reading = Reading::new(vec![part]);
+        let batch = reading.next_batch(1_000).unwrap().unwrap();
+        assert_eq!(batch.len(), 3, "the writer is still open, and the last packet is not whole");
+        writer.write_all(&bytes[end..]).unwrap();
+        drop(writer);
+        assert_eq!(reading.next_batch(1_000).unwrap().map(|batch| batch.len()), Some(1));
+        assert!(reading.next_batch(1_000).unwrap().is_none());
+    }
+
+    #[test]
+    fn mapped_and_read_are_the_same_and_can_be_read_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("many.pcap");
+        fs::write(&path, many()).unwrap();
+        for no_mmap in [false, true] {
+            let mut reading = Reading::open(std::slice::from_ref(&path), &OpenOptions { no_mmap }).unwrap();
+            let sources = reading.sources();
+            let mut batch = Batch::default();
+            let mut bytes = Vec::new();
+            let mut sizes = Vec::new();
+            let mut packets = Vec::new();
+            while reading.next_batch_into(8_000, &mut batch).unwrap() {
+                sizes.push(batch.len());
+                packets.extend(seen(&batch));
+                for index in 0..batch.len() {
+                    let packet = batch.packet(index);
+                    sources.read(packet.at, packet.data.len(), &mut bytes).unwrap();
+                    assert_eq!(bytes, packet.data);
+                    assert_eq!(sources.slice(packet.at, 3).is_some(), !no_mmap);
+                }
+            }
+            assert_eq!(sizes, [8_000, 8_000, 4_000]);
+            assert!(packets == read(&many()).packets);
+            let size = many().len() as u64;
+            assert_eq!(reading.progress(), (size, Some(size)));
+        }
+    }
+
+    #[test]
+    fn files_are_merged_by_time_and_keep_their_own_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("a"), pcap(&[1, 5, 3, 9])).unwrap();
+        fs::write(path("b"), pcap(&[])).unwrap();
+        fs::write(path("c"), gzip(&pcap(&[2, 5, 5, 8, 20]))).unwrap();
+        fs::write(path("d"), pcap(&[0; 3_000])).unwrap();
+        let order = |most: usize| {
+            let paths = [path("a"), path("b"), path("c"), path("d")];
+            let mut reading = Reading::open(&paths, &OpenOptions::default()).unwrap();
+            let mut packets: Vec<Packet> = Vec::new();
+            while let Some(batch) = reading.next_batch(most).unwrap() {
+                assert!(batch.len() <= most);
+                packets.extend((0..batch.len()).map(|index| batch.packet(index).packet));
+            }
+            assert!(packets.iter().zip(0..).all(|(packet, order)| packet.order == order));
+            packets.iter().map(|packet| (packet.no.file(), packet.no.number())).collect::<Vec<_>>()
+        };
+        let all = order(10_000);
+        assert!(all[..3_000].iter().zip(1..).all(|(no, number)| *no == (3, number)));
+        assert_eq!(all[3_000..], [(0, 1), (2, 1), (0, 2), (0, 3), (2, 2), (2, 3), (2, 4), (0, 4), (2, 5)]);
+        assert_eq!(order(1), all);
+        assert_eq!(order(1_025), all);
+    }
+
+    #[test]
+    fn comments_stay_with_their_packets_when_files_are_merged() {
+        let directory = tempfile::tempdir().unwrap();
+        let (a, b) = (directory.path().join("a"), directory.path().join("b"));
+        fs::write(&a, pcap(&[1, 3, 5])).unwrap();
+        let mut bytes = Vec::new();
+        for (kind, body) in [
+            (0x0a0d_0d0a_u32, &b"\x4d\x3c\x2b\x1a\x01\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff"[..]),
+            // Ethernet, resolution 1 s.
+            (1, b"\x01\0\0\0\0\0\0\0\x09\0\x01\0\0\0\0\0"),
+            // Interface 0, times 2 and 4, no data; the second with a comment.
+            (6, b"\0\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\0"),
+            (6, b"\0\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\0\0\0\0\x01\0\x02\0hi\0\0"),
+        ] {
+            let len = (body.len() as u32 + 12).to_le_bytes();
+            bytes.extend([&kind.to_le_bytes()[..], &len, body, &len].concat());
+        }
+        fs::write(&b, bytes).unwrap();
+        for most in [1, 100] {
+            let mut reading = Reading::open(&[a.clone(), b.clone()], &OpenOptions::default()).unwrap();
+            let mut comments = Vec::new();
+            while let Some(batch) = reading.next_batch(most).unwrap() {
+                comments.extend(seen(&batch).into_iter().map(|packet| packet.comment));
+            }
+            assert_eq!(comments, [None, None, None, Some("hi".to_owned()), None]);
+        }
+    }
+
+    #[test]
+    fn a_directory_gives_the_captures_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let open = || Reading::open(&[directory.path().to_owned()], &OpenOptions::default());
+        fs::write(path("notes.txt"), "no capture").unwrap();
+        fs::write(path("empty.pcap"), "").unwrap();
+        fs::write(path("broken.gz"), [0x1f, 0x8b, 0, 0]).unwrap();
+        fs::create_dir(path("deeper")).unwrap();
+        fs::write(path("deeper/c.pcap"), pcap(&[1])).unwrap();
+        let none = open().unwrap_err();
+        assert_eq!(none.to_string(), format!("no captures in {}", directory.path().display()));
+        fs::write(path("b"), gzip(&pcap(&[1]))).unwrap();
+        fs::write(path("a.pcap"), pcap(&[1])).unwrap();
+        let names: Vec<_> = open().unwrap().files().iter().filter_map(|file| file.path.clone()).collect();
+        assert_eq!(names, [path("a.pcap"), path("b")]);
+    }
+
+    #[test]
+    fn what_is_no_capture_is_refused_with_a_reason() {
+        let missing = Reading::open(&["/nowhere/x.pcap".into()], &OpenOptions::default()).unwrap_err();
+        assert_eq!(missing.to_string(), "/nowhere/x.pcap: no such file or directory");
+        let refused =
+            |bytes: &[u8]| Reading::from_reader(Box::new(Cursor::new(bytes.to_vec())), "x").unwrap_err().to_string();
+        assert_eq!(refused(b""), "x is no capture: it is empty");
+        let known = "known are pcap and pcapng, plain or in gzip, zstd or lz4";
+        assert_eq!(refused(b"{}\n"), format!("x is no capture: it begins with 7b 7d 0a (\"{{}}\\n\"); {known}"));
+        let inside = refused(&gzip(b"{}\n"));
+        assert_eq!(inside, format!("x is no capture: it begins with 7b 7d 0a (\"{{}}\\n\"); {known}"));
+        assert!(refused(&[0x1f, 0x8b, 8, 0]).starts_with("x: nothing of it can be decompressed (gzip): "));
+        let mut layers = pcap(&[1]);
+        for _ in 0..5 {
+            layers = gzip(&layers);
+        }
+        assert!(refused(&layers).contains("begins with 1f 8b"));
+    }
+
+    #[test]
+    fn no_compressed_bytes_do_harm() {
+        for (_, bytes) in packed() {
+            let Outcome { packets: truth, .. } = read(&bytes);
+            for n in 0..50 {
+                let mut bytes = bytes.clone();
+                let at = n * 7_919 % bytes.len();
+                bytes[at] ^= 1 << (n % 8);
+                if let Ok(reading) = Reading::from_reader(Box::new(Dribble::new(&bytes, 4_096)), "x") {
+                    assert!(finish(reading).packets.len() <= truth.len() + 10);
+                }
+            }
+        }
     }
 }
