@@ -166,6 +166,10 @@ impl Raw {
         assert_eq!(raw.len(), shop.calls.len(), "every call of the whole recording is shown");
         Raw(raw)
     }
+
+    fn of_message(&self, stream: u32, side: Side, number: usize) -> Option<&Value> {
+        self.0.get(&stream)?[side as usize].get(number)
+    }
 }
 
 /// Whether a note on a message excuses that it differs.
@@ -299,7 +303,7 @@ impl<'a> Damaged<'a> {
         }
         match message.get("body") {
             Some(body) => same(body, &truth.body),
-            None => message["raw"] == self.raw.0[&call.stream][side as usize][number],
+            None => self.raw.of_message(call.stream, side, number) == message.get("raw"),
         }
     }
 
@@ -513,5 +517,63 @@ fn the_reckoning_finds_what_it_is_for() {
     assert_eq!(
         messages.values().map(Vec::len).sum::<usize>(),
         shop.calls.values().map(|call| call.messages[1].len()).sum::<usize>()
+    );
+}
+
+#[test]
+fn the_checks_find_each_kind_of_fault() {
+    let shop = Shop::load();
+    // The one message whose type the schema does not have is empty.
+    let raw = Raw(BTreeMap::from([(41, [vec![serde_json::json!({})], Vec::new()])]));
+    let all = vec![true; shop.capture.packets.len()];
+    let truth = Damaged::new(&shop, &raw, &all);
+    let faults = |spoil: &dyn Fn(&mut Vec<Value>)| {
+        let mut calls = shop.as_printed();
+        calls
+            .iter_mut()
+            .filter(|call| call["method"] == "GetOrder")
+            .for_each(|call| call["response"]["messages"][0]["type"] = "acme.shop.v1.Order".into());
+        spoil(&mut calls);
+        let strict = truth.wrong(&calls, Notes::DoNotExcuse).len();
+        [
+            strict,
+            truth.wrong(&calls, Notes::Excuse).len(),
+            truth.missing(&calls).len(),
+            truth.whole_messages(&calls).len(),
+        ]
+    };
+    let message = |calls: &mut [Value]| calls[12]["response"]["messages"][3].take();
+    assert_eq!(faults(&|_| ()), [0, 0, 0, 0]);
+    assert_eq!(faults(&|calls| drop(calls.remove(0))), [0, 0, 1, 2], "a call that is whole is missing");
+    assert_eq!(faults(&|calls| calls[0]["path"] = "/a.B/C".into()), [1, 1, 0, 0], "a wrong path");
+    assert_eq!(faults(&|calls| calls[0]["path"] = Value::Null), [0, 0, 0, 0], "an unknown path");
+    assert_eq!(faults(&|calls| calls[0]["server"] = "127.0.0.1:40000".into()), [1, 1, 0, 0], "the sides are swapped");
+    assert_eq!(faults(&|calls| calls[0]["outcome"] = "error".into()), [1, 1, 1, 0], "a wrong outcome");
+    assert_eq!(faults(&|calls| calls[0]["outcome"] = "open".into()), [0, 0, 1, 0], "an end that was missed");
+    assert_eq!(
+        faults(&|calls| calls[12]["response"]["messages"][3]["body"]["id"] = "x".into()),
+        [1, 1, 0, 1],
+        "a wrong value"
+    );
+    assert_eq!(
+        faults(&|calls| {
+            let mut spoilt = message(calls);
+            spoilt["body"]["id"] = "x".into();
+            spoilt["notes"] = serde_json::json!([{"kind": "cut"}]);
+            calls[12]["response"]["messages"][3] = spoilt;
+        }),
+        [1, 0, 0, 1],
+        "a wrong value with a note"
+    );
+    assert_eq!(
+        faults(&|calls| calls[0]["request"]["metadata"] = serde_json::json!([{"name": "tenant", "value": "t9"}])),
+        [1, 1, 0, 0],
+        "metadata that nobody sent"
+    );
+    assert_eq!(
+        faults(&|calls| calls[0]["request"]["metadata"] =
+            serde_json::json!([{"name": "tenant", "value": "t0"}, {"name": null, "value": null}])),
+        [0, 0, 0, 0],
+        "metadata that was sent"
     );
 }

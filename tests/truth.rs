@@ -207,3 +207,24 @@ fn standard_input_ten_bytes_at_a_time_prints_before_it_ends() {
     };
     assert_eq!(numbers(&calls), numbers(&file));
 }
+
+#[test]
+fn the_check_finds_each_kind_of_fault() {
+    let shop = Shop::load();
+    assert_eq!(shop.faults(&shop.as_printed()), Vec::<String>::new());
+    let spoil = |spoil: &dyn Fn(&mut Vec<serde_json::Value>)| {
+        let mut printed = shop.as_printed();
+        spoil(&mut printed);
+        shop.faults(&printed).len()
+    };
+    assert_eq!(spoil(&|calls| calls.truncate(73)), 1);
+    assert_eq!(spoil(&|calls| calls.push(calls[0].clone())), 1);
+    assert_eq!(spoil(&|calls| calls[0]["stream"] = 2.into()), 2);
+    assert_eq!(spoil(&|calls| calls[1]["method"] = "Fail".into()), 1);
+    assert_eq!(spoil(&|calls| calls[2]["outcome"] = "open".into()), 1);
+    assert_eq!(spoil(&|calls| calls[3]["status"]["code"] = 1.into()), 1);
+    assert_eq!(spoil(&|calls| calls[4]["response"]["messages"][0]["body"]["id"] = "order-0".into()), 1);
+    assert_eq!(spoil(&|calls| calls[5]["response"]["messages"][0]["length"] = 7.into()), 1);
+    assert_eq!(spoil(&|calls| calls[6]["request"]["messages"] = serde_json::json!([])), 1);
+    assert_eq!(spoil(&|calls| calls[7]["guessed"] = serde_json::json!(["type"])), 1);
+}

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use support::environment::{captures, tool};
 use support::run::{run, text};
-use support::shop::messages_of;
+use support::shop::{Shop, messages_of};
 use support::tcp::Side;
 
 /// Of each stream of each connection: the path, and the lengths of all messages of both sides.
@@ -37,6 +37,24 @@ fn goaway_as_tshark_reads_it() {
 #[test]
 fn etcd_as_tshark_reads_it() {
     compare("etcd/etcd.pcap", 2379);
+}
+
+/// The tests' own reader against tshark: what the binary is held to elsewhere is not made up.
+#[test]
+fn the_truth_about_shop_is_what_tshark_reads() {
+    let shop = Shop::load();
+    let Some(theirs) = tshark(&support::shop::directory().join("shop.pcap"), support::shop::PORT) else { return };
+    let truth: Calls = shop
+        .calls
+        .values()
+        .map(|call| {
+            let mut lengths: Vec<u64> =
+                call.messages.iter().flatten().map(|message| message.wire.length.into()).collect();
+            lengths.sort_unstable();
+            ((0, call.stream.into()), (format!("/{}", call.method), lengths))
+        })
+        .collect();
+    assert_eq!(truth, theirs);
 }
 
 fn compare(file: &str, port: u16) {

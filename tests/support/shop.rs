@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::http2::{self, Frame, Message};
 use super::pcap::Capture;
@@ -93,8 +93,19 @@ impl Shop {
         Shop { capture, flows, frames, calls }
     }
 
+    /// The members that are checked of what must be printed, for seeing that the checks find faults.
+    pub(crate) fn as_printed(&self) -> Vec<Value> {
+        self.calls.values().map(TrueCall::as_printed).collect()
+    }
+
     /// Holds the output of `calls --json` for the whole recording, in any form, against the truth.
     pub(crate) fn check_whole(&self, what: &str, printed: &[Value]) {
+        let faults = self.faults(printed);
+        assert!(faults.is_empty(), "{what}: {} faults, first:\n{}", faults.len(), first(&faults));
+    }
+
+    /// Everything in which printed calls differ from the whole truth.
+    pub(crate) fn faults(&self, printed: &[Value]) -> Vec<String> {
         let mut faults = Vec::new();
         let mut seen = BTreeMap::new();
         for call in printed {
@@ -111,7 +122,7 @@ impl Shop {
                 count => faults.push(format!("stream {stream} is shown {} times", count.unwrap_or(&0))),
             }
         }
-        assert!(faults.is_empty(), "{what}: {} faults, first:\n{}", faults.len(), first(&faults));
+        faults
     }
 }
 
@@ -131,6 +142,30 @@ pub(crate) fn messages_of(call: &Value, side: Side) -> &[Value] {
 }
 
 impl TrueCall {
+    fn as_printed(&self) -> Value {
+        let (service, method) = self.method.split_once('/').expect("a method has a service");
+        let [requests, responses] = Side::BOTH.map(|side| {
+            let messages = self.messages[side as usize].iter();
+            messages
+                .map(|message| {
+                    let mut printed = json!({"length": message.wire.length, "compressed": message.wire.compressed});
+                    match &message.body {
+                        Value::Null => printed["raw"] = json!({}),
+                        body => printed["body"] = body.clone(),
+                    }
+                    printed
+                })
+                .collect::<Vec<_>>()
+        });
+        json!({
+            "stream": self.stream, "path": format!("/{}", self.method), "service": service, "method": method, "guessed": [],
+            "client": "127.0.0.1:40000", "server": format!("127.0.0.1:{PORT}"),
+            "outcome": self.outcome, "status": self.status.map(|code| json!({"code": code})),
+            "request": {"messages": requests, "metadata": []},
+            "response": {"messages": responses, "metadata": [], "trailers": []},
+        })
+    }
+
     /// Everything in which a printed call differs from the whole truth.
     fn faults(&self, call: &Value) -> Vec<String> {
         let mut faults = Vec::new();
@@ -185,7 +220,6 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn values_are_compared_by_what_they_mean() {
