@@ -3,7 +3,7 @@
 use super::connections::Consumer;
 use super::facts::Close;
 use super::held::{Next, Origin};
-use super::hole::{CONTROL_REACH, FLOW_COST, Mark, PLAUSIBLE, Wait};
+use super::hole::{CONTROL_REACH, FLOW_COST, Mark, PLAUSIBLE, STRAYS, Wait};
 use super::join::{JOIN_PACKETS, Join, TOGETHER_PACKETS};
 use super::output::{By, Output};
 use crate::{GapCause, Packet, Place, Segment, TcpFlags, Timestamp};
@@ -33,6 +33,8 @@ pub(super) struct Flow {
     claim: u64,
     /// The latest time since the last gap.
     time: Timestamp,
+    /// How many segments in a row did not fit, and with which sequence number they go on.
+    strays: Option<(u8, u32)>,
     join: Option<Box<Join>>,
     wait: Option<Box<Wait>>,
 }
@@ -58,6 +60,7 @@ impl Flow {
             acked: 0,
             claim: 0,
             time: Timestamp::from_nanos(i64::MIN),
+            strays: None,
             join: None,
             wait: None,
         }
@@ -109,7 +112,8 @@ impl Flow {
         segment: &Segment<'_>,
         output: &mut Output<'_, T>,
     ) -> bool {
-        let is_plain = segment.seq == self.seq && self.stage == Stage::Open && segment.cut == 0 && self.wait.is_none();
+        let is_quiet = self.wait.is_none() && self.strays.is_none();
+        let is_plain = segment.seq == self.seq && self.stage == Stage::Open && segment.cut == 0 && is_quiet;
         if !is_plain {
             return false;
         }
@@ -154,15 +158,22 @@ impl Flow {
         if sent == 0 && !has_fin {
             return;
         }
-        let start = self.position(seq);
+        let mut start = self.position(seq);
         let expected = self.high.max(self.next);
         if has_fin && (start + sent).abs_diff(expected) > CONTROL_REACH {
             output.flow().implausible += 1;
             has_fin = false;
         }
-        if start > expected + PLAUSIBLE || start + PLAUSIBLE < self.next {
-            output.flow().implausible += 1;
-            return;
+        let is_far = start > expected + PLAUSIBLE || start + CONTROL_REACH < self.next;
+        if is_far && self.stage != Stage::Joining {
+            if !self.is_elsewhere(seq, sent as u32) {
+                output.flow().implausible += 1;
+                return;
+            }
+            self.go_elsewhere(seq, packet, time, output);
+            start = self.next;
+        } else if sent > 0 {
+            self.strays = None;
         }
         if sent == 0 && !has_fin {
             return;
@@ -192,6 +203,28 @@ impl Flow {
         self.drain(by, output);
         self.give_up_what_is_too_much(by, output);
         self.tidy();
+    }
+
+    /// Whether a segment that does not fit is one more of a row that shows that the flow is elsewhere.
+    fn is_elsewhere(&mut self, seq: u32, sent: u32) -> bool {
+        let count = match self.strays {
+            Some((count, next)) if next == seq => count + 1,
+            _ => 1,
+        };
+        self.strays = Some((count, seq.wrapping_add(sent)));
+        count >= STRAYS && self.stage == Stage::Open
+    }
+
+    /// Hands on what waits, and goes on at `seq`: how much is missing nobody knows.
+    fn go_elsewhere<T: Consumer>(&mut self, seq: u32, packet: Packet, time: Timestamp, output: &mut Output<'_, T>) {
+        let by = By::Packet(packet, time);
+        while self.remains().is_some() {
+            self.force_one(by, output);
+        }
+        output.gap(self.next - self.base, None, GapCause::Lost, (packet, time));
+        self.time = Timestamp::from_nanos(i64::MIN);
+        (self.seq, self.high, self.acked, self.claim) = (seq, self.next, self.next, 0);
+        (self.strays, self.wait) = (None, None);
     }
 
     /// A flow that is not open learns a sequence number.
@@ -430,7 +463,7 @@ impl Flow {
         if let Some(wait) = &mut self.wait
             && (is_news || mark.position == self.next)
         {
-            wait.heard = wait.count;
+            wait.hear();
         }
     }
 

@@ -149,7 +149,7 @@ impl Held {
     /// Whether the byte at a position is held, or known to have been cut off.
     pub(super) fn covers(&self, position: u64) -> bool {
         self.uncovered(position, position + 1).is_none()
-            || self.cuts.range(..=position).any(|(_, cut)| cut.end > position)
+            || self.cuts.range(..=position).next_back().is_some_and(|(_, cut)| cut.end > position)
     }
 
     /// The first position of `from..end` that no piece covers, and how far from there no piece lies.

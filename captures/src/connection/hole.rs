@@ -24,6 +24,10 @@ pub(super) const FLOW_COST: usize = 8 << 20;
 /// How far from the expected place data and acknowledgments are believed: the largest window that TCP can express.
 pub(super) const PLAUSIBLE: u64 = 1 << 30;
 
+/// How many segments in a row that follow each other, but do not fit the flow, show that the flow is not where it was:
+/// more than a window is missing, or it is another connection whose beginning was lost.
+pub(super) const STRAYS: u8 = 8;
+
 /// How far from the expected place a SYN, FIN or RST is believed. What is in flight when a connection ends, or arrives
 /// before a late SYN, is less; random numbers pass once in 128 times.
 pub(super) const CONTROL_REACH: u64 = 16 << 20;
@@ -40,7 +44,9 @@ pub(super) struct Wait {
     /// The count when the newest byte came in its turn.
     pub(super) progress: u64,
     /// The count when the other side was last heard to acknowledge something new, or up to the hole.
-    pub(super) heard: u64,
+    heard: u64,
+    /// How many bytes waited then.
+    heard_bytes: usize,
     /// Acknowledged positions, each with the packet since which it is suspect that they were not seen. Both rise.
     marks: VecDeque<Mark>,
 }
@@ -90,13 +96,20 @@ impl Wait {
         self.marks.back().copied()
     }
 
+    /// The other side acknowledges something new, or up to the hole.
+    pub(super) fn hear(&mut self) {
+        (self.heard, self.heard_bytes) = (self.count, self.held.bytes());
+    }
+
     /// Whether the first hole has waited for long enough though nobody acknowledges anything.
     pub(super) fn is_silent_for_long(&self) -> bool {
+        if self.held.bytes().saturating_sub(self.heard_bytes) >= SILENT_BYTES {
+            return true;
+        }
         let since = self.progress.max(self.heard);
-        if self.count - since < SILENT_SEGMENTS && self.held.bytes() < SILENT_BYTES {
+        if self.count - since < SILENT_SEGMENTS {
             return false;
         }
-        let Some(opened) = self.held.oldest().map(|origin| origin.count) else { return false };
-        self.count - opened.max(since) >= SILENT_SEGMENTS || self.held.bytes() >= SILENT_BYTES && self.heard <= opened
+        self.held.oldest().is_some_and(|origin| self.count - origin.count.max(since) >= SILENT_SEGMENTS)
     }
 }

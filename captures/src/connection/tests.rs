@@ -556,3 +556,47 @@ fn a_connection_turned_round_keeps_its_flows_apart() {
     assert_eq!((facts.client, facts.server, facts.turned), (SERVER, CLIENT, true));
     assert_eq!((facts.flows[0].bytes, facts.flows[1].bytes, facts.syn), (0, 3, Some(Direction::ToClient)));
 }
+
+#[test]
+fn segments_in_a_row_far_from_their_place_show_a_gap_of_unknown_length() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"a");
+    for stray in 0..7 {
+        capture.up(0x6000_0000 + stray, 5001, ACK, b"x");
+    }
+    assert_eq!(capture.lines(), ["0 > \"a\" 4/4 t4 400"]);
+    capture.up(0x6000_0007, 5001, ACK, b"y").down(5001, 0x6000_0008, ACK, b"").up(0x6000_0008, 5001, ACK, b"z");
+    let lines = ["0 > gap ? lost 12/12", "0 > \"y\" 12/12 t12 1200", "0 > \"z\" 14/14 t14 1400"];
+    assert_eq!(capture.lines(), lines);
+}
+
+#[test]
+fn single_segments_far_from_their_place_are_ignored() {
+    let mut capture = Capture::open();
+    for stray in 0..20 {
+        capture.up(0x6000_0000 + stray, 5001, ACK, b"x").up(1001 + stray, 5001, ACK, b"a");
+    }
+    assert_eq!(capture.lines().len(), 20);
+    assert_eq!(capture.facts().flows[0].implausible, 20);
+}
+
+#[test]
+fn an_acknowledgment_up_to_the_hole_lets_more_than_1_mib_wait() {
+    let mut capture = Capture::open();
+    let block = vec![b'x'; 1 << 16];
+    for block_no in 0..40 {
+        capture.up(1004 + (block_no << 16), 5001, ACK, &block).down(5001, 1001, ACK, b"");
+    }
+    assert!(capture.lines().is_empty());
+}
+
+#[test]
+fn beyond_8_mib_the_hole_is_given_up_and_counted() {
+    let mut capture = Capture::open();
+    let block = vec![b'x'; 1 << 16];
+    for block_no in 0..129 {
+        capture.up(1004 + (block_no << 16), 5001, ACK, &block).down(5001, 1001, ACK, b"");
+    }
+    assert!(capture.lines()[0].starts_with("0 > gap 3 lost 25"));
+    assert_eq!(capture.facts().flows[0].overflowed, 1);
+}
