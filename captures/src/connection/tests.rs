@@ -600,3 +600,43 @@ fn beyond_8_mib_the_hole_is_given_up_and_counted() {
     assert!(capture.lines()[0].starts_with("0 > gap 3 lost 25"));
     assert_eq!(capture.facts().flows[0].overflowed, 1);
 }
+
+/// The numbers of Wireshark's `tcp-badsegments` capture, relative to 1001, with acknowledgments where it has them.
+#[test]
+fn overlaps_and_holes_together_leave_the_gaps_that_they_should() {
+    const STEPS: [Result<(u32, usize), u32>; 22] = [
+        Ok((0, 16)),
+        Ok((16, 16)),
+        Ok((48, 16)),
+        Ok((32, 16)),
+        Err(64),
+        Ok((64, 16)),
+        Ok((64, 16)),
+        Ok((64, 32)),
+        Err(96),
+        Ok((112, 16)),
+        Ok((160, 16)),
+        Ok((160, 32)),
+        Ok((96, 16)),
+        Ok((128, 32)),
+        Ok((224, 32)),
+        Err(256),
+        Ok((286, 1)),
+        Ok((272, 1)),
+        Ok((288, 32)),
+        Err(320),
+        Ok((320, 2)),
+        Err(322),
+    ];
+    let mut capture = Capture::open();
+    for (number, step) in STEPS.into_iter().enumerate() {
+        match step {
+            Ok((at, length)) => capture.up(1001 + at, 5001, ACK, &vec![b'a' + number as u8; length]),
+            Err(ack) => capture.down(5001, 1001 + ack, ACK, b""),
+        };
+    }
+    let flow = capture.facts().flows[0].clone();
+    let gaps: Vec<_> = flow.gaps.iter().map(|gap| (gap.at, gap.length)).collect();
+    assert_eq!(gaps, [(192, Some(32)), (256, Some(16)), (273, Some(13)), (287, Some(1))]);
+    assert_eq!((flow.bytes, flow.missing, flow.differing), (260, 62, 1));
+}
