@@ -150,6 +150,20 @@ fn two_files_with_every_second_packet_each() {
 }
 
 #[test]
+fn a_directory_with_one_file_after_the_other() {
+    let shop = Shop::load();
+    let directory = environment::temporary();
+    for (number, packets) in shop.capture.packets.chunks(300).enumerate() {
+        // The names are in the opposite order of the times.
+        shop.capture.with(packets.to_vec()).write(&directory.path().join(format!("{}.pcap", 9 - number)));
+    }
+    std::fs::write(directory.path().join("notes.txt"), "not a capture").unwrap();
+    let schema = shop::schema();
+    let run = run(&["calls", "--json", &text(directory.path()), &schema[0], &schema[1]]);
+    shop.check_whole("a directory", &run.done());
+}
+
+#[test]
 fn standard_input_whole() {
     let shop = Shop::load();
     let schema = shop::schema();
