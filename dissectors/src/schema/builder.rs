@@ -13,6 +13,9 @@ use std::ops::Range;
 /// How many files a schema may have: the largest public trees have some 10,000, and imports of imports must end.
 const MAX_FILES: usize = 50_000;
 
+/// How many imports that are not found are said one by one.
+const MAX_MISSING: usize = 1_000;
+
 /// How many places a message lists in which an import was looked for.
 const MAX_PLACES: usize = 16;
 
@@ -354,6 +357,13 @@ impl Builder {
             return;
         }
         let Some(loaded) = self.files.get(at) else { return };
+        if self.missing.len() >= MAX_MISSING {
+            if self.missing.len() == MAX_MISSING {
+                let said = Diagnostic::warning(None, "more imports are not found, which are not listed".into());
+                self.missing.push(Missing { said, others: 0 });
+            }
+            return;
+        }
         let mut said = Diagnostic::warning(Some(&loaded.name), format!("import \"{name}\" is not found"));
         if let (Origin::Text { text, .. }, Some(span)) = (&loaded.origin, loaded.imports.get(no)) {
             said = said.at(Some(text), span.start, span.end);
@@ -589,6 +599,14 @@ mod tests {
         assert_eq!(said.len(), 1);
         assert_eq!(said[0].to_string(), "b.binpb: test.proto: warning: import \"gone.proto\" is not found");
         assert_eq!(names(&schema, "p.B"), ["s"]);
+    }
+
+    #[test]
+    fn a_file_that_imports_without_end_is_bounded() {
+        let imports: String = (0..5_000).map(|n| format!("import \"f{n}.proto\";\n")).collect();
+        let (_, said) = Schema::from_source(&format!("syntax = \"proto3\";\n{imports}"));
+        assert_eq!(said.len(), MAX_MISSING + 1);
+        assert_eq!(said[MAX_MISSING].to_string(), "warning: more imports are not found, which are not listed");
     }
 
     #[test]

@@ -21,6 +21,9 @@ const MAX_NUMBER: i32 = (1 << 29) - 1;
 /// The largest number of an extension of a message set, which no tag carries.
 const MAX_SET_NUMBER: i32 = i32::MAX - 1;
 
+/// How much is said about one file: who reads further has understood, and finding lines and columns takes time.
+const MAX_SAID: usize = 100;
+
 /// A file to link.
 pub(crate) struct Unit<'a> {
     /// Its descriptor.
@@ -58,6 +61,8 @@ struct Linker<'a, 's> {
     seconds: Vec<(Declared<'a>, MessageIx)>,
     extensions: Vec<(&'a descriptor::Field, Scope)>,
     services: Vec<(&'a descriptor::Service, Scope)>,
+    /// How much was said about a unit.
+    said_of: HashMap<usize, usize>,
     missing: Vec<Missing>,
     missing_index: HashMap<(usize, Box<str>), usize>,
     /// Empty stand-ins for types of methods that cannot be found.
@@ -114,6 +119,7 @@ impl<'a, 's> Linker<'a, 's> {
             seconds: Vec::new(),
             extensions: Vec::new(),
             services: Vec::new(),
+            said_of: HashMap::new(),
             missing: Vec::new(),
             missing_index: HashMap::new(),
             stubs: HashMap::new(),
@@ -513,6 +519,9 @@ impl<'a, 's> Linker<'a, 's> {
     fn finish(mut self) -> Schema {
         for missing in std::mem::take(&mut self.missing) {
             let Missing { unit, name, at, first, count, kind } = missing;
+            if !self.may_say(unit) {
+                continue;
+            }
             let more = match count {
                 1 => String::new(),
                 2 => " and another".into(),
@@ -526,6 +535,7 @@ impl<'a, 's> Linker<'a, 's> {
             let unit = self.unit(unit);
             let message = match &*name {
                 "" => format!("a type has no name: {effect}"),
+                name if name.len() > MAX_NAME => format!("a type's name is longer than {MAX_NAME} bytes: {effect}"),
                 name => format!("type `{name}` is not defined in any schema file: {effect}"),
             };
             let said = Diagnostic::warning(Some(unit.name), message);
@@ -551,7 +561,7 @@ impl<'a, 's> Linker<'a, 's> {
         if let Some(absolute) = name.strip_prefix('.') {
             return self.symbols.get(absolute).map(|s| s.kind);
         }
-        if name.is_empty() {
+        if name.is_empty() || name.len() > MAX_NAME {
             return None;
         }
         self.see(scope.unit);
@@ -627,21 +637,34 @@ impl<'a, 's> Linker<'a, 's> {
     }
 
     fn say(&mut self, unit: usize, message: String) {
-        let name = self.unit(unit).name;
-        self.said.push(Diagnostic::warning(Some(name), message));
+        if self.may_say(unit) {
+            let name = self.unit(unit).name;
+            self.said.push(Diagnostic::warning(Some(name), message));
+        }
+    }
+
+    /// Whether one more thing may be said about `unit`; the last one is that there is more.
+    fn may_say(&mut self, unit: usize) -> bool {
+        let count = self.said_of.entry(unit).or_default();
+        *count += 1;
+        let count = *count;
+        if count == MAX_SAID {
+            let message = "there is more to be said about this file, which is not shown".into();
+            self.said.push(Diagnostic::warning(Some(self.unit(unit).name), message));
+        }
+        count < MAX_SAID
     }
 
     fn say_twice(&mut self, name: &str, first: usize, second: usize) {
-        let (first, second) = (self.unit(first), self.unit(second));
-        if first.builtin || second.builtin {
+        if self.unit(first).builtin || self.unit(second).builtin {
             return;
         }
-        let message = if std::ptr::eq(first, second) {
+        let message = if first == second {
             format!("`{name}` is defined twice: the first definition is used")
         } else {
-            format!("`{name}` is defined otherwise in {}, which is used", first.name)
+            format!("`{name}` is defined otherwise in {}, which is used", self.unit(first).name)
         };
-        self.said.push(Diagnostic::warning(Some(second.name), message));
+        self.say(second, message);
     }
 }
 
@@ -1020,6 +1043,18 @@ mod tests {
                 let _ = Schema::from_descriptors(&changed);
             }
         }
+    }
+
+    #[test]
+    fn not_everything_is_said_about_a_file_full_of_mistakes() {
+        let gone = |n: i32| field(&format!("f{n}"), n, field_type::MESSAGE, Some(&format!(".gone.G{n}")));
+        let bad = |n: i32| field(&format!("b{n}"), -n, 9, None);
+        let (_, said) = linked(vec![
+            file("a.proto", vec![message("M", (1..1000).map(gone).collect())]),
+            file("b.proto", vec![message("N", (1..1000).map(bad).collect())]),
+        ]);
+        assert_eq!(said.len(), 2 * MAX_SAID);
+        assert_eq!(said.iter().filter(|said| said.ends_with("which is not shown")).count(), 2);
     }
 
     #[test]
