@@ -517,20 +517,14 @@ impl<'a, 's> Linker<'a, 's> {
     }
 
     fn finish(mut self) -> Schema {
-        for missing in std::mem::take(&mut self.missing) {
+        let mut missing = std::mem::take(&mut self.missing);
+        missing.retain(|missing| self.may_say(missing.unit));
+        for missing in missing {
             let Missing { unit, name, at, first, count, kind } = missing;
-            if !self.may_say(unit) {
-                continue;
-            }
-            let more = match count {
-                1 => String::new(),
-                2 => " and another".into(),
-                _ => format!(" and {} others", count - 1),
-            };
             let effect = match kind {
-                "method" => format!("the method `{first}`{more} can be decoded only without a schema"),
-                "extension" => format!("the extension `{first}`{more} is left out"),
-                _ => format!("the field `{first}`{more} is shown as unknown"),
+                "method" => format!("messages of the method `{first}` are shown without their fields"),
+                "extension" => format!("the extension `{first}` is left out"),
+                _ => format!("the field `{first}` is shown as unknown"),
             };
             let unit = self.unit(unit);
             let message = match &*name {
@@ -538,7 +532,13 @@ impl<'a, 's> Linker<'a, 's> {
                 name if name.len() > MAX_NAME => format!("a type's name is longer than {MAX_NAME} bytes: {effect}"),
                 name => format!("type `{name}` is not defined in any schema file: {effect}"),
             };
-            let said = Diagnostic::warning(Some(unit.name), message);
+            let mut said = Diagnostic::warning(Some(unit.name), message);
+            if count > 1 {
+                said = said.hint(match count {
+                    2 => "and so in 1 more place of this file".into(),
+                    _ => format!("and so in {} more places of this file", count - 1),
+                });
+            }
             self.said.push(match at {
                 Some(at) => said.at(unit.source, at as usize, at as usize + name.len()),
                 None => said,
