@@ -62,7 +62,7 @@ fn sample() -> Sample {
     Sample { schema, message, descriptor, bytes }
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 500)]
 fn walk_every_field(bencher: Bencher<'_, '_>) {
     let sample = sample();
     bencher.counter(BytesCount::of_slice(&sample.bytes)).bench(|| {
@@ -75,7 +75,7 @@ fn walk_every_field(bencher: Bencher<'_, '_>) {
     });
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 500)]
 fn json(bencher: Bencher<'_, '_>) {
     let sample = sample();
     let mut printer = Printer::new();
@@ -89,7 +89,7 @@ fn json(bencher: Bencher<'_, '_>) {
     assert_eq!(json, serde_json::from_str::<serde_json::Value>(ORDER).unwrap());
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 500)]
 fn raw_guess(bencher: Bencher<'_, '_>) {
     let sample = sample();
     let mut out = Vec::new();
@@ -100,7 +100,7 @@ fn raw_guess(bencher: Bencher<'_, '_>) {
     });
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 500)]
 fn fits_type(bencher: Bencher<'_, '_>) {
     let sample = sample();
     bencher
@@ -108,7 +108,7 @@ fn fits_type(bencher: Bencher<'_, '_>) {
         .bench(|| fits(&sample.schema, sample.message, black_box(&sample.bytes)));
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 500)]
 fn tree_of_all(bencher: Bencher<'_, '_>) {
     let sample = sample();
     bencher
@@ -116,7 +116,7 @@ fn tree_of_all(bencher: Bencher<'_, '_>) {
         .bench(|| tree::tree(&sample.schema, sample.message, black_box(&sample.bytes), 1000));
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 500)]
 fn prost_reflect_decode(bencher: Bencher<'_, '_>) {
     let sample = sample();
     bencher
@@ -124,7 +124,7 @@ fn prost_reflect_decode(bencher: Bencher<'_, '_>) {
         .bench(|| DynamicMessage::decode(sample.descriptor.clone(), black_box(sample.bytes.as_slice())).unwrap());
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 500)]
 fn prost_reflect_decode_and_json(bencher: Bencher<'_, '_>) {
     let sample = sample();
     let mut out = Vec::new();

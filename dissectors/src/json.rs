@@ -120,7 +120,7 @@ impl<'o> Writer<'o> {
 #[inline]
 pub(crate) fn comma(out: &mut Vec<u8>) {
     // No value ends with one of these: strings end with a quote.
-    if !matches!(out.last(), None | Some(b'{' | b'[' | b':' | b'\n')) {
+    if !matches!(out.last(), None | Some(b'{' | b'[' | b':' | b',' | b'\n')) {
         out.push(b',');
     }
 }

@@ -77,3 +77,35 @@ fn plausible(schema: &Schema, field: &Field, bits: u64) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::testing::compile;
+
+    #[test]
+    fn what_speaks_against_a_type_is_counted() {
+        let schema = compile(
+            r#"
+            syntax = "proto3";
+            package t;
+            enum State { NONE = 0; OPEN = 1; }
+            message M { int32 number = 1; string text = 2; M inner = 3; repeated State states = 4; bool yes = 5; }
+            "#,
+        );
+        let fit = |bytes: &[u8]| {
+            let Fit { fields, unknown, wrong } = fits(&schema, schema.message("t.M").unwrap(), bytes);
+            (fields, unknown, wrong)
+        };
+        assert_eq!(fit(&[]), (0, 0, 0));
+        assert_eq!(fit(&[0x08, 1, 0x12, 1, b'x', 0x1a, 2, 0x08, 1, 0x22, 2, 0, 1, 0x28, 1]), (6, 0, 0));
+        assert_eq!(fit(&[0x08, 1, 0x30, 1]), (1, 1, 0)); // 6 is not known
+        assert_eq!(fit(&[0x0a, 1, b'x']), (0, 0, 1)); // another wire type
+        assert_eq!(fit(&[0x12, 1, 0xff]), (0, 0, 1)); // not UTF-8
+        assert_eq!(fit(&[0x22, 2, 0, 9]), (0, 0, 1)); // no such state
+        assert_eq!(fit(&[0x28, 2]), (0, 0, 1)); // neither true nor false
+        assert_eq!(fit(&[0x08, 0xff, 0xff, 0xff, 0xff, 0x7f]), (0, 0, 1)); // more than 32 bits
+        assert_eq!(fit(&[0x1a, 5, 0x08]), (0, 0, 1)); // cut short
+        assert_eq!(fit(&[0x1a, 2, 0x30, 1]), (1, 1, 0)); // unknown in the nested one
+    }
+}

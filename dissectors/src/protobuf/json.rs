@@ -60,7 +60,7 @@ struct PathStep {
     at: u32,
 }
 
-/// Neighbouring fields with the same number: mostly one.
+/// A field, or several with the same number that follow each other.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     /// Index of the field in its message type.
@@ -69,6 +69,60 @@ struct Entry {
     at: u32,
     /// Behind the last.
     end: u32,
+    /// The value of the first.
+    value_at: u32,
+    /// A number, or the length of bytes or a group.
+    bits: u64,
+    form: Form,
+    /// Whether there are several, or one that is broken: then they are read again.
+    run: bool,
+}
+
+/// What [`Entry::bits`] are.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Varint,
+    Fixed64,
+    Bytes,
+    Group,
+    Fixed32,
+}
+
+impl Entry {
+    #[inline]
+    fn new(field: u32, wire: &wire::Field<'_>) -> Self {
+        let (form, bits) = match wire.value {
+            Value::Varint(bits) => (Form::Varint, bits),
+            Value::Fixed64(bits) => (Form::Fixed64, bits),
+            Value::Bytes(bytes) => (Form::Bytes, bytes.len() as u64),
+            Value::Group(bytes) => (Form::Group, bytes.len() as u64),
+            Value::Fixed32(bits) => (Form::Fixed32, u64::from(bits)),
+        };
+        Self { field, at: wire.at, end: wire.end, value_at: wire.value_at, bits, form, run: false }
+    }
+
+    /// Something to be read again.
+    fn again(field: u32, at: u32, end: u32) -> Self {
+        Self { field, at, end, value_at: at, bits: 0, form: Form::Varint, run: true }
+    }
+
+    /// The first field, if it is the only one.
+    #[inline]
+    fn single<'a>(&self, message: &'a [u8]) -> Option<wire::Field<'a>> {
+        if self.run {
+            return None;
+        }
+        let from = self.value_at as usize;
+        let value = match self.form {
+            Form::Varint => Value::Varint(self.bits),
+            Form::Fixed64 => Value::Fixed64(self.bits),
+            Form::Bytes => Value::Bytes(message.get(from..from + self.bits as usize)?),
+            Form::Group => Value::Group(message.get(from..from + self.bits as usize)?),
+            Form::Fixed32 => Value::Fixed32(self.bits as u32),
+        };
+        // The number is the type's: nobody asks for it here.
+        Some(wire::Field { number: 0, value, at: self.at, value_at: self.value_at, end: self.end })
+    }
 }
 
 /// Bytes of the message. A nested message that came in several pieces has several.
@@ -223,8 +277,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
 
     fn key(&mut self, field: &Field) {
         comma(self.out);
-        json::write_string(self.out, &field.json_name);
-        self.out.push(b':');
+        self.out.extend_from_slice(&field.json_key);
     }
 
     fn member(&mut self, field: &'s Field, entries: Entries, depth: u32) {
@@ -261,6 +314,9 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     /// The last value that `entries` hold.
     fn last(&self, entries: Entries) -> Option<wire::Field<'a>> {
         let entry = self.entries.get(entries)?.last()?;
+        if let Some(wire) = entry.single(self.bytes) {
+            return Some(wire);
+        }
         Fields::within(self.bytes, entry.at..entry.end).filter_map(Result::ok).last()
     }
 
@@ -270,6 +326,10 @@ impl<'s, 'a> Job<'s, 'a, '_> {
         let mut first = None;
         for entry in self.entries.get(entries).unwrap_or_default() {
             first.get_or_insert(entry.at);
+            if let Some(wire) = entry.single(self.bytes) {
+                parts.extend(part(&Ok(wire)));
+                continue;
+            }
             parts.extend(Fields::within(self.bytes, entry.at..entry.end).filter_map(|item| part(&item)));
         }
         self.nested(field, &parts, first.unwrap_or(0), depth);
@@ -324,33 +384,43 @@ impl<'s, 'a> Job<'s, 'a, '_> {
         self.out.push(b'[');
         for at in entries {
             let Some(&entry) = self.entries.get(at) else { continue };
+            if let Some(wire) = entry.single(self.bytes) {
+                self.elements(field, &Ok(wire), depth);
+                continue;
+            }
             for item in Fields::within(self.bytes, entry.at..entry.end) {
-                let (value_at, value) = match &item {
-                    Ok(wire) => (wire.value_at, wire.value),
-                    Err(wire::Broken { partial: Some(partial), .. }) => *partial,
-                    Err(_) => continue,
-                };
-                match (typed::shape(field, &value), &item) {
-                    (Shape::Packed, _) => self.packed(field, value, value_at),
-                    (Shape::One, Ok(wire)) if typed::message_of(self.schema, field.kind).is_none() => {
-                        if typed::outside_closed_enum(self.schema, field.kind, typed::bits(&value)) {
-                            self.unknown(field.number, wire.at, wire.end, None);
-                        } else {
-                            comma(self.out);
-                            self.scalar(field, wire);
-                        }
-                    }
-                    _ => {
-                        let Some(part) = part(&item) else { continue };
-                        comma(self.out);
-                        self.nested(field, &[part], entry_at(&item), depth);
-                    }
-                }
+                self.elements(field, &item, depth);
             }
         }
         let some = self.out.len() > from + 1;
         self.out.push(b']');
         some
+    }
+
+    /// What one field on the wire adds to a list.
+    #[inline]
+    fn elements(&mut self, field: &'s Field, item: &Result<wire::Field<'a>, wire::Broken<'a>>, depth: u32) {
+        let (value_at, value) = match item {
+            Ok(wire) => (wire.value_at, wire.value),
+            Err(wire::Broken { partial: Some(partial), .. }) => *partial,
+            Err(_) => return,
+        };
+        match (typed::shape(field, &value), item) {
+            (Shape::Packed, _) => self.packed(field, value, value_at),
+            (Shape::One, Ok(wire)) if typed::message_of(self.schema, field.kind).is_none() => {
+                if typed::outside_closed_enum(self.schema, field.kind, typed::bits(&value)) {
+                    self.unknown(field.number, wire.at, wire.end, None);
+                } else {
+                    comma(self.out);
+                    self.scalar(field, wire);
+                }
+            }
+            _ => {
+                let Some(part) = part(item) else { return };
+                comma(self.out);
+                self.nested(field, &[part], entry_at(item), depth);
+            }
+        }
     }
 
     fn packed(&mut self, field: &Field, value: Value<'a>, value_at: u32) {
@@ -511,7 +581,8 @@ impl<'s, 'a> Job<'s, 'a, '_> {
                     Err(broken) => {
                         let kept = self.broken(message, broken);
                         if let Some((index, field)) = kept {
-                            sorted &= self.push(base, index, field, broken.at, broken.end, &mut oneofs);
+                            let entry = Entry::again(index, broken.at, broken.end);
+                            sorted &= self.push(base, entry, field, &mut oneofs);
                         }
                         continue;
                     }
@@ -531,7 +602,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
                     self.unknown(wire.number, wire.at, wire.end, None);
                     continue;
                 }
-                sorted &= self.push(base, index, field, wire.at, wire.end, &mut oneofs);
+                sorted &= self.push(base, Entry::new(index, wire), field, &mut oneofs);
             }
         }
         if !sorted {
@@ -542,22 +613,22 @@ impl<'s, 'a> Job<'s, 'a, '_> {
 
     /// Enters a field. False where the entries need settling.
     #[inline]
-    fn push(&mut self, base: usize, index: u32, field: &Field, at: u32, end: u32, oneofs: &mut u64) -> bool {
-        let entry = Entry { field: index, at, end };
+    fn push(&mut self, base: usize, entry: Entry, field: &Field, oneofs: &mut u64) -> bool {
         let mut sorted = true;
         if self.entries.len() > base
             && let Some(last) = self.entries.last_mut()
         {
-            if last.field == index && last.end == at {
+            if last.field == entry.field && last.end == entry.at {
                 let list = matches!(field.cardinality, Cardinality::Repeated | Cardinality::Map);
                 if list || matches!(field.kind, Kind::Message(_) | Kind::Group(_)) {
-                    last.end = end;
+                    last.end = entry.end;
+                    last.run = true;
                 } else {
                     *last = entry;
                 }
                 return true;
             }
-            sorted = last.field <= index;
+            sorted = last.field <= entry.field;
         }
         if let Some(oneof) = field.oneof {
             // Beyond 64 they share a bit: settling what is settled does no harm.
@@ -610,7 +681,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
         {
             // Never extended by what follows: the next item has its group's tags before it.
             *sorted &= self.entries.get(base..).unwrap_or_default().last().is_none_or(|last| last.field <= index);
-            self.entries.push(Entry { field: index, at, end });
+            self.entries.push(Entry::again(index, at, end));
             return;
         }
         self.unknown(wire.number, wire.at, wire.end, None);

@@ -202,3 +202,90 @@ fn reads_as_packed(bytes: &[u8]) -> bool {
     // Every other byte of chance has its highest bit set: two bytes a number.
     bytes.len() <= 8 || count * 3 >= bytes.len() * 2
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn json(bytes: &[u8]) -> String {
+        let mut out = Vec::new();
+        write_json(bytes, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_to_lists_of_guesses() {
+        let bytes = [
+            &[0x25, 1, 0, 0, 0][..],                  // 4: 32 bits
+            &[0x0a, 5, b'w', b'o', b'r', b'l', b'd'], // 1: "world"
+            &[0x12, 2, 0x08, 7],                      // 2: a message with 1: 7
+            &[0x1a, 2, 0xff, 0xfe],                   // 3: bytes
+            &[0x29, 2, 0, 0, 0, 0, 0, 0, 0],          // 5: 64 bits
+            &[0x33, 0x08, 1, 0x34],                   // 6: a group with 1: 1
+            &[0x3a, 4, 0x01, 0xac, 0x02, 0x03],       // 7: packed 1, 300, 3
+            &[0x0a, 2, b'h', b'i'],                   // 1: "hi"
+            &[0x42, 0],                               // 8: nothing
+        ]
+        .concat();
+        assert_eq!(
+            json(&bytes),
+            concat!(
+                r#"{"1":["world","hi"],"2":[{"1":[7]}],"3":[{"bytes":"//4="}],"4":[{"fixed32":1}],"5":[{"fixed64":2}],"#,
+                r#""6":[{"group":{"1":[1]}}],"7":[{"packed":[1,300,3]}],"8":[{}]}"#
+            )
+        );
+        assert_eq!(json(&[]), "{}");
+    }
+
+    #[test]
+    fn what_is_broken_is_said_and_the_rest_is_shown() {
+        let mut out = Vec::new();
+        let notes = write_json(&[0x08, 1, 0x12, 9, b'x'], &mut out);
+        assert_eq!(out, br#"{"1":[1]}"#);
+        assert_eq!((notes.len(), notes[0].kind, notes[0].span.clone()), (1, "pb-broken", 2..5));
+    }
+
+    #[test]
+    fn text_messages_numbers_and_bytes_are_told_apart() {
+        let long = [&b"\n\x20"[..], &[b'x'; 32]].concat();
+        let uuid = [0x9f, 0x1c, 0x83, 0x52, 0xe6, 0x44, 0xbb, 0x0d, 0xa1, 0x77, 0xd8, 0x90, 0xfe, 0x31, 0xc5, 0xf2];
+        let cases = [
+            (&b"(7"[..], Guess::Text("(7")), // also 5: 55
+            (b"\nfirst line", Guess::Text("\nfirst line")),
+            (&long, Guess::Message), // 1: 32 characters
+            ("gr\u{fc}n".as_bytes(), Guess::Text("gr\u{fc}n")),
+            (b"\x0a\x01a", Guess::Message),
+            (b"\x08\x96\x01", Guess::Message),
+            (b"\x01\x02\x03", Guess::Packed),
+            (b"\x05\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", Guess::Packed), // 5, -1
+            (b"coloured \x1b[31mtext\x1b[0m", Guess::Text("coloured \u{1b}[31mtext\u{1b}[0m")),
+            (&uuid, Guess::Bytes),
+            (b"\x80", Guess::Bytes),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(guess(bytes), expected, "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_message_in_a_message_costs_no_more_than_its_depth() {
+        let mut bytes = vec![0x08, 1];
+        for _ in 0..20_000 {
+            let mut outer = vec![0x0a];
+            prost::encoding::encode_varint(bytes.len() as u64, &mut outer);
+            outer.extend(&bytes);
+            bytes = outer;
+        }
+        // Were every level looked at by all above it, this would not end.
+        assert_eq!(json(&bytes).matches("\"1\":[").count(), MAX_DEPTH as usize + 1);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_json(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let text = json(&bytes);
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{}", text);
+        }
+    }
+}

@@ -444,10 +444,11 @@ mod tests {
     #[test]
     fn as_json() {
         let mut out = Vec::new();
-        raw_tree(&[0x1a, 2, 0x08, 1], 9)[0].write_json("message", &mut out);
+        raw_tree(&[0x1a, 4, 0x08, 1, 0x10, 2], 9)[0].write_json("message", &mut out);
         let expected = concat!(
-            r#"{"name":"","number":3,"type":"message","value":null,"view":"message","from":0,"to":4,"children":["#,
-            r#"{"name":"","number":1,"type":"varint","value":1,"view":"message","from":2,"to":4,"children":[]}]}"#
+            r#"{"name":"","number":3,"type":"message","value":null,"view":"message","from":0,"to":6,"children":["#,
+            r#"{"name":"","number":1,"type":"varint","value":1,"view":"message","from":2,"to":4,"children":[]},"#,
+            r#"{"name":"","number":2,"type":"varint","value":2,"view":"message","from":4,"to":6,"children":[]}]}"#
         );
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }

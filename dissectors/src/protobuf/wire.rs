@@ -177,6 +177,30 @@ impl<'a> Iterator for Fields<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        match self.short() {
+            Some(field) => Some(Ok(field)),
+            None => self.any(),
+        }
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// The next field if it is of the commonest kind: a tag of one byte, and a varint or length of one.
+    #[inline]
+    fn short(&mut self) -> Option<Field<'a>> {
+        let &[tag @ 8..0x80, byte @ 0..0x80, ref tail @ ..] = self.cursor.rest() else { return None };
+        let (value, value_at, len) = match tag & 7 {
+            0 => (Value::Varint(u64::from(byte)), 1, 2),
+            2 => (Value::Bytes(tail.get(..usize::from(byte))?), 2, 2 + usize::from(byte)),
+            _ => return None,
+        };
+        let at = self.here();
+        self.cursor.take(len);
+        Some(Field { number: u32::from(tag >> 3), value, at, value_at: at + value_at, end: at + len as u32 })
+    }
+
+    /// The next field of whatever kind.
+    fn any(&mut self) -> Option<Result<Field<'a>, Broken<'a>>> {
         if self.cursor.is_empty() {
             return None;
         }

@@ -337,7 +337,7 @@ impl<'a, 's> Linker<'a, 's> {
             (false, false) => Cardinality::Implicit,
         };
         let packable = !message && !matches!(kind, Kind::String | Kind::Bytes);
-        let json_name = match &field.json_name {
+        let json_name: Box<str> = match &field.json_name {
             _ if place.extension => format!("[{full_name}]").into(),
             Some(given) if given.len() <= MAX_NAME => given.as_str().into(),
             _ => json_name(name).into(),
@@ -345,6 +345,7 @@ impl<'a, 's> Linker<'a, 's> {
         Some(Field {
             number: number.cast_unsigned(),
             name: if place.extension { full_name.clone() } else { name.into() },
+            json_key: json_key(&json_name),
             json_name,
             full_name,
             kind,
@@ -783,6 +784,14 @@ fn scalar(number: i32) -> Option<Kind> {
         18 => Kind::Sint64,
         _ => return None,
     })
+}
+
+/// `"name":` as it stands in JSON.
+fn json_key(name: &str) -> Box<[u8]> {
+    let mut key = Vec::with_capacity(name.len() + 3);
+    crate::json::write_string(&mut key, name);
+    key.push(b':');
+    key.into()
 }
 
 /// `some_name` to `someName`, as protoc does it: an underscore goes, and the letter behind it becomes upper case.
