@@ -43,7 +43,7 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 /// Starts a recorder and waits until it listens.
-fn start(arguments: &[&str]) -> Child {
+pub(crate) fn start(arguments: &[&str]) -> Child {
     let mut child = command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
     let mut line = String::new();
     let mut said = BufReader::new(child.stderr.take().expect("piped"));
@@ -55,7 +55,7 @@ fn start(arguments: &[&str]) -> Child {
     child
 }
 
-fn signal(child: &Child, signal: Signal) {
+pub(crate) fn signal(child: &Child, signal: Signal) {
     let pid = Pid::from_raw(child.id().try_into().expect("a process number")).expect("not 0");
     kill_process(pid, signal).expect("signalled");
 }

@@ -4,5 +4,6 @@ mod bytes;
 mod ends;
 mod file;
 mod killed;
+mod measure;
 mod passing;
 mod recording;
