@@ -114,3 +114,52 @@ fn a_loss_is_seen_as_one() {
     let Some(lines) = tshark(&file.path().to_path_buf(), &["-Y", filter]) else { return };
     assert_eq!(lines.lines().count(), 1);
 }
+
+#[test]
+fn http2_is_recognised_and_ttrpc_is_not_taken_for_something_else() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let mut writer = StreamWriter::new(file.reopen().expect("the file"), &About::default()).expect("written");
+    let mut clock = 0;
+    let mut now = || {
+        clock += 1_000;
+        Timestamp::from_nanos(clock)
+    };
+    let ends = ends(1, Endpoint::UnixPath(b"/run/x.sock".as_slice().into()));
+
+    let mut http2 = writer.open(&ends, now()).expect("written");
+    writer.data(&mut http2, Direction::ToServer, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", now(), None).expect("written");
+    writer.data(&mut http2, Direction::ToServer, &[0, 0, 0, 4, 0, 0, 0, 0, 0], now(), None).expect("written");
+
+    // Go's servers speak first.
+    let mut other = writer.open(&ends, now()).expect("written");
+    writer.data(&mut other, Direction::ToClient, &[0, 0, 0, 4, 0, 0, 0, 0, 0], now(), None).expect("written");
+    writer.data(&mut other, Direction::ToServer, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", now(), None).expect("written");
+
+    writer.data(&mut other, Direction::ToServer, &[0, 0, 0, 4, 0, 0, 0, 0, 0], now(), None).expect("written");
+    for _ in 0..3 {
+        writer.data(&mut other, Direction::ToClient, &[0, 0, 0, 4, 1, 0, 0, 0, 0], now(), None).expect("written");
+    }
+
+    let mut ttrpc = writer.open(&ends, now()).expect("written");
+    for stream in [1, 3, 5, 7] {
+        let service = b"containerd.services.events.ttrpc.v1.Events";
+        let data = [&[0x0a, service.len() as u8], service.as_slice(), b"\x12\x07Forward\x1a\x02\x0a\x00"].concat();
+        let head = [0, 0, 0, data.len() as u8, 0, 0, 0, stream, 1, 0];
+        writer.data(&mut ttrpc, Direction::ToServer, &[&head, data.as_slice()].concat(), now(), None).expect("written");
+        let answer = [0, 0, 0, 2, 0, 0, 0, stream, 2, 0, 0x12, 0];
+        writer.data(&mut ttrpc, Direction::ToClient, &answer, now(), None).expect("written");
+    }
+    writer.finish().expect("written");
+    let path = file.path().to_path_buf();
+    let Some(protocols) =
+        tshark(&path, &["-Y", "tcp.len>0", "-T", "fields", "-e", "tcp.stream", "-e", "frame.protocols"])
+    else {
+        return;
+    };
+    let layers: Vec<_> = protocols.lines().map(|line| line.rsplit(':').next().unwrap_or_default()).collect();
+    assert_eq!(layers[..2], ["http2"; 2]);
+    // The server's first frame waits for the second.
+    assert_eq!(layers[2..8], ["tcp", "http2", "http2", "http2", "http2", "http2"]);
+    assert_eq!(layers[8..], ["ftp-data"; 8]);
+    assert_eq!(tshark(&path, &["-q", "-z", "expert,warn"]).as_deref().map(str::trim), Some(""));
+}

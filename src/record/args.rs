@@ -48,7 +48,7 @@ pub struct RecordArgs {
     pub live: bool,
 
     /// How much may wait for a slow disk before it is lost, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub buffer: u32,
 }
 

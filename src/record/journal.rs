@@ -310,6 +310,11 @@ impl Writer {
             }
         }
         if let Some(mut file) = self.file.take() {
+            let left = mem::take(&mut self.streams).into_values();
+            if let Err(error) = left.map(|stream| file.end(stream)).collect::<io::Result<()>>() {
+                self.fail(error);
+                return self.summary;
+            }
             file.count_lost(shared.queue().lost_connections);
             if let Err(error) = file.finish() {
                 self.fail(error);
@@ -343,7 +348,11 @@ impl Writer {
             }
             (What::Closed(direction), Some(stream)) => file.close(stream, direction, time)?,
             (What::Reset(direction), Some(stream)) => file.reset(stream, direction, time)?,
-            (What::Ended, _) => drop(self.streams.remove(&connection)),
+            (What::Ended, _) => {
+                if let Some(stream) = self.streams.remove(&connection) {
+                    file.end(stream)?;
+                }
+            }
             (_, None) => {}
         }
         Ok(())

@@ -5,30 +5,57 @@
 //! (0xfd, then "rpcsh"):
 //!
 //! ```text
-//! server  fd72:7063:7368:1:<hash of the path>     Unix path       port 7063
-//!         fd72:7063:7368:2:<hash of the name>     abstract name   port 7063
-//!         fd72:7063:7368:3:<inode>                inode           port 7063
-//!         fd72:7063:7368:4:<cid, 32>:<port, 32>   vsock           port 7063
+//! server  fd72:7063:7368:1:<hash of the path>     Unix path       port 80, 20 or 7063
+//!         fd72:7063:7368:2:<hash of the name>     abstract name   port 80, 20 or 7063
+//!         fd72:7063:7368:3:<inode>                inode           port 80, 20 or 7063
+//!         fd72:7063:7368:4:<cid, 32>:<port, 32>   vsock           port 80, 20 or 7063
 //! client  fd72:7063:7368:<8000 | of the seed>:<pid or cid, 32>:<connection / 4096, 32>
 //!                                                 port 49152 + connection % 4096
 //! ```
 //!
 //! So one socket has one address in all files, the connections of one process stand together, and no two connections
-//! of a file share both ends. The ports are ones that no packet tool takes for a protocol's. The hash is FNV-1a.
+//! of a file share both ends. The hash is FNV-1a.
+//!
+//! The server's port goes by the first bytes, since packet tools choose by it what they take the bytes for:
+//!
+//! - 80 where the client speaks first and begins with a capital letter, as HTTP in all its versions does, or the server
+//!   with SETTINGS of HTTP/2 (Wireshark recognises HTTP/2 and gRPC on ports of HTTP only);
+//! - 20, the port of bare data, where the client speaks first and begins with a zero, as the length does that ttrpc
+//!   begins with (Wireshark guesses wrong: it takes the frames for malformed SMPP);
+//! - 7063, which means nothing to packet tools, else. Nor do the client's ports.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::comment::{Ends, Party};
-use crate::Endpoint;
+use crate::{Direction, Endpoint};
+
+/// What a connection seems to carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Text,
+    Binary,
+    Unknown,
+}
+
+impl Content {
+    /// By the first bytes of a connection and who sent them.
+    pub(super) fn of(direction: Direction, bytes: &[u8]) -> Self {
+        match (direction, bytes.first()) {
+            (Direction::ToServer, Some(b'A'..=b'Z')) => Self::Text,
+            (Direction::ToServer, Some(0)) => Self::Binary,
+            (Direction::ToClient, _) if is_http2_settings(bytes) => Self::Text,
+            _ => Self::Unknown,
+        }
+    }
+}
 
 /// The addresses that stand for the ends of the connection number `connection` of a file: the client's, the server's.
-pub(super) fn addresses(ends: &Ends, connection: u64, seed: u64) -> (SocketAddr, SocketAddr) {
-    let (client, server) = match (&ends.client.endpoint, &ends.server.endpoint) {
-        (Endpoint::Tcp(client), Endpoint::Tcp(server)) => (*client, *server),
-        (Endpoint::Tcp(client), _) => (*client, server_address(&ends.server)),
-        (_, Endpoint::Tcp(server)) => (client_address(&ends.client, connection, seed), *server),
-        _ => (client_address(&ends.client, connection, seed), server_address(&ends.server)),
+pub(super) fn addresses(ends: &Ends, connection: u64, seed: u64, content: Content) -> (SocketAddr, SocketAddr) {
+    let client = match &ends.client.endpoint {
+        Endpoint::Tcp(client) => *client,
+        _ => client_address(&ends.client, connection, seed),
     };
+    let server = server_address(&ends.server, content);
     match client.is_ipv4() == server.is_ipv4() {
         true => (client, server),
         false => (as_ipv6(client), as_ipv6(server)),
@@ -50,7 +77,12 @@ pub(super) fn name(party: &Party) -> Option<String> {
     }
 }
 
-fn server_address(server: &Party) -> SocketAddr {
+/// Whether bytes begin with a SETTINGS frame, with which HTTP/2 servers may speak first (RFC 9113 §3.4, §6.5).
+fn is_http2_settings(bytes: &[u8]) -> bool {
+    matches!(bytes, [0, 0, _, 4, 0, 0, 0, 0, 0, ..])
+}
+
+fn server_address(server: &Party, content: Content) -> SocketAddr {
     let (subnet, interface) = match &server.endpoint {
         Endpoint::UnixPath(path) => (1, fnv1a(path)),
         Endpoint::UnixAbstract(name) => (2, fnv1a(name)),
@@ -58,7 +90,12 @@ fn server_address(server: &Party) -> SocketAddr {
         Endpoint::Vsock { cid, port } => (4, *cid << 32 | u64::from(*port)),
         Endpoint::Tcp(address) => return *address,
     };
-    SocketAddr::new(in_subnet(subnet, interface), SERVER_PORT)
+    let port = match content {
+        Content::Text => HTTP_PORT,
+        Content::Binary => BARE_DATA_PORT,
+        Content::Unknown => NEUTRAL_PORT,
+    };
+    SocketAddr::new(in_subnet(subnet, interface), port)
 }
 
 fn client_address(client: &Party, connection: u64, seed: u64) -> SocketAddr {
@@ -88,7 +125,9 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 }
 
 const PREFIX: u128 = 0xfd72_7063_7368 << 80;
-const SERVER_PORT: u16 = 7063;
+const HTTP_PORT: u16 = 80;
+const NEUTRAL_PORT: u16 = 7063;
+const BARE_DATA_PORT: u16 = 20;
 const FIRST_CLIENT_PORT: u16 = 49152;
 const CLIENT_PORTS: u64 = 4096;
 
@@ -113,21 +152,24 @@ mod tests {
     #[test]
     fn a_socket_has_one_address_and_connections_differ() {
         let ends = Ends::new(unix(4711, 0x1f4), path(b"/run/x.sock"));
-        let (client, server) = addresses(&ends, 1, 2);
+        let (client, server) = addresses(&ends, 1, 2, Content::Unknown);
         assert_eq!(client.to_string(), "[fd72:7063:7368:8002:0:1f4::]:49153");
-        assert_eq!(server, addresses(&ends, 70_000, 9).1);
-        assert_ne!(server, addresses(&Ends::new(unix(1, 1), path(b"/run/y.sock")), 1, 2).1);
-        let all: std::collections::HashSet<_> = (0..10_000).map(|no| addresses(&ends, no, 2).0).collect();
+        assert_eq!(server, addresses(&ends, 70_000, 9, Content::Unknown).1);
+        assert_ne!(server, addresses(&Ends::new(unix(1, 1), path(b"/run/y.sock")), 1, 2, Content::Unknown).1);
+        assert_eq!(addresses(&ends, 1, 2, Content::Binary).1, SocketAddr::new(server.ip(), 20));
+        let all: std::collections::HashSet<_> =
+            (0..10_000).map(|no| addresses(&ends, no, 2, Content::Unknown).0).collect();
         assert_eq!(all.len(), 10_000);
     }
 
     #[test]
     fn tcp_keeps_its_addresses() {
-        let (client, server) = addresses(&Ends::new(tcp("10.0.0.7:41834"), tcp("10.0.0.8:50051")), 1, 2);
+        let (client, server) =
+            addresses(&Ends::new(tcp("10.0.0.7:41834"), tcp("10.0.0.8:50051")), 1, 2, Content::Unknown);
         assert_eq!((client.to_string(), server.to_string()), ("10.0.0.7:41834".into(), "10.0.0.8:50051".into()));
-        let (client, server) = addresses(&Ends::new(tcp("10.0.0.7:41834"), tcp("[::1]:50051")), 1, 2);
+        let (client, server) = addresses(&Ends::new(tcp("10.0.0.7:41834"), tcp("[::1]:50051")), 1, 2, Content::Unknown);
         assert_eq!((client.to_string(), server.to_string()), ("[::ffff:10.0.0.7]:41834".into(), "[::1]:50051".into()));
-        let (client, server) = addresses(&Ends::new(tcp("10.0.0.7:41834"), path(b"/x")), 1, 2);
+        let (client, server) = addresses(&Ends::new(tcp("10.0.0.7:41834"), path(b"/x")), 1, 2, Content::Unknown);
         assert!(client.is_ipv6() && server.is_ipv6());
     }
 

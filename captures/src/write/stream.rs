@@ -1,7 +1,7 @@
 //! Connections as packets: what happened on a stream, told in synthetic TCP.
 //!
-//! Every connection begins with its handshake, whose SYN carries the true ends in its comment (see `comment`). Data
-//! follows in segments with the sequence and acknowledgment numbers that a lossless network would have shown. Bytes
+//! Every connection begins with its handshake, whose SYN carries the true ends in its comment (see `comment`); it is
+//! written with the first thing that happens, since the ports depend on that (see `addresses`). Data follows in segments with the sequence and acknowledgment numbers that a lossless network would have shown. Bytes
 //! that were lost to the recording are skipped in the sequence numbers, so that every reader sees a gap and nobody
 //! sees invented bytes.
 
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::addresses::{addresses, name};
+use super::addresses::{Content, addresses, name};
 use super::comment::{Ends, Party};
 use super::frame::{Header, MAX_SEGMENT, headers};
 use super::pcapng::{About, Pcapng};
@@ -30,6 +30,9 @@ pub struct StreamWriter<W> {
 /// A connection that is being written: what it needs to go on.
 #[derive(Debug)]
 pub struct Stream {
+    /// What its handshake will say, while that is not written.
+    opening: Option<(Ends, Timestamp)>,
+    number: u64,
     client: SocketAddr,
     server: SocketAddr,
     /// By direction.
@@ -59,17 +62,30 @@ impl<W: Write> StreamWriter<W> {
         })
     }
 
-    /// A connection was made: names for its synthetic addresses, and the handshake.
+    /// A connection was made. Its handshake, and names for its synthetic addresses, are written with what follows, or
+    /// by [`Self::end`].
     pub fn open(&mut self, ends: &Ends, time: Timestamp) -> io::Result<Stream> {
-        let mut stream = self.begin(ends, time)?;
-        self.packet(&mut stream, Direction::ToClient, TcpFlags::SYN.with(TcpFlags::ACK), &[], time, None)?;
-        self.packet(&mut stream, Direction::ToServer, TcpFlags::ACK, &[], time, None)?;
-        Ok(stream)
+        let number = self.opened;
+        self.opened += 1;
+        let unknown = SocketAddr::from(([0; 4], 0));
+        let mut flows = <[Flow; 2]>::default();
+        for direction in Direction::BOTH {
+            let number = number << 1 | direction.index() as u64;
+            flows[direction.index()].next = mix(self.seed ^ number) as u32;
+        }
+        let opening = Some((ends.clone(), time));
+        Ok(Stream { opening, number, client: unknown, server: unknown, flows, reset: false })
+    }
+
+    /// Nothing more is known of a connection: it stays open in the file, if it was not closed or reset.
+    pub fn end(&mut self, mut stream: Stream) -> io::Result<()> {
+        self.shake_hands(&mut stream, Content::Unknown)
     }
 
     /// A connection was tried and refused: a SYN, and the reset that answers it.
     pub fn refused(&mut self, ends: &Ends, time: Timestamp, comment: Option<&str>) -> io::Result<()> {
-        let mut stream = self.begin(ends, time)?;
+        let mut stream = self.open(ends, time)?;
+        self.begin(&mut stream, Content::Unknown)?;
         stream.flows[Direction::ToClient.index()].next = 0; // RFC 9293 §3.10.7.1: the reset of a SYN has number 0
         self.packet(&mut stream, Direction::ToClient, TcpFlags::RST.with(TcpFlags::ACK), &[], time, comment)
     }
@@ -87,6 +103,9 @@ impl<W: Write> StreamWriter<W> {
         if stream.reset || stream.flows[direction.index()].closed {
             return Ok(());
         }
+        if !bytes.is_empty() {
+            self.shake_hands(stream, Content::of(direction, bytes))?;
+        }
         for segment in bytes.chunks(MAX_SEGMENT) {
             self.packet(stream, direction, TcpFlags::PSH.with(TcpFlags::ACK), segment, time, comment.take())?;
             if stream.flows[direction.index()].unacknowledged >= ACKNOWLEDGE_EVERY {
@@ -102,6 +121,7 @@ impl<W: Write> StreamWriter<W> {
         if bytes == 0 || stream.reset || stream.flows[direction.index()].closed {
             return Ok(());
         }
+        self.shake_hands(stream, Content::Unknown)?;
         let sender = match direction {
             Direction::ToServer => "client",
             Direction::ToClient => "server",
@@ -125,6 +145,7 @@ impl<W: Write> StreamWriter<W> {
         if stream.reset || stream.flows[direction.index()].closed {
             return Ok(());
         }
+        self.shake_hands(stream, Content::Unknown)?;
         self.packet(stream, direction, TcpFlags::FIN.with(TcpFlags::ACK), &[], time, None)?;
         stream.flows[direction.index()].closed = true;
         self.acknowledge(stream, direction, time)
@@ -135,6 +156,7 @@ impl<W: Write> StreamWriter<W> {
         if stream.reset {
             return Ok(());
         }
+        self.shake_hands(stream, Content::Unknown)?;
         self.packet(stream, direction, TcpFlags::RST.with(TcpFlags::ACK), &[], time, None)?;
         stream.reset = true;
         Ok(())
@@ -160,20 +182,21 @@ impl<W: Write> StreamWriter<W> {
         self.file.finish()
     }
 
-    fn begin(&mut self, ends: &Ends, time: Timestamp) -> io::Result<Stream> {
-        let (client, server) = addresses(ends, self.opened, self.seed);
-        let mut flows = <[Flow; 2]>::default();
-        for direction in Direction::BOTH {
-            let number = self.opened << 1 | direction.index() as u64;
-            flows[direction.index()].next = mix(self.seed ^ number) as u32;
-        }
-        self.opened += 1;
+    /// The handshake, if it is not written yet.
+    fn shake_hands(&mut self, stream: &mut Stream, content: Content) -> io::Result<()> {
+        let Some(time) = self.begin(stream, content)? else { return Ok(()) };
+        self.packet(stream, Direction::ToClient, TcpFlags::SYN.with(TcpFlags::ACK), &[], time, None)?;
+        self.packet(stream, Direction::ToServer, TcpFlags::ACK, &[], time, None)
+    }
 
-        self.name(client.ip(), &ends.client)?;
-        self.name(server.ip(), &ends.server)?;
-        let mut stream = Stream { client, server, flows, reset: false };
-        self.packet(&mut stream, Direction::ToServer, TcpFlags::SYN, &[], time, Some(&ends.to_string()))?;
-        Ok(stream)
+    /// The names and the SYN, if they are not written yet, and the time at which the connection was made.
+    fn begin(&mut self, stream: &mut Stream, content: Content) -> io::Result<Option<Timestamp>> {
+        let Some((ends, time)) = stream.opening.take() else { return Ok(None) };
+        (stream.client, stream.server) = addresses(&ends, stream.number, self.seed, content);
+        self.name(stream.client.ip(), &ends.client)?;
+        self.name(stream.server.ip(), &ends.server)?;
+        self.packet(stream, Direction::ToServer, TcpFlags::SYN, &[], time, Some(&ends.to_string()))?;
+        Ok(Some(time))
     }
 
     fn name(&mut self, address: IpAddr, party: &Party) -> io::Result<()> {
@@ -340,9 +363,19 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_on_which_nothing_happened_is_there_too() {
+        let mut writer = StreamWriter::new(Vec::new(), &About::default()).expect("memory");
+        let stream = writer.open(&ends(), at(1)).expect("memory");
+        assert_eq!(writer.packets(), 0);
+        writer.end(stream).expect("memory");
+        assert_eq!(writer.packets(), 3);
+    }
+
+    #[test]
     fn sequence_numbers_wrap() {
         let mut writer = StreamWriter::new(Vec::new(), &About::default()).expect("memory");
         let mut stream = writer.open(&ends(), at(1)).expect("memory");
+        writer.data(&mut stream, Direction::ToServer, b"first", at(2), None).expect("memory");
         stream.flows[0].next = u32::MAX - 1;
         writer.data(&mut stream, Direction::ToServer, b"hello", at(2), None).expect("memory");
         assert_eq!(stream.flows[0].next, 3);
