@@ -1,4 +1,7 @@
-//! The parts of the program `rpcshark` that are more than its command line.
+//! The program `rpcshark`: its command line, reading captures, recording.
 
 pub mod address;
+pub mod cli;
+mod decode_as;
+mod load;
 pub mod record;

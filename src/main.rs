@@ -1,3 +1,7 @@
 //! The binary `rpcshark`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rpcshark::cli::main()
+}

@@ -3,6 +3,7 @@
 //! This crate knows protocols: HTTP/2 with HPACK, gRPC, ttrpc, protobuf. It knows no file, socket, thread or clock.
 
 mod cursor;
+pub mod describe;
 pub mod grpc;
 mod held;
 mod http1;

@@ -143,6 +143,11 @@ impl Session {
         self.state = State::Passed;
     }
 
+    /// Whether nothing that comes is read any more.
+    pub const fn is_passed(&self) -> bool {
+        matches!(self.state, State::Passed)
+    }
+
     fn taken(&self, direction: Direction) -> Direction {
         if self.turned { direction.reverse() } else { direction }
     }

@@ -14,6 +14,6 @@ mod walk;
 pub mod wire;
 
 pub use fits::{Fit, fits};
-pub use json::{Findings, Printer};
+pub use json::{Findings, Printer, Unknown};
 pub use note::SpanNote;
 pub use walk::{Step, walk};

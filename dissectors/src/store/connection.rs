@@ -3,6 +3,7 @@
 use std::num::NonZero;
 
 use rpcshark_captures::connection::Facts;
+use rpcshark_captures::write::{Ends, Process};
 use rpcshark_captures::{Endpoint, Timestamp};
 
 use crate::Note;
@@ -36,8 +37,10 @@ pub struct Connection {
     pub notes: Vec<Note>,
     /// How many notes there were beyond those kept.
     pub notes_dropped: u64,
-    /// Name of the server end, where the capture names it.
-    pub server_name: Option<Box<str>>,
+    /// The process at the client's end, where the capture tells it.
+    pub client_process: Option<Box<str>>,
+    /// The process at the server's end.
+    pub server_process: Option<Box<str>>,
 }
 
 /// Why an end is taken for the client.
@@ -103,6 +106,16 @@ impl Spoken {
     }
 }
 
+/// A process as output shows it: `ctr (812)`.
+fn process_text(process: &Process) -> Option<Box<str>> {
+    match (&process.name, process.pid) {
+        (Some(name), Some(pid)) => Some(format!("{name} ({pid})").into()),
+        (Some(name), None) => Some((&**name).into()),
+        (None, Some(pid)) => Some(format!("pid {pid}").into()),
+        (None, None) => None,
+    }
+}
+
 /// Notes kept for one connection: damaged or hostile bytes can cause one a frame.
 const MAX_NOTES: usize = 256;
 
@@ -123,7 +136,8 @@ impl Connection {
             first,
             notes: Vec::new(),
             notes_dropped: 0,
-            server_name: None,
+            client_process: None,
+            server_process: None,
         }
     }
 
@@ -136,11 +150,21 @@ impl Connection {
         }
     }
 
+    /// The connection is a recording of another one, between these ends.
+    pub fn recorded(&mut self, ends: Ends) {
+        self.over_tcp = matches!(ends.server.endpoint, Endpoint::Tcp(_));
+        self.client_process = process_text(&ends.client.process);
+        self.server_process = process_text(&ends.server.process);
+        self.client = ends.client.endpoint;
+        self.server = ends.server.endpoint;
+    }
+
     /// The bytes have shown which end is the client: the other one than was thought, if `turn`. A SYN and a user know
     /// better.
     pub fn client_shown(&mut self, turn: bool, by: ClientBy) {
         if turn {
             std::mem::swap(&mut self.client, &mut self.server);
+            std::mem::swap(&mut self.client_process, &mut self.server_process);
             self.turned = !self.turned;
         }
         if turn || matches!(self.client_by, ClientBy::Port | ClientBy::First) {

@@ -307,6 +307,7 @@ impl Reading<'_> {
         }
     }
 
+    #[inline(always)] // 80 bytes would be copied once more
     fn push(&mut self, field: Field) -> Result<(), FaultKind> {
         if self.fields.len() >= MAX_FIELDS {
             return Err(FaultKind::TooManyFields);

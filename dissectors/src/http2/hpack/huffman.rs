@@ -77,29 +77,60 @@ const fn canonical() -> Canonical {
     canonical
 }
 
-/// What the next [`LOOKUP_BITS`] bits begin with.
+/// What the next [`LOOKUP_BITS`] bits begin with, in one word, since the time of one look-up after another is the time of
+/// it all:
+///
+/// ```text
+///  31      24 23      16 15       8 7   6 5         0
+/// +----------+----------+----------+-----+-----------+
+/// |  second  |  first   |  bits of | how | bits of   |
+/// |  symbol  |  symbol  |  first   | many| all       |
+/// +----------+----------+----------+-----+-----------+
+/// ```
+///
+/// How many is 0 where the code is longer than the look-up, and 2 where the code of a second symbol fits too.
 #[derive(Clone, Copy)]
-struct Step {
-    /// The first symbol and, where its code fits too, the second.
-    symbols: [u8; 2],
-    /// How many symbols: 0 (the code is longer than the look-up), 1 or 2.
-    count: u8,
-    /// Bits of all those symbols, and of the first alone.
-    bits: u8,
-    first_bits: u8,
+struct Step(u32);
+
+impl Step {
+    const LONG: Self = Self(0);
+
+    const fn new(symbols: [u8; 2], count: u32, first_bits: u32, bits: u32) -> Self {
+        Self((symbols[1] as u32) << 24 | (symbols[0] as u32) << 16 | first_bits << 8 | count << 6 | bits)
+    }
+
+    const fn is_long(self) -> bool {
+        self.0 == 0
+    }
+
+    const fn symbols(self) -> [u8; 2] {
+        [(self.0 >> 16) as u8, (self.0 >> 24) as u8]
+    }
+
+    const fn count(self) -> usize {
+        (self.0 >> 6 & 3) as usize
+    }
+
+    const fn first_bits(self) -> u32 {
+        self.0 >> 8 & 0xff
+    }
+
+    const fn bits(self) -> u32 {
+        self.0 & 0x3f
+    }
 }
 
 static STEPS: [Step; 1 << LOOKUP_BITS] = steps();
 
 const fn steps() -> [Step; 1 << LOOKUP_BITS] {
-    let mut steps = [Step { symbols: [0; 2], count: 0, bits: 0, first_bits: 0 }; 1 << LOOKUP_BITS];
+    let mut steps = [Step::LONG; 1 << LOOKUP_BITS];
     let mut at = 0;
     while at < steps.len() {
         if let Some((first, first_bits)) = short(at as u32, LOOKUP_BITS) {
-            steps[at] = Step { symbols: [first, 0], count: 1, bits: first_bits, first_bits };
-            let left = LOOKUP_BITS - first_bits as u32;
+            steps[at] = Step::new([first, 0], 1, first_bits, first_bits);
+            let left = LOOKUP_BITS - first_bits;
             if let Some((second, second_bits)) = short(at as u32 & ((1 << left) - 1), left) {
-                steps[at] = Step { symbols: [first, second], count: 2, bits: first_bits + second_bits, first_bits };
+                steps[at] = Step::new([first, second], 2, first_bits, first_bits + second_bits);
             }
         }
         at += 1;
@@ -108,14 +139,14 @@ const fn steps() -> [Step; 1 << LOOKUP_BITS] {
 }
 
 /// The symbol whose whole code `code`, `width` bits wide, begins with.
-const fn short(code: u32, width: u32) -> Option<(u8, u8)> {
+const fn short(code: u32, width: u32) -> Option<(u8, u32)> {
     let mut bits = 5;
     while bits <= width {
         let prefix = code >> (width - bits);
         let first = CANONICAL_CODE.first_code[bits as usize];
         if prefix >= first && prefix - first < CANONICAL_CODE.count[bits as usize] as u32 {
             let at = CANONICAL_CODE.first_symbol[bits as usize] as u32 + prefix - first;
-            return Some((CANONICAL_CODE.symbols[at as usize] as u8, bits as u8));
+            return Some((CANONICAL_CODE.symbols[at as usize] as u8, bits));
         }
         bits += 1;
     }
@@ -123,6 +154,7 @@ const fn short(code: u32, width: u32) -> Option<(u8, u8)> {
 }
 
 /// The symbol whose code, longer than a look-up, stands at the top of `window`, and its bits.
+#[cold]
 fn long(window: u64) -> (u16, u32) {
     let lengths = CANONICAL.first_code.iter().zip(&CANONICAL.first_symbol).zip(&CANONICAL.count).enumerate();
     for (bits, ((&first, &at), &count)) in lengths.skip(LOOKUP_BITS as usize + 1) {
@@ -176,8 +208,8 @@ pub(super) fn decode(coded: &[u8], scratch: &mut Vec<u8>) -> Result<usize, Fault
         }
         while bits >= MAX_BITS as u32 {
             let step = STEPS[(window >> (64 - LOOKUP_BITS)) as usize];
-            let mut taken = u32::from(step.bits);
-            if step.count == 0 {
+            let mut taken = step.bits();
+            if step.is_long() {
                 let (symbol, long_bits) = long(window);
                 taken = long_bits;
                 out.push(u8::try_from(symbol).map_err(|_| FaultKind::HuffmanEos)?);
@@ -191,15 +223,17 @@ pub(super) fn decode(coded: &[u8], scratch: &mut Vec<u8>) -> Result<usize, Fault
     // All is in the window. Ones below it make what is left of the padding look like the beginning of EOS.
     window |= u64::MAX >> bits;
     while bits > 0 {
+        // RFC 7541 §5.2: padding longer than 7 bits, or other than the first bits of EOS, is an error.
+        if window == u64::MAX {
+            return if bits <= 7 { Ok(out.len) } else { Err(FaultKind::HuffmanPadding) };
+        }
         let step = STEPS[(window >> (64 - LOOKUP_BITS)) as usize];
-        let (symbol, taken) = match step.count {
-            0 => long(window),
-            _ => (u16::from(step.symbols[0]), u32::from(step.first_bits)),
+        let (symbol, taken) = match step.is_long() {
+            true => long(window),
+            false => (u16::from(step.symbols()[0]), step.first_bits()),
         };
         if taken > bits {
-            // RFC 7541 §5.2: padding longer than 7 bits, or other than the first bits of EOS, is an error.
-            let all_ones = window == u64::MAX;
-            return if bits <= 7 && all_ones { Ok(out.len) } else { Err(FaultKind::HuffmanPadding) };
+            return Err(FaultKind::HuffmanPadding);
         }
         out.push(u8::try_from(symbol).map_err(|_| FaultKind::HuffmanEos)?);
         window = (window << taken) | ((1 << taken) - 1);
@@ -210,7 +244,7 @@ pub(super) fn decode(coded: &[u8], scratch: &mut Vec<u8>) -> Result<usize, Fault
 
 /// The decoded bytes so far.
 struct Out<'a> {
-    scratch: &'a mut Vec<u8>,
+    scratch: &'a mut [u8],
     len: usize,
 }
 
@@ -225,8 +259,8 @@ impl Out<'_> {
     /// One or two: both are written, and as many count.
     fn push_some(&mut self, step: Step) {
         if let Some(place) = self.scratch.get_mut(self.len..self.len + 2) {
-            place.copy_from_slice(&step.symbols);
-            self.len += usize::from(step.count);
+            place.copy_from_slice(&step.symbols());
+            self.len += step.count();
         }
     }
 }

@@ -9,12 +9,18 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Octets(Kept);
 
-/// What fits into the object beside its length and the tag, at no more than the size of a shared slice with its tag.
-const INLINE: usize = 22;
+/// What fits into the object where the shared slice would be.
+const INLINE: usize = 16;
+
+/// Short bytes, aligned as the references that stand in their place otherwise: so that a copy of the object is the same
+/// two moves whatever it holds.
+#[derive(Clone, Copy)]
+#[repr(align(8))]
+struct Short([u8; INLINE]);
 
 #[derive(Clone)]
 enum Kept {
-    Inline { len: u8, bytes: [u8; INLINE] },
+    Inline { len: u8, bytes: Short },
     Fixed(&'static [u8]),
     Shared(Arc<[u8]>),
 }
@@ -31,7 +37,7 @@ impl Octets {
         match inline.get_mut(..bytes.len()) {
             Some(place) => {
                 place.copy_from_slice(bytes);
-                Self(Kept::Inline { len: bytes.len() as u8, bytes: inline })
+                Self(Kept::Inline { len: bytes.len() as u8, bytes: Short(inline) })
             }
             None => Self(Kept::Shared(Arc::from(bytes))),
         }
@@ -40,7 +46,7 @@ impl Octets {
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
-            Kept::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Kept::Inline { len, bytes } => bytes.0.get(..usize::from(*len)).unwrap_or_default(),
             Kept::Fixed(bytes) => bytes,
             Kept::Shared(bytes) => bytes,
         }

@@ -1,0 +1,127 @@
+//! Header fields as output shows them: what the application sent, secrets hidden, what is unknown said to be so.
+
+use crate::grpc::{binary_values, is_binary, is_metadata};
+use crate::http2::hpack::{Field, Text};
+use crate::json::{Writer, write_bytes_lossy};
+
+/// Header fields whose values are not shown.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets {
+    /// Show them all the same.
+    pub shown: bool,
+    /// Further names, in lower case.
+    pub names: Vec<String>,
+}
+
+/// Names whose values are hidden unless the user asks for them.
+const HIDDEN: &[&[u8]] = &[b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"];
+
+/// Endings of such names.
+const HIDDEN_ENDINGS: &[&[u8]] = &[b"-api-key", b"-token", b"-secret"];
+
+impl Secrets {
+    /// Whether the value of a field of this name is hidden.
+    pub fn hide(&self, name: &[u8]) -> bool {
+        let name = name.to_ascii_lowercase();
+        !self.shown
+            && (HIDDEN.contains(&name.as_slice())
+                || HIDDEN_ENDINGS.iter().any(|ending| name.ends_with(ending))
+                || self.names.iter().any(|hidden| hidden.as_bytes() == name))
+    }
+}
+
+/// Whether a field stands under `metadata`: the application's, or one whose name is unknown and that may be.
+pub(super) fn is_shown(field: &Field) -> bool {
+    field.name.known().is_none_or(is_metadata)
+}
+
+/// Appends fields as the objects of a JSON array.
+pub(super) fn write_fields<'f>(json: &mut Writer<'_>, fields: impl Iterator<Item = &'f Field>, secrets: &Secrets) {
+    json.begin_array();
+    for field in fields {
+        match (field.name.known(), field.value.known()) {
+            (Some(name), Some(value)) if is_binary(name) && !secrets.hide(name) => {
+                for binary in binary_values(value) {
+                    json.begin_object();
+                    write_name(json, field);
+                    match binary {
+                        Some(bytes) => json.key("base64").base64(&bytes),
+                        None => write_value(json, &field.value),
+                    }
+                    json.end_object();
+                }
+            }
+            _ => {
+                json.begin_object();
+                write_name(json, field);
+                write_hidden_or_value(json, field, secrets);
+                if let (false, Some(index)) = (field.name.is_known() && field.value.is_known(), field.index) {
+                    json.key("index").unsigned(u64::from(index));
+                }
+                json.end_object();
+            }
+        }
+    }
+    json.end_array();
+}
+
+/// The member `name`.
+pub(super) fn write_name(json: &mut Writer<'_>, field: &Field) {
+    json.key("name");
+    write_text(json, &field.name);
+}
+
+/// The member `value`, or `hidden` with the value's length in its place.
+pub(super) fn write_hidden_or_value(json: &mut Writer<'_>, field: &Field, secrets: &Secrets) {
+    match (field.name.known(), field.value.known()) {
+        (Some(name), Some(value)) if secrets.hide(name) => json.key("hidden").unsigned(value.len() as u64),
+        _ => write_value(json, &field.value),
+    }
+}
+
+fn write_value(json: &mut Writer<'_>, value: &Text) {
+    json.key("value");
+    write_text(json, value);
+}
+
+fn write_text(json: &mut Writer<'_>, text: &Text) {
+    match text.known() {
+        Some(bytes) => {
+            write_bytes_lossy(json.value(), bytes);
+        }
+        None => json.null(),
+    }
+}
+
+/// A field as people read it: `name: value`.
+pub(super) fn field_text(field: &Field, secrets: &Secrets) -> String {
+    use super::text::Escaped;
+    let name = match (field.name.known(), field.index) {
+        (Some(name), _) => Escaped(name).to_string(),
+        (None, Some(index)) => format!("(entry {index}, not in the capture)"),
+        (None, None) => "(not in the capture)".to_owned(),
+    };
+    let value = match (field.name.known(), field.value.known()) {
+        (Some(name), Some(value)) if secrets.hide(name) => format!("‹hidden, {} bytes›", value.len()),
+        (_, Some(value)) => Escaped(value).to_string(),
+        (_, None) => "?".to_owned(),
+    };
+    format!("{name}: {value}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_hidden_by_name_whatever_their_case() {
+        let secrets = Secrets { names: vec!["x-internal".to_owned()], ..Secrets::default() };
+        for name in ["authorization", "Proxy-Authorization", "cookie", "x-api-key", "refresh-token", "x-internal"] {
+            assert!(secrets.hide(name.as_bytes()), "{name}");
+        }
+        for name in ["tenant", "tokenish", "x-request-id"] {
+            assert!(!secrets.hide(name.as_bytes()), "{name}");
+        }
+        assert!(!Secrets { shown: true, ..secrets }.hide(b"authorization"));
+    }
+}

@@ -1,0 +1,55 @@
+//! What the tool says about calls, frames and connections: made in one place, printed by everybody.
+//!
+//! Nothing here is made while a capture is read. A body is fetched, decompressed and decoded when somebody looks at it, and
+//! forgotten again.
+
+mod body;
+mod call;
+mod call_json;
+mod call_text;
+mod connection;
+mod frame;
+mod headers;
+mod meaning;
+mod show;
+mod text;
+
+pub use body::Bodies;
+pub use call::{CallView, Kind, Outcome, StatusView};
+pub use call_text::CALLS_HEADING;
+pub use connection::CONNECTIONS_HEADING;
+pub use frame::FRAMES_HEADING;
+pub use headers::Secrets;
+pub use text::{Escaped, duration_text, size_text};
+
+use crate::schema::Schema;
+use crate::store::Store;
+
+/// What describing needs to know besides the call.
+pub struct Describer<'a> {
+    /// The calls.
+    pub store: &'a Store,
+    /// Where bodies are read from.
+    pub bodies: &'a dyn Bodies,
+    /// The types.
+    pub schema: &'a Schema,
+    /// The files' names, as users gave them.
+    pub files: &'a [String],
+    /// What is hidden.
+    pub secrets: &'a Secrets,
+    /// Every header field as sent, besides the metadata.
+    pub all_headers: bool,
+}
+
+impl<'a> Describer<'a> {
+    /// Describes what is in `store`.
+    pub fn new(
+        store: &'a Store,
+        bodies: &'a dyn Bodies,
+        schema: &'a Schema,
+        files: &'a [String],
+        secrets: &'a Secrets,
+    ) -> Self {
+        Self { store, bodies, schema, files, secrets, all_headers: false }
+    }
+}

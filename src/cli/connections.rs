@@ -1,0 +1,118 @@
+//! `rpcshark connections`: one line a connection.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use rpcshark_dissectors::describe::CONNECTIONS_HEADING;
+use rpcshark_dissectors::json::Writer;
+use rpcshark_dissectors::store::Keep;
+
+use super::InputArgs;
+use super::input::{Describing, tell_files};
+use super::output::{Bar, Output, Problem};
+use super::why::tell_why_none;
+use crate::load::{Loaded, Loader};
+
+/// One line a connection.
+#[derive(Debug, Args)]
+pub(super) struct ConnectionsArgs {
+    /// Captures: files, directories, - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// One JSON object a line; with -v a last line about the files
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    input: InputArgs,
+}
+
+pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
+    let input = &args.input;
+    let schema = input.schema.load(input.talk)?;
+    let loader = Loader::open(input.load_options(&args.files, Keep::default()))?;
+    let describing = Describing::new(input, schema, loader.files(), loader.sources());
+    let mut bar = Bar::new(input.talk.quiet);
+    let loaded = loader.run(|_, _, progress| {
+        bar.at(progress);
+        ControlFlow::Continue(())
+    })?;
+    bar.done();
+    let store = &loaded.store;
+    let describer = describing.describer(store);
+    let errors = describer.errors();
+    let mut output = Output::new();
+    if !args.json && !store.connections().is_empty() {
+        output.buffer().extend_from_slice(CONNECTIONS_HEADING.as_bytes());
+    }
+    for (&at, errors) in store.connections().iter().zip(errors) {
+        match args.json {
+            true => describer.write_connection_json(at, errors, output.buffer()),
+            false => describer.write_connection_text(at, errors, output.buffer()),
+        }
+        output.checkpoint()?;
+    }
+    if input.talk.verbose {
+        write_files(&loaded, args.json, output.buffer());
+    }
+    output.flush()?;
+    if store.connections().is_empty() {
+        tell_why_none(&loaded, input.talk);
+    }
+    Ok(tell_files(&loaded, input.talk))
+}
+
+/// What the files hold, and what of it was passed by.
+fn write_files(loaded: &Loaded, json: bool, out: &mut Vec<u8>) {
+    for (file, index) in loaded.files.iter().zip(0..) {
+        // Packets are counted over all files; what is in none of the connections is said with the first.
+        let mut skipped: BTreeMap<String, u64> = BTreeMap::new();
+        for passed in &file.skipped {
+            *skipped.entry(passed.why.to_owned()).or_default() += passed.count;
+        }
+        if index == 0 {
+            for (why, count) in &loaded.skipped {
+                *skipped.entry(why.to_string()).or_default() += count;
+            }
+        }
+        let link_types = file.link_types.iter().map(|link| link.name().map_or(link.0.to_string(), str::to_owned));
+        let link_types: Vec<String> = link_types.collect();
+        if !json {
+            let skipped: Vec<String> = skipped.iter().map(|(why, count)| format!("{count} {why}")).collect();
+            let line = format!(
+                "{}: {}, {} packets, {} dropped, {}{}{}\n",
+                file.name,
+                file.format,
+                file.packets,
+                file.dropped,
+                link_types.join(", "),
+                if skipped.is_empty() { "" } else { "; skipped: " },
+                skipped.join(", ")
+            );
+            out.extend_from_slice(line.as_bytes());
+            continue;
+        }
+        let mut json = Writer::new(out);
+        json.begin_object();
+        json.key("file").string(&file.name);
+        json.key("packets").unsigned(file.packets);
+        json.key("dropped").unsigned(file.dropped);
+        json.key("link_types").begin_array();
+        link_types.iter().for_each(|link| json.string(link));
+        json.end_array();
+        json.key("skipped").begin_array();
+        for (why, count) in skipped {
+            json.begin_object();
+            json.key("why").string(&why);
+            json.key("count").unsigned(count);
+            json.end_object();
+        }
+        json.end_array();
+        json.end_object();
+        out.push(b'\n');
+    }
+}

@@ -1,0 +1,170 @@
+//! Options that the reading commands share: what to read, by which schema, and what to hide.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use rpcshark_captures::file::FileInfo;
+use rpcshark_captures::{Place, Sources};
+use rpcshark_dissectors::describe::{Bodies, Describer, Secrets};
+use rpcshark_dissectors::schema::{Level, Schema};
+use rpcshark_dissectors::store::{Keep, Store};
+
+use super::Talk;
+use super::output::{IN_PART, Problem, complain, remark};
+use crate::decode_as::{DecodeAsRule, DecodeAsRules};
+use crate::load::{LoadOptions, Loaded, schema};
+
+/// What to read, and how.
+#[derive(Debug, Args)]
+pub(super) struct InputArgs {
+    #[command(flatten)]
+    pub(super) talk: Talk,
+
+    #[command(flatten)]
+    pub(super) schema: SchemaArgs,
+
+    /// Say what connections speak: tcp.port==50051,http2 or unix.path==/run/x.sock,ttrpc
+    #[arg(short, long = "decode-as", value_name = "SELECTOR,PROTOCOL")]
+    pub(super) decode_as: Vec<DecodeAsRule>,
+
+    /// Stop after N packets
+    #[arg(short, long, value_name = "N")]
+    pub(super) count: Option<u64>,
+
+    /// Read files instead of mapping them (for files that may be cut short while they are read)
+    #[arg(long)]
+    pub(super) no_mmap: bool,
+
+    /// Show every header field as sent, pseudo-headers too
+    #[arg(long)]
+    pub(super) all_headers: bool,
+
+    /// Show the values of authorization, cookie, *-token and other secrets
+    #[arg(long)]
+    pub(super) show_secrets: bool,
+}
+
+/// Where types come from.
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// A .proto file, or a directory: every .proto below it
+    #[arg(long, value_name = "FILE|DIR")]
+    proto: Vec<PathBuf>,
+
+    /// A directory in which imports are looked for
+    #[arg(long, value_name = "DIR")]
+    import_path: Vec<PathBuf>,
+
+    /// A descriptor set, as protoc -o and buf build write it
+    #[arg(long, value_name = "FILE")]
+    protoset: Vec<PathBuf>,
+
+    /// Every warning about schema files is an error
+    #[arg(long)]
+    strict_schema: bool,
+}
+
+impl SchemaArgs {
+    /// Reads the schema files; what is wrong with them goes to standard error.
+    pub(super) fn load(&self, talk: Talk) -> Result<Arc<Schema>, Problem> {
+        if self.proto.is_empty() && self.protoset.is_empty() {
+            return Ok(Arc::new(Schema::builtin()));
+        }
+        let sources = schema::Sources {
+            proto: self.proto.clone(),
+            import_path: self.import_path.clone(),
+            protoset: self.protoset.clone(),
+            strict: self.strict_schema,
+        };
+        let loaded = sources.load();
+        for said in &loaded.said {
+            match said.level {
+                Level::Error => complain(&said.to_string()),
+                Level::Warning if talk.quiet => {}
+                Level::Warning => remark(&said.to_string()),
+            }
+        }
+        if loaded.failed() { Err(Problem::Schema) } else { Ok(loaded.schema) }
+    }
+}
+
+impl InputArgs {
+    /// What the loader is to do with `paths`.
+    pub(super) fn load_options(&self, paths: &[PathBuf], keep: Keep) -> LoadOptions {
+        LoadOptions {
+            paths: paths.to_vec(),
+            no_mmap: self.no_mmap,
+            count: self.count,
+            keep,
+            decode_as: DecodeAsRules(self.decode_as.clone()),
+        }
+    }
+
+    /// What is hidden.
+    pub(super) fn secrets(&self) -> Secrets {
+        Secrets { shown: self.show_secrets, names: Vec::new() }
+    }
+}
+
+/// What describing takes from the command line and the files.
+pub(super) struct Describing {
+    pub(super) schema: Arc<Schema>,
+    pub(super) secrets: Secrets,
+    pub(super) files: Vec<String>,
+    pub(super) bodies: FileBodies,
+    pub(super) all_headers: bool,
+}
+
+impl Describing {
+    pub(super) fn new(input: &InputArgs, schema: Arc<Schema>, files: &[FileInfo], sources: Arc<Sources>) -> Self {
+        Self {
+            schema,
+            secrets: input.secrets(),
+            files: files.iter().map(|file| file.name.clone()).collect(),
+            bodies: FileBodies(sources),
+            all_headers: input.all_headers,
+        }
+    }
+
+    pub(super) fn describer<'a>(&'a self, store: &'a Store) -> Describer<'a> {
+        let mut describer = Describer::new(store, &self.bodies, &self.schema, &self.files, &self.secrets);
+        describer.all_headers = self.all_headers;
+        describer
+    }
+}
+
+/// Bodies that lie in the files of a reading.
+pub(super) struct FileBodies(Arc<Sources>);
+
+impl Bodies for FileBodies {
+    fn read(&self, at: Place, len: usize, into: &mut Vec<u8>) -> bool {
+        if let Some(bytes) = self.0.slice(at, len) {
+            into.extend_from_slice(bytes);
+            return true;
+        }
+        let mut bytes = Vec::new();
+        let read = self.0.read(at, len, &mut bytes).is_ok();
+        if read {
+            into.extend_from_slice(&bytes);
+        }
+        read
+    }
+}
+
+/// Says what was wrong with the files, and gives the exit status that follows from it.
+pub(super) fn tell_files(loaded: &Loaded, talk: Talk) -> ExitCode {
+    for file in &loaded.files {
+        for note in file.notes.iter().filter(|_| !talk.quiet) {
+            remark(&format!("{}: {note}", file.name));
+        }
+        if file.more_notes > 0 && !talk.quiet {
+            remark(&format!("{}: {} more notes", file.name, file.more_notes));
+        }
+    }
+    match loaded.files.iter().any(|file| file.partial) {
+        true => ExitCode::from(IN_PART),
+        false => ExitCode::SUCCESS,
+    }
+}

@@ -1,0 +1,152 @@
+//! Where output goes: results to standard output, everything else to standard error; and the exit status.
+
+use std::io::{self, IsTerminal, Stderr, StdoutLock, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rpcshark_captures::file;
+
+use crate::load::Progress;
+
+/// Exit status: the command line, a filter, a rule or a named schema file is wrong.
+pub(super) const USAGE: u8 = 2;
+
+/// Exit status: a file could not be opened or is no capture.
+pub(super) const CANNOT_OPEN: u8 = 3;
+
+/// Exit status: a file was read only in part.
+pub(super) const IN_PART: u8 = 4;
+
+/// Why a command cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Problem {
+    /// What was asked for makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Schema files are wrong, as has been said.
+    #[error("no schema")]
+    Schema,
+    /// A capture cannot be read.
+    #[error("{0}")]
+    Capture(#[from] file::Error),
+    /// Standard output cannot be written to.
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Problem {
+    /// Says what is wrong on standard error, and gives the exit status.
+    pub(super) fn tell(self) -> ExitCode {
+        match &self {
+            // Whoever read the output has seen enough.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Self::Schema => {}
+            _ => complain(&self.to_string()),
+        }
+        ExitCode::from(match self {
+            Self::Usage(_) | Self::Schema => USAGE,
+            Self::Capture(_) | Self::Output(_) => CANNOT_OPEN,
+        })
+    }
+}
+
+/// Says that something is wrong, in one line on standard error.
+pub(super) fn complain(text: &str) {
+    let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+    // Nothing can be done when not even standard error can be written to.
+    let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {}", printable(text));
+}
+
+/// Says something worth knowing, in one line on standard error.
+pub(super) fn remark(text: &str) {
+    let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Yellow.into()));
+    let _ = writeln!(anstream::stderr(), "{style}note:{style:#} {}", printable(text));
+}
+
+/// Text without anything that a terminal would obey but line feeds: names of files are untrusted, too.
+fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect() } else { vec![c] })
+        .collect()
+}
+
+/// Standard output, written to in large pieces, or line by line where somebody may be waiting.
+pub(super) struct Output {
+    out: StdoutLock<'static>,
+    buffer: Vec<u8>,
+}
+
+/// Bytes that are gathered before they are written.
+const GATHERED: usize = 1 << 16;
+
+impl Output {
+    pub(super) fn new() -> Self {
+        Self { out: io::stdout().lock(), buffer: Vec::new() }
+    }
+
+    /// What is appended here is written sooner or later.
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Writes if much has been gathered.
+    pub(super) fn checkpoint(&mut self) -> io::Result<()> {
+        if self.buffer.len() < GATHERED { Ok(()) } else { self.flush() }
+    }
+
+    /// Writes what has been gathered.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.buffer)?;
+        self.buffer.clear();
+        self.out.flush()
+    }
+
+    /// Writes a large piece as it is.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.buffer.is_empty() {
+            self.flush()?;
+        }
+        self.out.write_all(bytes)
+    }
+}
+
+/// A progress bar on standard error, shown when reading takes longer than half a second and somebody is there to see it.
+pub(super) struct Bar {
+    bar: Option<ProgressBar>,
+    started: Instant,
+    shown: bool,
+}
+
+/// A read that is shorter than this needs no bar.
+const BAR_AFTER: Duration = Duration::from_millis(500);
+
+impl Bar {
+    pub(super) fn new(quiet: bool) -> Self {
+        let stderr: Stderr = io::stderr();
+        let bar = (!quiet && stderr.is_terminal()).then(ProgressBar::hidden);
+        Self { bar, started: Instant::now(), shown: false }
+    }
+
+    pub(super) fn at(&mut self, progress: Progress) {
+        let Some(bar) = &self.bar else { return };
+        if !self.shown && self.started.elapsed() >= BAR_AFTER {
+            self.shown = true;
+            let template = "{bar:30} {bytes} of {total_bytes}  {bytes_per_sec}  {eta}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        }
+        if self.shown {
+            bar.set_length(progress.size.unwrap_or(progress.read));
+            bar.set_position(progress.read);
+        }
+    }
+
+    pub(super) fn done(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

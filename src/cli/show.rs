@@ -1,0 +1,83 @@
+//! `rpcshark show`: calls in full.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use rpcshark_dissectors::store::Keep;
+
+use super::InputArgs;
+use super::input::{Describing, tell_files};
+use super::output::{Bar, Output, Problem};
+use super::why::tell_why_none;
+use crate::load::Loader;
+
+/// Calls in full.
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// A capture, or - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Numbers of calls, as `calls` shows them
+    #[arg(required = true, value_name = "NO")]
+    no: Vec<u32>,
+
+    /// The bytes of each field
+    #[arg(long)]
+    bytes: bool,
+
+    /// One JSON object a call, as `calls --json` gives it, with field trees
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    input: InputArgs,
+}
+
+pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
+    let input = &args.input;
+    let schema = input.schema.load(input.talk)?;
+    let loader =
+        Loader::open(input.load_options(std::slice::from_ref(&args.file), Keep { frames: false, bodies: true }))?;
+    let describing = Describing::new(input, schema, loader.files(), loader.sources());
+    let mut bar = Bar::new(input.talk.quiet);
+    let loaded = loader.run(|_, _, progress| {
+        bar.at(progress);
+        ControlFlow::Continue(())
+    })?;
+    bar.done();
+    let store = &loaded.store;
+    let describer = describing.describer(store);
+    let mut output = Output::new();
+    let mut missing = None;
+    for (no, index) in args.no.iter().zip(0..) {
+        let Some(at) = store.call_by_no(*no) else {
+            missing = missing.or(Some(*no));
+            continue;
+        };
+        match args.json {
+            true => describer.write_call_json(at, true, output.buffer()),
+            false => {
+                let between = if index > 0 { "\n" } else { "" };
+                output.buffer().extend_from_slice(between.as_bytes());
+                output.buffer().extend_from_slice(describer.show(at, args.bytes).as_bytes());
+            }
+        }
+        output.checkpoint()?;
+    }
+    output.flush()?;
+    let status = tell_files(&loaded, input.talk);
+    if store.calls().is_empty() {
+        tell_why_none(&loaded, input.talk);
+    }
+    match missing {
+        Some(no) => {
+            let file = args.file.display();
+            let calls = store.calls().len();
+            Err(Problem::Usage(format!("there is no call {no} in {file}: it has {calls}")))
+        }
+        None => Ok(status),
+    }
+}

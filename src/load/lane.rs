@@ -1,0 +1,156 @@
+//! The work of one lane: segments in, and through reassembly and dissection into the store's lane.
+
+use rpcshark_captures::connection::{Close, Connections, Consumer, Facts};
+use rpcshark_captures::file::Batch;
+use rpcshark_captures::write::{Ends, parse_endpoint_comment};
+use rpcshark_captures::{Data, Direction, Endpoint, Input, Packet, Place, Sources, Spill, Timestamp};
+use rpcshark_dissectors::store::{ClientBy, Connection, ConnectionId, Lane};
+use rpcshark_dissectors::{Joining, Moment, Session};
+
+use super::sort::Sorted;
+use crate::decode_as::DecodeAsRules;
+
+/// What a lane works with, besides the store's lane.
+pub(super) struct Work {
+    connections: Connections<Followed>,
+    spill: Option<Spill>,
+}
+
+/// A connection that is followed.
+pub(super) struct Followed {
+    id: ConnectionId,
+    session: Option<Box<Session>>,
+}
+
+impl Work {
+    pub(super) fn new() -> Self {
+        Self { connections: Connections::new(), spill: None }
+    }
+
+    /// Works through the lane's packets of a batch.
+    pub(super) fn batch(&mut self, no: u8, batch: &Batch, sorted: &Sorted, lane: &mut Lane, shared: &Shared<'_>) {
+        let mut follow = Follow { lane, shared, spill: &mut self.spill, ends: None };
+        for index in sorted.of_lane(no) {
+            let raw = batch.packet(index);
+            let Some((segment, put_together)) = sorted.segment(index, &raw) else { continue };
+            let at = if put_together { Place::NOWHERE } else { raw.at };
+            follow.ends = batch.comment(index).and_then(parse_endpoint_comment);
+            self.connections.segment(raw.packet, raw.time, at, &segment, &mut follow);
+        }
+        if let Some(last) = batch.len().checked_sub(1) {
+            self.connections.advance(batch.packet(last).packet.order, &mut follow);
+        }
+    }
+
+    /// The capture has ended.
+    pub(super) fn finish(&mut self, lane: &mut Lane, shared: &Shared<'_>) {
+        let mut follow = Follow { lane, shared, spill: &mut self.spill, ends: None };
+        self.connections.finish(&mut follow);
+    }
+}
+
+/// What all lanes share.
+pub(super) struct Shared<'a> {
+    pub(super) sources: &'a Sources,
+    pub(super) decode_as: &'a DecodeAsRules,
+}
+
+/// Takes what the connections deliver.
+struct Follow<'a> {
+    lane: &'a mut Lane,
+    shared: &'a Shared<'a>,
+    spill: &'a mut Option<Spill>,
+    /// The ends that the packet's comment names: a recording of something else than TCP.
+    ends: Option<Ends>,
+}
+
+impl Follow<'_> {
+    /// The session of a connection: made when its first bytes are there, since until then the client may change.
+    fn session<'f>(&mut self, followed: &'f mut Followed, facts: &Facts) -> &'f mut Session {
+        let (lane, shared) = (&mut *self.lane, self.shared);
+        followed.session.get_or_insert_with(|| {
+            let connection = lane.connection_mut(followed.id);
+            if connection.over_tcp {
+                connection.client = Endpoint::Tcp(facts.client.to_socket_addr());
+                connection.server = Endpoint::Tcp(facts.server.to_socket_addr());
+                connection.client_by = client_by(facts);
+            }
+            let decode_as = shared.decode_as.for_ends(&connection.client, &connection.server);
+            if decode_as.is_some() && facts.joined {
+                connection.client_by = ClientBy::User;
+            }
+            Box::new(Session::new(followed.id, Joining { joined: facts.joined, decode_as }))
+        })
+    }
+
+    /// Bytes that cannot be read again where they lie are kept, if bodies are wanted.
+    fn kept(&mut self, data: &Data<'_>) -> Place {
+        if data.at != Place::NOWHERE || !self.lane.keep.bodies {
+            return data.at;
+        }
+        if self.spill.is_none() {
+            *self.spill = self.shared.sources.spill().ok();
+        }
+        let place = self.spill.as_mut().and_then(|spill| spill.append(data.bytes).ok());
+        place.unwrap_or(Place::NOWHERE)
+    }
+}
+
+impl Consumer for Follow<'_> {
+    type Connection = Followed;
+
+    fn opened(&mut self, facts: &Facts) -> Followed {
+        let client = Endpoint::Tcp(facts.client.to_socket_addr());
+        let server = Endpoint::Tcp(facts.server.to_socket_addr());
+        let mut connection = Connection::new(client, server, client_by(facts), facts.first);
+        connection.over_tcp = true;
+        if let Some(ends) = self.ends.take() {
+            connection.recorded(ends);
+        }
+        Followed { id: self.lane.add_connection(facts.birth, connection), session: None }
+    }
+
+    fn input(&mut self, followed: &mut Followed, facts: &Facts, direction: Direction, input: Input<'_>) {
+        let order = match &input {
+            Input::Data(data) => data.packet.order,
+            Input::Gap(gap) => gap.packet.order,
+        };
+        self.lane.at(order, facts.birth.order);
+        let session = self.session(followed, facts);
+        let input = match input {
+            Input::Data(data) if !session.is_passed() => Input::Data(Data { at: self.kept(&data), ..data }),
+            other => other,
+        };
+        session.input(direction, input, self.lane);
+    }
+
+    fn closed(
+        &mut self,
+        followed: &mut Followed,
+        facts: &Facts,
+        direction: Direction,
+        how: Close,
+        packet: Packet,
+        time: Timestamp,
+    ) {
+        self.lane.at(packet.order, facts.birth.order);
+        if let Some(session) = &mut followed.session {
+            session.closed(direction, how, Moment { time, packet: packet.no }, self.lane);
+        }
+    }
+
+    fn ended(&mut self, mut followed: Followed, facts: Facts) {
+        if let Some(session) = &mut followed.session {
+            session.finish(self.lane);
+        }
+        self.lane.connection_mut(followed.id).facts = Some(Box::new(facts));
+    }
+}
+
+fn client_by(facts: &Facts) -> ClientBy {
+    match facts.client_by {
+        rpcshark_captures::connection::ClientBy::Syn => ClientBy::Syn,
+        rpcshark_captures::connection::ClientBy::Port => ClientBy::Port,
+        rpcshark_captures::connection::ClientBy::First => ClientBy::First,
+    }
+}

@@ -1,0 +1,173 @@
+//! Driving the reading of a capture, batch by batch.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use rpcshark_captures::file::{Batch, Error, FileInfo, OpenOptions, Reading};
+use rpcshark_captures::{Skip, Sources};
+use rpcshark_dissectors::store::{Committed, Keep, Store};
+
+use super::lane::{Shared, Work};
+use super::sort::{LANES, Sorted, Sorter};
+use crate::decode_as::DecodeAsRules;
+
+/// What to read, and what to keep of it.
+#[derive(Debug, Default)]
+pub(crate) struct LoadOptions {
+    /// Files, directories, `-`.
+    pub(crate) paths: Vec<PathBuf>,
+    /// Read files instead of mapping them.
+    pub(crate) no_mmap: bool,
+    /// Stop after so many packets.
+    pub(crate) count: Option<u64>,
+    /// What is to be kept.
+    pub(crate) keep: Keep,
+    /// What users say that connections speak.
+    pub(crate) decode_as: DecodeAsRules,
+}
+
+/// A capture that is being read.
+pub(crate) struct Loader {
+    reading: Reading,
+    store: Store,
+    works: Vec<Work>,
+    sorter: Sorter,
+    decode_as: DecodeAsRules,
+    left: Option<u64>,
+}
+
+/// All that a capture held.
+pub(crate) struct Loaded {
+    /// The calls and connections.
+    pub(crate) store: Store,
+    /// The files.
+    pub(crate) files: Vec<FileInfo>,
+    /// Packets that held no TCP segment, by the reason.
+    pub(crate) skipped: BTreeMap<Skip, u64>,
+    /// Packets that held one.
+    pub(crate) segments: u64,
+}
+
+/// How far the reading has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    /// Bytes read.
+    pub(crate) read: u64,
+    /// Bytes there are, where that is known.
+    pub(crate) size: Option<u64>,
+}
+
+/// Packets a batch: few enough that what is looked at twice is still in the processor's cache, enough that dividing
+/// the work costs nothing beside it.
+const BATCH: usize = 8192;
+
+impl Loader {
+    /// Opens a capture.
+    ///
+    /// # Errors
+    ///
+    /// If a file is missing or is no capture.
+    pub(crate) fn open(options: LoadOptions) -> Result<Self, Error> {
+        let reading = Reading::open(&options.paths, &OpenOptions { no_mmap: options.no_mmap })?;
+        Ok(Self {
+            reading,
+            store: Store::new(LANES, options.keep),
+            works: (0..LANES).map(|_| Work::new()).collect(),
+            sorter: Sorter::default(),
+            decode_as: options.decode_as,
+            left: options.count,
+        })
+    }
+
+    /// The files, as far as they have been read.
+    pub(crate) fn files(&self) -> &[FileInfo] {
+        self.reading.files()
+    }
+
+    /// Where bodies are read from.
+    pub(crate) fn sources(&self) -> Arc<Sources> {
+        self.reading.sources()
+    }
+
+    /// Reads to the end. After each batch `each` sees what it has brought, and may break off.
+    pub(crate) fn run(
+        mut self,
+        mut each: impl FnMut(&Store, Committed, Progress) -> ControlFlow<()>,
+    ) -> Result<Loaded, Error> {
+        let sources = self.reading.sources();
+        // A pipe is waited for: what has come is worked through first. Of a file the next packets are fetched meanwhile.
+        let ahead = self.reading.progress().1.is_some();
+        let mut batch = Batch::default();
+        let mut next = Batch::default();
+        let mut sorted = Sorted::default();
+        let mut more = fetch(&mut self.reading, &mut self.left, &mut batch)?;
+        let mut broken_off = false;
+        while more {
+            let Self { reading, store, works, sorter, decode_as, left } = &mut self;
+            let shared = Shared { sources: &sources, decode_as };
+            let mut work = || work_through(&batch, sorter, &mut sorted, works, store, &shared);
+            let fetched = match ahead {
+                true => rayon::join(|| fetch(reading, left, &mut next), work).0,
+                false => {
+                    work();
+                    Ok(false)
+                }
+            };
+            let committed = store.commit();
+            let (read, size) = reading.progress();
+            if each(store, committed, Progress { read, size }).is_break() {
+                broken_off = true;
+                break;
+            }
+            more = match ahead {
+                true => fetched?,
+                false => fetch(reading, left, &mut next)?,
+            };
+            std::mem::swap(&mut batch, &mut next);
+        }
+        if !broken_off {
+            let shared = Shared { sources: &sources, decode_as: &self.decode_as };
+            let lanes = self.store.lanes_mut().par_iter_mut().zip(&mut self.works);
+            lanes.for_each(|(lane, work)| work.finish(lane, &shared));
+            let committed = self.store.commit();
+            let (read, size) = self.reading.progress();
+            let _ = each(&self.store, committed, Progress { read, size });
+        }
+        Ok(Loaded {
+            files: self.reading.files().to_vec(),
+            skipped: self.sorter.skipped(),
+            segments: self.sorter.segments(),
+            store: self.store,
+        })
+    }
+}
+
+/// Fetches the next packets, unless enough have been read.
+fn fetch(reading: &mut Reading, left: &mut Option<u64>, batch: &mut Batch) -> Result<bool, Error> {
+    let most = left.map_or(BATCH, |left| usize::try_from(left).unwrap_or(BATCH).min(BATCH));
+    if most == 0 {
+        return Ok(false);
+    }
+    let more = reading.next_batch_into(most, batch)?;
+    if let Some(left) = left {
+        *left -= batch.len() as u64;
+    }
+    Ok(more)
+}
+
+fn work_through(
+    batch: &Batch,
+    sorter: &mut Sorter,
+    sorted: &mut Sorted,
+    works: &mut [Work],
+    store: &mut Store,
+    shared: &Shared<'_>,
+) {
+    sorter.sort(batch, sorted);
+    let sorted = &*sorted;
+    let lanes = store.lanes_mut().par_iter_mut().zip(works).enumerate();
+    lanes.for_each(|(no, (lane, work))| work.batch(no as u8, batch, sorted, lane, shared));
+}

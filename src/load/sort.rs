@@ -1,0 +1,154 @@
+//! Which lane each packet of a batch belongs to.
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+
+use rayon::prelude::*;
+use rpcshark_captures::file::Batch;
+use rpcshark_captures::{Address, Defragmenter, Peeled, RawPacket, Segment, Skip, peel, peel_datagram};
+
+/// Lanes that connections are spread over. More than threads, so that threads stay busy when one connection is large; a
+/// fixed number, so that nothing depends on the machine.
+pub(crate) const LANES: u16 = 16;
+
+/// No lane: the packet holds no TCP segment.
+const NONE: u8 = u8::MAX;
+
+/// A fragment: its lane is known once the datagram is whole.
+const FRAGMENT: u8 = u8::MAX - 1;
+
+/// Packets looked at by one thread at a time.
+const SHARE: usize = 1024;
+
+/// A datagram put together from fragments is looked into so often: tunnels may hold fragments in fragments.
+const MAX_REASSEMBLIES: usize = 4;
+
+/// The lanes of a batch's packets, and what is in none.
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    /// By packet.
+    lanes: Vec<u8>,
+    /// Datagrams put together from fragments, by the packet that completed them, in order.
+    datagrams: Vec<(usize, Vec<u8>)>,
+}
+
+/// What the sorting remembers from batch to batch.
+#[derive(Debug, Default)]
+pub(super) struct Sorter {
+    hasher: foldhash::fast::FixedState,
+    defragmenter: Defragmenter,
+    /// Packets that hold no segment, by the reason.
+    skipped: BTreeMap<Skip, u64>,
+    segments: u64,
+}
+
+impl Sorter {
+    /// Sorts a batch, into `sorted`.
+    pub(super) fn sort(&mut self, batch: &Batch, sorted: &mut Sorted) {
+        sorted.datagrams.clear();
+        sorted.lanes.clear();
+        sorted.lanes.resize(batch.len(), NONE);
+        let hasher = &self.hasher;
+        let shares = sorted.lanes.par_chunks_mut(SHARE).enumerate();
+        let counts: Vec<Counts> = shares.map(|(no, lanes)| sort_share(batch, no * SHARE, lanes, hasher)).collect();
+        for counts in counts {
+            self.segments += counts.segments;
+            for (why, count) in counts.skipped {
+                *self.skipped.entry(why).or_default() += count;
+            }
+        }
+        if sorted.lanes.contains(&FRAGMENT) {
+            self.put_together(batch, sorted);
+        }
+    }
+
+    /// Fragments go through one place, in the order of the packets.
+    fn put_together(&mut self, batch: &Batch, sorted: &mut Sorted) {
+        for (index, lane) in sorted.lanes.iter_mut().enumerate().filter(|(_, lane)| **lane == FRAGMENT) {
+            *lane = NONE;
+            let packet = batch.packet(index);
+            let Peeled::Fragment(fragment) = peel(packet.link, packet.data, packet.original_len) else { continue };
+            let mut datagram = self.defragmenter.push(&packet, &fragment);
+            for _ in 0..MAX_REASSEMBLIES {
+                let Some(bytes) = datagram.take() else { break };
+                match peel_datagram(&bytes) {
+                    Peeled::Segment(segment) => {
+                        *lane = lane_of(&segment, &self.hasher);
+                        self.segments += 1;
+                        sorted.datagrams.push((index, bytes));
+                    }
+                    Peeled::Fragment(inner) => datagram = self.defragmenter.push(&packet, &inner),
+                    Peeled::Skipped(why) => *self.skipped.entry(why).or_default() += 1,
+                }
+            }
+        }
+    }
+
+    /// Packets that held no segment, by the reason; to be asked when all is read.
+    pub(super) fn skipped(&mut self) -> BTreeMap<Skip, u64> {
+        self.defragmenter.finish();
+        let mut skipped = self.skipped.clone();
+        for (why, count) in self.defragmenter.dropped() {
+            *skipped.entry(why).or_default() += count;
+        }
+        skipped
+    }
+
+    /// Packets that held a segment.
+    pub(super) const fn segments(&self) -> u64 {
+        self.segments
+    }
+}
+
+impl Sorted {
+    /// The packets of a lane, in order.
+    pub(super) fn of_lane(&self, lane: u8) -> impl Iterator<Item = usize> {
+        memchr::memchr_iter(lane, &self.lanes)
+    }
+
+    /// The segment in a packet that is in a lane. (Peeling twice costs less than keeping what was peeled.)
+    pub(super) fn segment<'a>(&'a self, index: usize, packet: &RawPacket<'a>) -> Option<(Segment<'a>, bool)> {
+        if !self.datagrams.is_empty()
+            && let Ok(at) = self.datagrams.binary_search_by_key(&index, |&(index, _)| index)
+            && let Some((_, bytes)) = self.datagrams.get(at)
+        {
+            let Peeled::Segment(segment) = peel_datagram(bytes) else { return None };
+            return Some((segment, true));
+        }
+        match peel(packet.link, packet.data, packet.original_len) {
+            Peeled::Segment(segment) => Some((segment, false)),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    segments: u64,
+    skipped: BTreeMap<Skip, u64>,
+}
+
+fn sort_share(batch: &Batch, first: usize, lanes: &mut [u8], hasher: &impl BuildHasher) -> Counts {
+    let mut counts = Counts::default();
+    for (index, lane) in lanes.iter_mut().enumerate() {
+        let packet = batch.packet(first + index);
+        *lane = match peel(packet.link, packet.data, packet.original_len) {
+            Peeled::Segment(segment) => {
+                counts.segments += 1;
+                lane_of(&segment, hasher)
+            }
+            Peeled::Fragment(_) => FRAGMENT,
+            Peeled::Skipped(why) => {
+                *counts.skipped.entry(why).or_default() += 1;
+                NONE
+            }
+        };
+    }
+    counts
+}
+
+/// Both flows of a connection are in one lane.
+fn lane_of(segment: &Segment<'_>, hasher: &impl BuildHasher) -> u8 {
+    let ends: (Address, Address) = (segment.source.min(segment.destination), segment.source.max(segment.destination));
+    (hasher.hash_one(ends) % u64::from(LANES)) as u8
+}
