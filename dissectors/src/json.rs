@@ -129,17 +129,33 @@ pub(crate) fn comma(out: &mut Vec<u8>) {
 #[inline]
 pub fn write_string(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
-    escape(out, value);
+    if is_plain(value.as_bytes()) {
+        out.extend_from_slice(value.as_bytes());
+    } else {
+        escape(out, value);
+    }
     out.push(b'"');
+}
+
+/// Whether `text` is ASCII that stands in a string as it is. Without a branch a byte: most strings are short and plain.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    text.iter().fold(true, |plain, &b| plain & (b >= 0x20) & (b < 0x7f) & (b != b'"') & (b != b'\\'))
 }
 
 /// `value` in quotes, escaped, with U+FFFD for what is not UTF-8. False where there was such.
 pub fn write_bytes_lossy(out: &mut Vec<u8>, value: &[u8]) -> bool {
-    if let Ok(text) = std::str::from_utf8(value) {
-        write_string(out, text);
+    out.push(b'"');
+    if is_plain(value) {
+        out.extend_from_slice(value);
+        out.push(b'"');
         return true;
     }
-    out.push(b'"');
+    if let Ok(text) = std::str::from_utf8(value) {
+        escape(out, text);
+        out.push(b'"');
+        return true;
+    }
     for chunk in value.utf8_chunks() {
         escape(out, chunk.valid());
         if !chunk.invalid().is_empty() {
@@ -262,7 +278,6 @@ const SPECIAL: [bool; 256] = {
     table
 };
 
-#[inline]
 fn escape(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
     while let Some(at) = rest.iter().position(|&b| SPECIAL[b as usize]) {

@@ -8,7 +8,7 @@ use crate::schema::{Field, Message, MessageIx, Schema};
 
 /// What [`walk`] comes by.
 #[derive(Debug)]
-pub struct Step<'s, 'a> {
+pub struct Step<'w, 's, 'a> {
     /// How many messages it lies within, 0 for a field of the message itself.
     pub depth: u32,
     /// The message type that it is a field of.
@@ -16,7 +16,7 @@ pub struct Step<'s, 'a> {
     /// Which field it is; none if the type has no such number, or another wire type for it.
     pub field: Option<&'s Field>,
     /// The value and where it lies, or what lies there instead.
-    pub wire: Result<wire::Field<'a>, Broken<'a>>,
+    pub wire: &'w Result<wire::Field<'a>, Broken<'a>>,
 }
 
 /// Calls `visit` for every field of `bytes`, a `message`; a nested message comes before its own fields.
@@ -26,33 +26,34 @@ pub fn walk<'s, 'a>(
     schema: &'s Schema,
     message: MessageIx,
     bytes: &'a [u8],
-    mut visit: impl FnMut(&Step<'s, 'a>) -> ControlFlow<()>,
+    mut visit: impl FnMut(&Step<'_, 's, 'a>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let Some(message) = schema.messages.get(message.0 as usize) else { return ControlFlow::Continue(()) };
     inside(schema, message, Fields::new(bytes), 0, &mut visit)
 }
 
-fn inside<'s, 'a, F: FnMut(&Step<'s, 'a>) -> ControlFlow<()>>(
+fn inside<'s, 'a, F: FnMut(&Step<'_, 's, 'a>) -> ControlFlow<()>>(
     schema: &'s Schema,
     message: &'s Message,
     fields: Fields<'a>,
     depth: u32,
     visit: &mut F,
 ) -> ControlFlow<()> {
-    for wire in fields {
-        let number = wire.as_ref().map_or_else(|broken| broken.number, |field| field.number);
-        let mut field = typed::lookup(message, number).map(|(_, field)| field);
-        if let (Some(known), Ok(wire)) = (field, &wire)
-            && typed::shape(known, &wire.value) == Shape::Mismatch
-        {
-            field = None;
-        }
-        visit(&Step { depth, message, field, wire })?;
-        let Some(inner) = field.and_then(|field| typed::message_of(schema, field.kind)) else { continue };
-        let content = match wire {
-            Ok(wire::Field { value, value_at, .. }) => Some((value_at, value)),
-            Err(broken) => broken.partial,
+    for item in fields {
+        let (field, content) = match item {
+            Ok(wire) => {
+                let field = typed::lookup(message, wire.number).map(|(_, field)| field);
+                let field = field.filter(|field| typed::shape(field, &wire.value) != Shape::Mismatch);
+                visit(&Step { depth, message, field, wire: &Ok(wire) })?;
+                (field, Some((wire.value_at, wire.value)))
+            }
+            Err(broken) => {
+                let field = typed::lookup(message, broken.number).map(|(_, field)| field);
+                visit(&Step { depth, message, field, wire: &Err(broken) })?;
+                (field, broken.partial)
+            }
         };
+        let Some(inner) = field.and_then(|field| typed::message_of(schema, field.kind)) else { continue };
         if let Some((at, Value::Bytes(bytes) | Value::Group(bytes))) = content
             && depth < wire::MAX_DEPTH
         {

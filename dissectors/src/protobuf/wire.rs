@@ -138,7 +138,17 @@ impl<'a> Fields<'a> {
         Broken { cause, number, at, end: self.here(), partial }
     }
 
-    #[inline]
+    /// The wire type still tells where the next field is.
+    #[cold]
+    fn bad_number(&mut self, wire_type: u64, at: u32) -> Broken<'a> {
+        match self.value(wire_type, 0, at) {
+            Ok(_) => Broken { cause: Cause::Number, number: 0, at, end: self.here(), partial: None },
+            Err(broken) => broken,
+        }
+    }
+
+    // Inlined whatever its size: the result has one way to memory, not two.
+    #[inline(always)]
     fn value(&mut self, wire_type: u64, number: u32, at: u32) -> Result<(u32, Value<'a>), Broken<'a>> {
         let value_at = self.here();
         let fixed = |value: Option<Value<'a>>| value.map(|value| (value_at, value)).ok_or(Cause::CutShort);
@@ -211,11 +221,7 @@ impl<'a> Fields<'a> {
         };
         let number = tag >> 3;
         if number == 0 || number > MAX_NUMBER {
-            // The wire type still tells where the next field is.
-            return Some(Err(match self.value(tag & 7, 0, at) {
-                Ok(_) => Broken { cause: Cause::Number, number: 0, at, end: self.here(), partial: None },
-                Err(broken) => broken,
-            }));
+            return Some(Err(self.bad_number(tag & 7, at)));
         }
         let number = number as u32;
         Some(self.value(tag & 7, number, at).map(|(value_at, value)| Field {
