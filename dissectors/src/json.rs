@@ -140,7 +140,7 @@ pub fn write_string(out: &mut Vec<u8>, value: &str) {
 /// Whether `text` is ASCII that stands in a string as it is. Without a branch a byte: most strings are short and plain.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
-    text.iter().fold(true, |plain, &b| plain & (b >= 0x20) & (b < 0x7f) & (b != b'"') & (b != b'\\'))
+    text.iter().fold(true, |plain, &b| plain & (0x20..0x7f).contains(&b) & (b != b'"') & (b != b'\\'))
 }
 
 /// `value` in quotes, escaped, with U+FFFD for what is not UTF-8. False where there was such.
