@@ -9,7 +9,6 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use prost_reflect::prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use rpcshark_dissectors::protobuf::{Printer, fits, raw, tree};
 use rpcshark_dissectors::schema::{Cardinality, Kind, MessageIx, Schema, WellKnown};
