@@ -338,11 +338,11 @@ impl<'a> Damaged<'a> {
         self.blocks_of(stream, side).flat_map(|block| &block.fields).any(|field| {
             let name = entry["name"].as_str().is_none_or(|name| name == field.name);
             let value = entry["value"].as_str().is_none_or(|value| value == field.value);
-            let trimmed = |text: &str| text.trim_end_matches('=').to_owned();
-            let base64 = entry["base64"]
-                .as_str()
-                .is_none_or(|base64| field.value.split(',').any(|part| trimmed(part) == trimmed(base64)));
-            name && value && base64
+            let base64 =
+                entry["base64"].as_str().is_none_or(|base64| field.in_base64().iter().any(|part| part == base64));
+            // A `-bin` value is bytes and never shown as text.
+            let binary = !entry["name"].as_str().is_some_and(|name| name.ends_with("-bin")) || entry["value"].is_null();
+            name && value && base64 && binary
         })
     }
 

@@ -6,6 +6,9 @@
 
 use std::ops::Range;
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+
 use super::http2::{CONTINUATION, Frame, HEADERS};
 use super::tcp::Flow;
 
@@ -14,8 +17,25 @@ use super::tcp::Flow;
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) value: String,
+    /// The value as it was sent.
+    pub(crate) bytes: Vec<u8>,
     pub(crate) name_known: bool,
     pub(crate) value_known: bool,
+}
+
+impl Field {
+    /// The values of a `-bin` field as padded base64, whether it was sent in base64 or, as gRPC's own libraries agree on
+    /// between themselves, as a zero and the bytes.
+    pub(crate) fn in_base64(&self) -> Vec<String> {
+        match self.bytes.split_first() {
+            Some((0, plain)) => vec![STANDARD.encode(plain)],
+            _ => self
+                .value
+                .split(',')
+                .map(|part| STANDARD.encode(STANDARD_NO_PAD.decode(part.trim_end_matches('=')).unwrap_or_default()))
+                .collect(),
+        }
+    }
 }
 
 /// One header block.
@@ -119,6 +139,7 @@ impl Table {
             fields.push(Field {
                 name: String::from_utf8_lossy(name).into_owned(),
                 value: String::from_utf8_lossy(value).into_owned(),
+                bytes: value.clone(),
                 name_known: known.0,
                 value_known: known.1,
             });
@@ -183,8 +204,9 @@ mod tests {
         // Indexed 62; literal with the name of 62 and the value "c".
         let later = [0xbe, 0x7e, 1, b'c', 0xbe];
         let fields = table.fields(&later, &decoder.decode(&later).unwrap());
-        assert_eq!(fields[0], Field { name: "a".into(), value: "b".into(), name_known: false, value_known: false });
-        assert_eq!(fields[1], Field { name: "a".into(), value: "c".into(), name_known: false, value_known: true });
+        let known = |field: &Field| (field.name_known, field.value_known);
+        assert_eq!((fields[0].value.as_str(), known(&fields[0])), ("b", (false, false)));
+        assert_eq!((fields[1].value.as_str(), known(&fields[1])), ("c", (false, true)));
         assert_eq!(fields[2], fields[1]);
     }
 }
