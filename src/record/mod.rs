@@ -8,6 +8,7 @@
 
 mod args;
 mod credentials;
+mod diag;
 mod journal;
 mod recorder;
 mod relay;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use rustix::net::{
     listen, socket_with,
 };
 
-use super::credentials;
 use super::vsock::VsockAddr;
+use super::{credentials, diag};
 use crate::address::Address;
 
 /// Why an address cannot be listened at or connected to.
@@ -232,7 +232,7 @@ impl Socket {
         let endpoint = from.and_then(endpoint_of);
         match self.transport {
             Transport::Unix => Party {
-                endpoint: endpoint.unwrap_or_else(|| Endpoint::UnixInode(inode(self.fd.as_fd()))),
+                endpoint: endpoint.unwrap_or_else(|| Endpoint::UnixInode(diag::peer_inode(self.fd.as_fd()))),
                 process: credentials::peer(self.fd.as_fd()),
             },
             _ => Party::of(endpoint.unwrap_or(Endpoint::Tcp(SocketAddr::from(([0; 4], 0))))),
@@ -349,10 +349,6 @@ fn given(address: &Address) -> Endpoint {
         Address::UnixAbstract(name) => Endpoint::UnixAbstract(name.as_slice().into()),
         Address::Vsock { cid, port } => Endpoint::Vsock { cid: (*cid).into(), port: *port },
     }
-}
-
-fn inode(socket: BorrowedFd<'_>) -> u64 {
-    rustix::fs::fstat(socket).map_or(0, |stat| stat.st_ino)
 }
 
 /// The system cuts it to its own limit (`net.core.somaxconn`).

@@ -171,11 +171,15 @@ fn a_slow_reader_slows_its_writer() {
 fn the_file_says_who_was_there() {
     let Unix { rig, mut client, server, _directory } = unix();
     client.write_all(b"x").expect("written");
+    let inode = rustix::fs::fstat(&client).expect("a socket").st_ino;
     let via = rig.endpoint().clone();
     drop((client, server));
     let (recording, _) = rig.finish();
     let ends = recording.connections[0].ends.clone().expect("a comment");
-    assert!(matches!(ends.client.endpoint, Endpoint::UnixInode(inode) if inode > 0), "{ends}");
+    assert!(matches!(ends.client.endpoint, Endpoint::UnixInode(found) if found > 0), "{ends}");
+    if ends.client.endpoint != Endpoint::UnixInode(inode) {
+        eprintln!("the kernel does not tell which socket the client's is");
+    }
     assert!(ends.server.endpoint.to_string().ends_with("/server.sock"));
     assert_eq!(ends.via, Some(via));
     for party in [&ends.client, &ends.server] {
