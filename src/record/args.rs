@@ -15,9 +15,10 @@ use rpcshark_captures::write::About;
 use super::journal::{Journal, Summary, Tap};
 use super::recorder::Recorder;
 use super::relay::now;
+use super::say::say;
 use super::signals::{INTERRUPTED, Stop, watch};
-use super::socket::{Listener, Target};
-use super::swap::{self, Restored, Swap};
+use super::socket::{Listener, SocketError, Target};
+use super::swap::{self, Restored, Swap, SwapError};
 use crate::address::Address;
 
 /// Stand between a client and a server and record what they say.
@@ -54,9 +55,27 @@ pub struct RecordArgs {
 
 /// Records until a signal ends it. `tap` sees what is recorded (`--live`).
 ///
-/// Ends with 130 after a signal, 0 when nobody reads the pipe any more or after `--restore`, and an error when there was
-/// nothing to record or the file could not be written to its end.
+/// Ends with 130 after a signal, 0 when nobody reads the pipe any more or after `--restore`, 2 for an address that cannot
+/// be recorded, 4 when the file could not be written to its end, 5 when a socket was not touched for safety, and an error
+/// when there was nothing to record.
 pub fn run(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCode> {
+    record(args, tap).or_else(|error| {
+        let code = match (error.downcast_ref(), error.downcast_ref()) {
+            (Some(swap), _) if is_doubt(swap) => REFUSED,
+            (_, Some(SocketError::Tls(_))) => USAGE,
+            _ => return Err(error),
+        };
+        say(format_args!("{error:#}"));
+        Ok(ExitCode::from(code))
+    })
+}
+
+/// Whether the file system left a doubt, rather than an obstacle.
+const fn is_doubt(error: &SwapError) -> bool {
+    matches!(error, SwapError::Taken { .. } | SwapError::StillListening { .. } | SwapError::Remade { .. })
+}
+
+fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.restore {
         return restore(&without_scheme(path));
     }
@@ -88,11 +107,11 @@ pub fn run(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCo
         move |error: &io::Error| match error.kind() {
             // Nobody reads the pipe any more: that is how they say that they have enough.
             io::ErrorKind::BrokenPipe => stop.raise(),
-            _ => eprintln!("rpcshark: writing failed, nothing more is recorded, traffic goes on: {error}"),
+            _ => say(format_args!("writing failed, nothing more is recorded, traffic goes on: {error}")),
         }
     };
     let journal = Journal::start(out, about, (args.buffer as usize) << 20, tap, failed)?;
-    eprintln!("rpcshark: recording at {}; Ctrl-C ends it", listener.endpoint());
+    say(format_args!("recording at {}; Ctrl-C ends it", listener.endpoint()));
     let recorder = Recorder::start_with(listener, target, journal, Arc::clone(&stop))?;
 
     stop.wait();
@@ -102,7 +121,10 @@ pub fn run(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCo
     put_back?;
     match summary.failure {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        Some(error) => Err(error).with_context(|| format!("cannot write {}", write.display())),
+        Some(error) => {
+            say(format_args!("{}: not written to its end: {error}", write.display()));
+            Ok(ExitCode::from(CUT_SHORT))
+        }
         None => Ok(ExitCode::from(INTERRUPTED)),
     }
 }
@@ -113,7 +135,7 @@ fn restore(path: &Path) -> anyhow::Result<ExitCode> {
         Restored::Cleaned => "was in its place; what a recorder left beside it is removed",
         Restored::Nothing => "is in its place: nothing to do",
     };
-    eprintln!("rpcshark: {}: {said}", path.display());
+    say(format_args!("{}: {said}", path.display()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -138,12 +160,12 @@ fn about_this_machine() -> About {
 
 fn report(summary: &Summary, write: &Path) {
     let Summary { connections, bytes: [up, down], lost_bytes, lost_connections, .. } = summary;
-    eprintln!("rpcshark: {}: {connections} connections, {up} bytes up, {down} down", write.display());
+    say(format_args!("{}: {connections} connections, {up} bytes up, {down} down", write.display()));
     if lost_bytes + lost_connections > 0 {
-        eprintln!(
-            "rpcshark: the file could not be written fast enough: {lost_bytes} bytes and {lost_connections} connections \
+        say(format_args!(
+            "the file could not be written fast enough: {lost_bytes} bytes and {lost_connections} connections \
              are not in it (a larger --buffer helps against short stalls)"
-        );
+        ));
     }
 }
 
@@ -152,3 +174,10 @@ fn without_scheme(path: &Path) -> PathBuf {
     let text = path.as_os_str().as_bytes();
     PathBuf::from(std::ffi::OsStr::from_bytes(text.strip_prefix(b"unix:").unwrap_or(text)))
 }
+
+/// Exit status: the command line is wrong.
+const USAGE: u8 = 2;
+/// Exit status: there is a file, but not all of it.
+const CUT_SHORT: u8 = 4;
+/// Exit status: refused for safety.
+const REFUSED: u8 = 5;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::say::say;
 use bytes::Bytes;
 use rpcshark_captures::write::{About, Ends, Stream, StreamWriter};
 use rpcshark_captures::{Direction, Timestamp};
@@ -310,8 +311,8 @@ impl Writer {
             }
         }
         if let Some(mut file) = self.file.take() {
-            let left = mem::take(&mut self.streams).into_values();
-            if let Err(error) = left.map(|stream| file.end(stream)).collect::<io::Result<()>>() {
+            let mut left = mem::take(&mut self.streams).into_values();
+            if let Err(error) = left.try_for_each(|stream| file.end(stream)) {
                 self.fail(error);
                 return self.summary;
             }
@@ -385,7 +386,7 @@ impl Writer {
         self.summary.lost_bytes += lost;
         if lost > 0 && self.warned.is_none_or(|last| last.elapsed() > Duration::from_secs(1)) {
             let total = self.summary.lost_bytes;
-            eprintln!("rpcshark: the recording cannot keep up with the traffic: {total} bytes not recorded so far");
+            say(format_args!("the recording cannot keep up with the traffic: {total} bytes not recorded so far"));
             self.warned = Some(Instant::now());
         }
     }

@@ -12,6 +12,7 @@ mod diag;
 mod journal;
 mod recorder;
 mod relay;
+mod say;
 mod signals;
 mod socket;
 pub mod swap;

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::journal::{Entry, Journal, Summary};
 use super::relay::{Relay, now};
+use super::say::say;
 use super::signals::Stop;
 use super::socket::{Listener, Socket, Target};
 
@@ -100,7 +101,7 @@ impl Intake {
                 Err(error) if is_passing(&error) => {}
                 // Descriptors or memory have run out: they come back when a connection ends.
                 Err(error) => {
-                    eprintln!("rpcshark: cannot take a connection in: {error}");
+                    say(format_args!("cannot take a connection in: {error}"));
                     std::thread::sleep(Duration::from_millis(100));
                 }
             }
@@ -115,7 +116,7 @@ impl Intake {
             drop(running);
         });
         if let Err(error) = spawned {
-            eprintln!("rpcshark: cannot take a connection in: {error}");
+            say(format_args!("cannot take a connection in: {error}"));
         }
     }
 }
@@ -129,7 +130,7 @@ fn serve(client: Socket, party: Party, target: &Target, via: Option<Endpoint>, m
             Relay::new(client, server, entry).run(stop);
         }
         Err((error, server_party)) => {
-            eprintln!("rpcshark: cannot connect to {}: {error}", server_party.endpoint);
+            say(format_args!("cannot connect to {}: {error}", server_party.endpoint));
             entry.refused(Ends { client: party, server: server_party, via }, error.to_string(), time);
             client.abort();
         }

@@ -26,6 +26,7 @@ use rustix::net::{
 };
 
 use super::journal::Entry;
+use super::say::say;
 use super::signals::Stop;
 use super::socket::{Socket, Transport};
 
@@ -110,7 +111,7 @@ impl Relay {
             let ready = match self.poll(stop) {
                 Ok(ready) => ready,
                 Err(Errno::INTR) => continue,
-                Err(error) => return eprintln!("rpcshark: a connection was cut: poll: {error}"),
+                Err(error) => return say(format_args!("a connection was cut: poll: {error}")),
             };
             if stop.is_raised() {
                 return;
@@ -300,7 +301,7 @@ impl End {
         }
         if to.transport != Transport::Unix {
             let count = self.descriptors.len();
-            eprintln!("rpcshark: {count} file descriptors could not be passed on: the other end is no Unix socket");
+            say(format_args!("{count} file descriptors could not be passed on: the other end is no Unix socket"));
             self.descriptors.clear();
             return send(&to.fd, bytes, SendFlags::NOSIGNAL);
         }

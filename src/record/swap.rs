@@ -20,6 +20,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use super::credentials;
+use super::say::say;
 use super::socket::{Listener, connect_path};
 
 /// Why a socket's place cannot be taken or given back.
@@ -166,7 +167,7 @@ impl Swap {
                     Alive::Yes(_) => {}
                     Alive::No => drop(std::fs::remove_file(original)),
                 }
-                eprintln!("rpcshark: {}: the server made a new socket meanwhile; it stays", path.display());
+                say(format_args!("{}: the server made a new socket meanwhile; it stays", path.display()));
                 Ok(())
             }
             _ => put_back(path, original),
@@ -177,7 +178,7 @@ impl Swap {
 impl Drop for Swap {
     fn drop(&mut self) {
         if let Err(error) = self.undo() {
-            eprintln!("rpcshark: {error}");
+            say(format_args!("{error}"));
         }
     }
 }

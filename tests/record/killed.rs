@@ -6,39 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use clap::Parser;
-use rpcshark::record::{RecordArgs, run};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::recording::Recording;
 
-#[derive(Parser)]
-struct Arguments {
-    #[command(flatten)]
-    record: RecordArgs,
-}
-
-/// Not a test of its own: the process that the tests below start.
-#[test]
-fn recorder_process() {
-    let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
-    let arguments = Arguments::parse_from(["record"].into_iter().chain(arguments.split('\n')));
-    match run(arguments.record, None) {
-        Ok(code) if code == std::process::ExitCode::SUCCESS => std::process::exit(0),
-        Ok(_) => std::process::exit(130),
-        Err(error) => {
-            eprintln!("{error:#}");
-            std::process::exit(3);
-        }
-    }
-}
-
-const ARGUMENTS: &str = "RPCSHARK_TEST_RECORD";
-
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("this test"));
-    command.args(["--exact", "killed::recorder_process", "--nocapture", "--quiet"]);
-    command.env(ARGUMENTS, arguments.join("\n"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rpcshark"));
+    command.arg("record").args(arguments);
     command
 }
 
@@ -163,10 +137,10 @@ fn a_second_recorder_is_refused() {
     let mut child = place.swap();
     let socket = place.path("x.sock");
     let second = command(&["--swap", socket.to_str().expect("text"), "-w", "/dev/null"]).output().expect("run");
-    assert_eq!(second.status.code(), Some(3));
+    assert_eq!(second.status.code(), Some(5));
     assert!(String::from_utf8_lossy(&second.stderr).contains("another recorder"));
     let restored = command(&["--restore", socket.to_str().expect("text")]).output().expect("run");
-    assert_eq!(restored.status.code(), Some(3));
+    assert_eq!(restored.status.code(), Some(5));
     place.call();
     signal(&child, Signal::INT);
     child.wait().expect("ended");
@@ -183,13 +157,9 @@ fn a_pipe_that_nobody_reads_ends_the_recorder_quietly() {
         .spawn()
         .expect("started");
     let mut pipe = child.stdout.take().expect("piped");
-    // The test runner's own first lines come before the file.
-    let mut seen = Vec::new();
-    while !seen.windows(4).any(|bytes| bytes == [0x0a, 0x0d, 0x0d, 0x0a]) {
-        let mut byte = [0];
-        pipe.read_exact(&mut byte).expect("the file begins at once");
-        seen.push(byte[0]);
-    }
+    let mut begin = [0; 4];
+    pipe.read_exact(&mut begin).expect("the file begins at once");
+    assert_eq!(begin, [0x0a, 0x0d, 0x0d, 0x0a]);
     while UnixStream::connect(place.path("x.sock.rpcshark-original")).is_err() {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -208,4 +178,22 @@ fn a_pipe_that_nobody_reads_ends_the_recorder_quietly() {
     }
     assert_eq!(child.wait().expect("ended").code(), Some(0));
     place.only(&["x.sock"]);
+}
+
+#[test]
+fn what_cannot_be_recorded_is_said() {
+    for (arguments, code, said) in [
+        (["--listen", "127.0.0.1:0", "--to", "https://localhost"].as_slice(), 2, "TLS"),
+        (&["--listen", "https://localhost:0", "--to", "localhost:1"], 2, "TLS"),
+        (&["--listen", "localhost", "--to", "localhost:1"], 2, "no port"),
+        (&["--listen", "localhost:0"], 2, "--to"),
+        (&["--swap", "/nowhere/x.sock"], 3, "no such socket"),
+        (&["--swap", "/dev/null"], 3, "no Unix socket"),
+        (&["--listen", "unix:/dev/null", "--to", "localhost:1"], 3, "no socket"),
+    ] {
+        let output = command(&[arguments, &["-w", "/dev/null"]].concat()).output().expect("run");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+        assert!(errors.contains(said), "{arguments:?}: {errors}");
+    }
 }
