@@ -12,6 +12,7 @@ mod place;
 mod raw;
 mod segment;
 mod source;
+pub mod streams;
 mod time;
 pub mod write;
 

@@ -57,6 +57,28 @@ impl LinkType {
     /// Linux "cooked" capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
 
+    // Recordings that hold no packets have no number. Those here are ours, at the end of the range; the readers of pcap
+    // and pcapng do not give them to packets.
+
+    /// A line of a strace log, with the lines of a dump behind it.
+    pub const STRACE: Self = Self(0xfff0);
+    /// A block of what `socat -x` writes.
+    pub const SOCAT: Self = Self(0xfff1);
+    /// A block of what sockdump writes as text.
+    pub const SOCKDUMP: Self = Self(0xfff2);
+    /// A piece of what a client sent.
+    pub const RAW_CLIENT: Self = Self(0xfff3);
+    /// A piece of what a server sent.
+    pub const RAW_SERVER: Self = Self(0xfff4);
+
+    /// What a capture file means by a number. It does not mean one of ours.
+    pub(crate) const fn declared(number: u16) -> Self {
+        match number {
+            0xfff0..=0xfff4 => Self(0xffff),
+            _ => Self(number),
+        }
+    }
+
     /// The name that tcpdump and capinfos know it by, such as `EN10MB`; `None` where the number means nothing to them.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self.0 {

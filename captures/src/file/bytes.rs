@@ -10,6 +10,7 @@ use lz4_flex::frame::FrameDecoder;
 
 use super::error::Error;
 use super::sniff::{self, Kind, Method};
+use super::text::TextKind;
 
 /// Compression inside of compression is undone up to this depth; nobody does more than one by intent.
 const MAX_LAYERS: usize = 4;
@@ -40,12 +41,15 @@ pub(crate) fn open(mut input: Input, name: &str) -> Result<Opened, Error> {
                 Some(method) => Error::Decompress { name: name.to_owned(), method: Method::name(*method), source },
             });
         }
-        match sniff::sniff(&head) {
+        let kind = sniff::sniff(&head).or_else(|| TextKind::sniff(&head, true).map(Kind::Text));
+        match kind {
             Some(Kind::Packed(method)) if methods.len() < MAX_LAYERS => {
                 methods.push(method);
                 input = unpack(method, Box::new(Cursor::new(head).chain(input)), name)?;
             }
-            Some(kind @ (Kind::Pcap(_) | Kind::PcapNg)) => return Ok(Opened { kind, methods, head, rest: input }),
+            Some(kind @ (Kind::Pcap(_) | Kind::PcapNg | Kind::Text(_))) => {
+                return Ok(Opened { kind, methods, head, rest: input });
+            }
             _ if head.is_empty() => return Err(Error::Empty { name: name.to_owned() }),
             _ => return Err(Error::NoCapture { name: name.to_owned(), head: sniff::describe(&head) }),
         }
@@ -54,17 +58,26 @@ pub(crate) fn open(mut input: Input, name: &str) -> Result<Opened, Error> {
 
 /// Reads as many bytes as it takes to tell what they are, or all that there are.
 fn read_head(input: &mut Input, head: &mut Vec<u8>) -> io::Result<()> {
-    let mut bytes = [0; sniff::ENOUGH];
-    while head.len() < bytes.len() {
-        let room = bytes.len() - head.len();
+    let mut bytes = [0; sniff::ENOUGH_TEXT];
+    loop {
+        let is_enough = match head.len() {
+            ..sniff::ENOUGH => false,
+            sniff::ENOUGH_TEXT.. => true,
+            _ => sniff::sniff(head).is_some() || !sniff::may_be_text(head) || TextKind::sniff(head, false).is_some(),
+        };
+        if is_enough {
+            return Ok(());
+        }
+        // What tells a binary format is read first, so that no more is asked for than a pipe has to give.
+        let wanted = if head.len() < sniff::ENOUGH { sniff::ENOUGH } else { sniff::ENOUGH_TEXT };
+        let room = wanted - head.len();
         match input.read(bytes.get_mut(..room).unwrap_or_default()) {
-            Ok(0) => break,
+            Ok(0) => return Ok(()),
             Ok(len) => head.extend_from_slice(bytes.get(..len).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(())
 }
 
 fn unpack(method: Method, input: Input, name: &str) -> Result<Input, Error> {

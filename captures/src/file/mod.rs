@@ -4,7 +4,8 @@
 //! packet it leaves to others; it only knows the link type of its first byte.
 //!
 //! - `sniff` tells from the first bytes what an input is, `bytes` takes compression off and reads or maps it;
-//! - `pcap` and `pcapng` find the records in bytes and know nothing of files;
+//! - `pcap` and `pcapng` find the records in bytes and know nothing of files; so does `text` with the lines and blocks of
+//!   recordings that hold no packets, which [`streams`](crate::streams) understands;
 //! - `reader` drives one file, `reading` all of them.
 //!
 //! Documents: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng, RFC 1952 (gzip), RFC 8878 (zstd), the LZ4 frame
@@ -26,6 +27,7 @@ mod record;
 mod sniff;
 #[cfg(test)]
 mod testing;
+mod text;
 
 pub use batch::Batch;
 pub use error::Error;

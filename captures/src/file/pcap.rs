@@ -100,8 +100,9 @@ impl Pcap {
             log.note(at, format!("pcap version {major}.{minor} is not known; read as 2.4"));
         }
         // The upper half of the word has the length of a frame check sequence and reserved bits.
-        self.link = self.kind.order.u32_at(header, 20).unwrap_or_default() as u16;
-        log.info.link_types.insert(LinkType(self.link));
+        let link = LinkType::declared(self.kind.order.u32_at(header, 20).unwrap_or_default() as u16);
+        self.link = link.0;
+        log.info.link_types.insert(link);
         self.begun = true;
         Step::Went(FILE_HEADER)
     }

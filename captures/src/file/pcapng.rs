@@ -350,6 +350,7 @@ impl PcapNg {
                 _ => {}
             }
         }
+        let link = LinkType::declared(link).0;
         log.info.link_types.insert(LinkType(link));
         self.interfaces.push(Some(Interface {
             link,

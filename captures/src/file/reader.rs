@@ -12,6 +12,7 @@ use super::pcap::Pcap;
 use super::pcapng::PcapNg;
 use super::record::{Found, Log, Progress, Window};
 use super::sniff::Kind;
+use super::text::{Raw, Text};
 use crate::Place;
 
 /// How much is asked for when an input is read that gives what it has: what a pipe holds.
@@ -37,6 +38,8 @@ pub(crate) struct Reader {
 enum Format {
     Pcap(Pcap),
     PcapNg(PcapNg),
+    Text(Text),
+    Raw(Raw),
 }
 
 /// Where the bytes come from.
@@ -267,6 +270,8 @@ impl Format {
         match kind {
             Kind::Pcap(kind) => Some(Self::Pcap(Pcap::new(kind))),
             Kind::PcapNg => Some(Self::PcapNg(PcapNg::new())),
+            Kind::Text(kind) => Some(Self::Text(Text::new(kind))),
+            Kind::Raw(direction) => Some(Self::Raw(Raw::new(direction))),
             Kind::Packed(_) => None,
         }
     }
@@ -275,6 +280,8 @@ impl Format {
         match self {
             Self::Pcap(pcap) => pcap.scan(window, from, most, found, log),
             Self::PcapNg(pcapng) => pcapng.scan(window, from, most, found, log),
+            Self::Text(text) => text.scan(window, from, most, found, log),
+            Self::Raw(raw) => raw.scan(window, from, most, found, log),
         }
     }
 }

@@ -18,7 +18,7 @@ use super::reader::{Pace, Reader, Stream};
 use super::record::{Found, Known, Log, Record};
 use super::sniff::{Kind, Method};
 use crate::source::{FileSource, Sources};
-use crate::{Place, SourceNo, Timestamp};
+use crate::{Direction, Place, SourceNo, Timestamp};
 
 /// As many files as can be read together: each needs a number, and spill files need some too.
 const MAX_FILES: usize = 60_000;
@@ -85,6 +85,20 @@ impl Reading {
                 true => Part::standard_input()?,
                 false => Part::open(path, SourceNo(number), options)?,
             });
+        }
+        Ok(Self::new(parts))
+    }
+
+    /// Opens what a client sent and what its server sent, without anything around it, as one connection.
+    ///
+    /// # Errors
+    ///
+    /// If one of the files is missing or may not be read.
+    pub fn open_raw_pair(client: &Path, server: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        let sides = [(client, Direction::ToServer), (server, Direction::ToClient)];
+        let mut parts = Vec::new();
+        for ((path, direction), number) in sides.into_iter().zip(0..) {
+            parts.push(Part::open_raw(path, direction, SourceNo(number), options)?);
         }
         Ok(Self::new(parts))
     }
@@ -374,6 +388,34 @@ impl Part {
         Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
     }
 
+    /// A file that holds what one side sent.
+    fn open_raw(path: &Path, direction: Direction, number: SourceNo, options: &OpenOptions) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let failed = |source| Error::open(&name, source);
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        let kind = Kind::Raw(direction);
+        let info =
+            FileInfo { format: format_name(kind, &[]), path: Some(path.to_owned()), name, ..FileInfo::default() };
+        if !metadata.is_file() || metadata.len() == 0 {
+            let file = Arc::new(file);
+            let (input, read) = Counted::new(Pipe(Arc::clone(&file)));
+            let stream = Stream::new(Box::new(input), Vec::new(), read, Pace::Piped(file), Place::NOWHERE);
+            return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
+        }
+        let info = FileInfo { size: Some(metadata.len()), ..info };
+        let (file, at) = (Arc::new(file), Place::new(number, 0));
+        if !options.no_mmap
+            && let Ok(map) = Map::new(&file)
+        {
+            let map = Arc::new(map);
+            return Self::new(Reader::mapped(kind, Arc::clone(&map), at), info, FileSource::Map(map));
+        }
+        let (input, read) = Counted::new(FromStart::new(Arc::clone(&file)));
+        let stream = Stream::new(Box::new(input), Vec::new(), read, Pace::Full, at);
+        Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
+    }
+
     fn new(reader: Option<Reader>, info: FileInfo, source: FileSource) -> Result<Self, Error> {
         match reader {
             Some(reader) => Ok(Self { reader, info, source }),
@@ -387,6 +429,8 @@ fn format_name(kind: Kind, methods: &[Method]) -> String {
     let mut name = match kind {
         Kind::Pcap(_) => "pcap",
         Kind::PcapNg | Kind::Packed(_) => "pcapng",
+        Kind::Text(kind) => kind.name(),
+        Kind::Raw(_) => "raw bytes",
     }
     .to_owned();
     for method in methods.iter().rev() {
@@ -696,7 +740,8 @@ mod tests {
         let refused =
             |bytes: &[u8]| Reading::from_reader(Box::new(Cursor::new(bytes.to_vec())), "x").unwrap_err().to_string();
         assert_eq!(refused(b""), "x is no capture: it is empty");
-        let known = "known are pcap and pcapng, plain or in gzip, zstd or lz4";
+        let known = "known are pcap, pcapng, strace logs and the dumps of socat and \
+             sockdump, plain or in gzip, zstd or lz4";
         assert_eq!(refused(b"{}\n"), format!("x is no capture: it begins with 7b 7d 0a (\"{{}}\\n\"); {known}"));
         let inside = refused(&gzip(b"{}\n"));
         assert_eq!(inside, format!("x is no capture: it begins with 7b 7d 0a (\"{{}}\\n\"); {known}"));

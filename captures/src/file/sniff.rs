@@ -5,12 +5,18 @@
 use std::fmt::Write as _;
 
 use super::record::ByteOrder;
+use super::text::TextKind;
+use crate::Direction;
 
 /// How many first bytes are enough to tell every format that is known.
 pub(crate) const ENOUGH: usize = 12;
 
+/// How many first bytes of a text are looked at.
+pub(crate) const ENOUGH_TEXT: usize = 8 << 10;
+
 /// What [`sniff`] knows, for messages.
-pub(crate) const KNOWN: &str = "pcap and pcapng, plain or in gzip, zstd or lz4";
+pub(crate) const KNOWN: &str =
+    "pcap, pcapng, strace logs and the dumps of socat and sockdump, plain or in gzip, zstd or lz4";
 
 /// What an input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +25,10 @@ pub(crate) enum Kind {
     Pcap(PcapKind),
     /// pcapng.
     PcapNg,
+    /// A text.
+    Text(TextKind),
+    /// The bytes that one side sent, and nothing else. It cannot be told; users say it.
+    Raw(Direction),
     /// Something compressed.
     Packed(Method),
 }
@@ -72,6 +82,11 @@ pub(crate) fn sniff(head: &[u8]) -> Option<Kind> {
         [0x04, 0x22, 0x4d, 0x18, ..] | [0x02, 0x21, 0x4c, 0x18, ..] => Some(Kind::Packed(Method::Lz4)),
         _ => None,
     }
+}
+
+/// Whether what begins so may be a text that is known once more of it is there.
+pub(crate) fn may_be_text(head: &[u8]) -> bool {
+    head.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~' | 0x80..))
 }
 
 /// The first bytes of something unknown, for messages: `7b 22 61 ("{\"a")`.

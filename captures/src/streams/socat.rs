@@ -1,0 +1,121 @@
+//! What `socat -x` and `socat -x -v` print.
+//!
+//! ```text
+//! > 2023/05/01 10:20:30.123456  length=5 from=0 to=4
+//!  68 65 6c 6c 6f
+//! < 2023/05/01 10:20:30.123456  length=7 from=0 to=6            -x -v: a line ends behind 0a
+//!  68 65 6c 6c 6f 0a                                hello.
+//!  21                                               !
+//! --
+//! ```
+//!
+//! Positions count the bytes of each direction: what is missing shows, and a new connection begins at 0. With `fork`, the
+//! blocks of several connections stand between each other, and nothing says which is whose: a direction that goes on
+//! where a connection stands belongs to that one. `-v` alone shows no bytes, only how many there were.
+
+use super::event::{ClientBy, Opened, Sink, StreamNo};
+use super::strace::string;
+use super::text::{self, Tool};
+use crate::connection::Close;
+use crate::{Direction, Endpoint, GapCause};
+
+/// Connections at a time that positions are compared with.
+const MAX_LIVE: usize = 256;
+
+/// The connections of all dumps of a reading.
+#[derive(Debug, Default)]
+pub(super) struct Socat {
+    /// The one that was last used is the last.
+    live: Vec<Live>,
+}
+
+#[derive(Debug)]
+struct Live {
+    no: StreamNo,
+    file: u16,
+    /// The position of the next byte, by direction.
+    next: [u64; 2],
+}
+
+impl Socat {
+    pub(super) fn block(&mut self, block: &[u8], sink: &mut Sink<'_>) {
+        let mut lines = block.split(|&byte| byte == b'\n');
+        let Some(header) = lines.next().and_then(text::socat_header) else { return };
+        let Tool::Socat { to_right, from } = header.tool else { return };
+        let direction = if to_right { Direction::ToServer } else { Direction::ToClient };
+        let start = sink.events.bytes.len();
+        let is_verbose = block.trim_ascii_end().ends_with(b"\n--");
+        for line in lines {
+            let mut rest = line;
+            let mut count = 0;
+            while let [b' ', high, low, after @ ..] = rest
+                && let Some(byte) = string::hex(*high, *low)
+                && ((sink.events.bytes.len() - start) as u64) < header.len
+                && !(is_verbose && count == 16)
+            {
+                sink.events.bytes.push(byte);
+                rest = after;
+                count += 1;
+                // Behind it comes text, which may look like more of it.
+                if is_verbose && byte == b'\n' {
+                    break;
+                }
+            }
+        }
+        let shown = start..sink.events.bytes.len();
+        let missing = header.len - shown.len() as u64;
+        let live = self.find(from, direction, sink);
+        let next = &mut live.next[direction.index()];
+        let before = from.saturating_sub(*next);
+        *next = from.saturating_add(header.len);
+        let no = live.no;
+        sink.gap(no, direction, Some(before), GapCause::Lost);
+        sink.data(no, direction, shown);
+        sink.gap(no, direction, Some(missing), GapCause::Snapped);
+    }
+
+    fn find(&mut self, from: u64, direction: Direction, sink: &mut Sink<'_>) -> &mut Live {
+        let file = sink.packet.no.file();
+        let index = direction.index();
+        let exact = self.live.iter().rposition(|live| live.file == file && live.next[index] == from);
+        // Positions only grow; where none fits, the one that is nearest has lost something.
+        let near = || {
+            let behind = self.live.iter().enumerate().filter(|(_, live)| live.file == file && live.next[index] < from);
+            behind.max_by_key(|(_, live)| live.next[index]).map(|(at, _)| at)
+        };
+        let found = exact.or_else(|| if from == 0 { None } else { near() });
+        let live = match found {
+            Some(at) => self.live.remove(at),
+            None => {
+                if self.live.len() >= MAX_LIVE {
+                    let idle = self.live.remove(0);
+                    end(&idle, Close::Timeout, sink);
+                }
+                let no = sink.open(Opened {
+                    client: Endpoint::UnixInode(u64::from(*sink.connections)),
+                    server: Endpoint::UnixInode(u64::from(*sink.connections)),
+                    client_by: ClientBy::Stated,
+                    client_process: None,
+                    server_process: None,
+                    joined: from > 0,
+                });
+                Live { no, file, next: [0, 0] }
+            }
+        };
+        self.live.push(live);
+        let last = self.live.len() - 1;
+        &mut self.live[last]
+    }
+
+    pub(super) fn finish(&mut self, sink: &mut Sink<'_>) {
+        for live in std::mem::take(&mut self.live) {
+            end(&live, Close::EndOfCapture, sink);
+        }
+    }
+}
+
+fn end(live: &Live, how: Close, sink: &mut Sink<'_>) {
+    for direction in Direction::BOTH {
+        sink.closed(live.no, direction, how);
+    }
+}

@@ -1,0 +1,1 @@
+//! Logs written out, and what must come out of them.
