@@ -133,7 +133,15 @@ impl Session {
         }
         match &mut self.state {
             State::Parsing(parser) => parser.finish(lane),
-            State::Seeking(_, sought) if *sought > 0 => {
+            State::Seeking(parsers, sought) if *sought > 0 => {
+                let mut proven = parsers.iter_mut().filter_map(|parser| {
+                    parser.finish(lane);
+                    parser.proven().then_some(())
+                });
+                if proven.next().is_some() {
+                    self.state = State::Passed;
+                    return;
+                }
                 let text = "joined in the middle, and no frames of a known protocol were found";
                 let note = Note::new(Severity::Info, "protocol-unknown", text);
                 lane.connection_mut(self.connection).note(note);

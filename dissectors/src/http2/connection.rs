@@ -819,6 +819,14 @@ impl Parser for Http2 {
     }
 
     fn finish(&mut self, lane: &mut Lane) {
+        for direction in Direction::BOTH {
+            if let Reading::Seeking(seeker) = &mut self.half(direction).reading {
+                seeker.end();
+            }
+            while let Some(held) = self.found(direction, lane) {
+                held.data().for_each(|data| self.read_known(direction, data, lane));
+            }
+        }
         self.abandon(None, lane);
         for direction in Direction::BOTH {
             if let Reading::Seeking(seeker) = &self.halves[direction.index()].reading

@@ -19,6 +19,8 @@ pub(super) struct Seeker {
     chains: Vec<Chain>,
     /// Bytes given up since the seeking began.
     given_up: u64,
+    /// No more bytes will come.
+    ended: bool,
 }
 
 /// Frames that may follow each other.
@@ -91,10 +93,38 @@ impl Seeker {
         (self.held, self.given_up + begin as u64)
     }
 
+    /// No more bytes will come: less evidence has to do.
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+    }
+
     /// The chain that is long enough; of several one that begins with a delivery, then the first.
     fn found(&self) -> Option<Chain> {
-        let proven = self.chains.iter().filter(|chain| chain.frames >= CHAIN);
+        let proven = self.chains.iter().filter(|chain| chain.frames >= CHAIN || self.ended && self.carries_messages(chain));
         proven.min_by_key(|chain| (!chain.at_delivery, chain.begin)).copied()
+    }
+
+    /// Whether a chain begins with a delivery, ends with the last byte, and each DATA frame in it is whole messages, at
+    /// least one: that says as much as a longer chain of headers.
+    fn carries_messages(&self, chain: &Chain) -> bool {
+        let bytes = self.held.bytes();
+        if !chain.at_delivery || chain.next != bytes.len() {
+            return false;
+        }
+        let mut at = chain.begin;
+        let mut messages = false;
+        while let Some(header) = bytes.get(at..).and_then(<[u8]>::first_chunk).map(FrameHeader::parse) {
+            let end = at + FrameHeader::LEN + header.length as usize;
+            let payload = bytes.get(at + FrameHeader::LEN..end).unwrap_or_default();
+            if header.kind == FrameType::DATA {
+                if header.flags.contains(Flags::PADDED) || !is_whole_messages(payload) {
+                    return false;
+                }
+                messages = true;
+            }
+            at = end;
+        }
+        messages
     }
 
     fn start_chains(&mut self, limits: &Limits) {
@@ -180,6 +210,21 @@ pub(super) struct Limits {
     pub(super) max_frame_size: u32,
     /// The highest stream id seen, 0 where none was.
     pub(super) highest_stream: u32,
+}
+
+/// Whether a payload is gRPC messages from its beginning to its end, and at least one.
+fn is_whole_messages(mut payload: &[u8]) -> bool {
+    if payload.is_empty() {
+        return false;
+    }
+    while let [flag, a, b, c, d, rest @ ..] = payload {
+        let len = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+        match rest.get(len..) {
+            Some(rest) if *flag <= 1 => payload = rest,
+            _ => return false,
+        }
+    }
+    payload.is_empty()
 }
 
 enum Look {
