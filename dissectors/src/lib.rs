@@ -17,6 +17,8 @@ pub mod protobuf;
 pub mod schema;
 mod session;
 pub mod store;
+#[cfg(test)]
+mod testing;
 
 pub use cursor::Cursor;
 pub use moment::Moment;

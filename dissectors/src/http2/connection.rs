@@ -80,20 +80,24 @@ impl Http2 {
         &mut self.halves[direction.index()]
     }
 
-    /// Reads on in one direction until `data` is used up.
-    fn read(&mut self, direction: Direction, data: Data<'_>, lane: &mut Lane) {
-        self.read_known(direction, data, lane);
-        // A boundary that was sought may have been found; what is behind it is read now. Each round gives up a boundary
-        // that the last one had found, and retries are few.
-        while let Some(held) = self.found(direction, lane) {
-            for data in held.data() {
-                self.read_known(direction, data, lane);
-            }
+    /// Reads on in one direction, as the transport sees it, until `data` is used up.
+    fn read(&mut self, seen: Direction, data: Data<'_>, lane: &mut Lane) {
+        self.read_known(seen, data, lane);
+        self.read_found(seen, lane);
+    }
+
+    /// A boundary that was sought may have been found; what is behind it is read now. Each round gives up a boundary that
+    /// the last one had found, and retries are few.
+    fn read_found(&mut self, seen: Direction, lane: &mut Lane) {
+        while let Some(held) = self.found(self.taken(seen), lane) {
+            held.data().for_each(|data| self.read_known(seen, data, lane));
         }
     }
 
-    fn read_known(&mut self, direction: Direction, mut data: Data<'_>, lane: &mut Lane) {
+    fn read_known(&mut self, seen: Direction, mut data: Data<'_>, lane: &mut Lane) {
         while !data.bytes.is_empty() {
+            // Any header block may turn the connection round.
+            let direction = self.taken(seen);
             match &mut self.halves[direction.index()].reading {
                 Reading::Header(partial) => match partial.read(&mut data) {
                     Some((header, begin)) => self.frame_begins(direction, header, begin, &data, lane),
@@ -104,6 +108,11 @@ impl Http2 {
                 Reading::Seeking(_) => return self.seek(direction, &data),
             }
         }
+    }
+
+    /// The direction that the transport sees, as it is taken now.
+    const fn taken(&self, seen: Direction) -> Direction {
+        if self.turned { seen.reverse() } else { seen }
     }
 
     fn preface(&mut self, direction: Direction, data: &mut Data<'_>, lane: &mut Lane) {
@@ -801,16 +810,15 @@ impl Http2 {
 
 impl Parser for Http2 {
     fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver> {
-        let direction = if self.turned { direction.reverse() } else { direction };
         match input {
             Input::Data(data) => self.read(direction, data, lane),
-            Input::Gap(gap) => self.gap(direction, &gap, lane),
+            Input::Gap(gap) => self.gap(self.taken(direction), &gap, lane),
         }
         None
     }
 
     fn closed(&mut self, direction: Direction, how: Close, now: Moment, lane: &mut Lane) {
-        let direction = if self.turned { direction.reverse() } else { direction };
+        let direction = self.taken(direction);
         // A client that has closed its side may still be answered.
         if how == Close::EndOfCapture || how == Close::Fin && direction == Direction::ToServer {
             return;
@@ -819,13 +827,11 @@ impl Parser for Http2 {
     }
 
     fn finish(&mut self, lane: &mut Lane) {
-        for direction in Direction::BOTH {
-            if let Reading::Seeking(seeker) = &mut self.half(direction).reading {
+        for seen in Direction::BOTH {
+            if let Reading::Seeking(seeker) = &mut self.half(self.taken(seen)).reading {
                 seeker.end();
             }
-            while let Some(held) = self.found(direction, lane) {
-                held.data().for_each(|data| self.read_known(direction, data, lane));
-            }
+            self.read_found(seen, lane);
         }
         self.abandon(None, lane);
         for direction in Direction::BOTH {

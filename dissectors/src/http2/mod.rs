@@ -10,6 +10,8 @@ mod resync;
 mod settings;
 mod state;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use connection::PREFACE;
 pub use connection::{Http2, Met};

@@ -100,7 +100,8 @@ impl Seeker {
 
     /// The chain that is long enough; of several one that begins with a delivery, then the first.
     fn found(&self) -> Option<Chain> {
-        let proven = self.chains.iter().filter(|chain| chain.frames >= CHAIN || self.ended && self.carries_messages(chain));
+        let proven =
+            self.chains.iter().filter(|chain| chain.frames >= CHAIN || self.ended && self.carries_messages(chain));
         proven.min_by_key(|chain| (!chain.at_delivery, chain.begin)).copied()
     }
 

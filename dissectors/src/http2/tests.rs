@@ -1,0 +1,314 @@
+//! Whole connections: what comes out must not depend on how the bytes come in, and what is missing must never become a
+//! wrong message.
+
+use proptest::prelude::*;
+use rpcshark_captures::Direction::{ToClient, ToServer};
+use rpcshark_captures::connection::Close;
+
+use super::PREFACE;
+use crate::grpc::Found;
+use crate::store::{End, Spoken};
+use crate::testing::{Fed, Step, block, fed, frame, message};
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PUSH_PROMISE: u8 = 5;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+
+const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+
+fn request(path: &str) -> Vec<u8> {
+    block(&[(":method", "POST"), (":scheme", "http"), (":path", path), ("content-type", "application/grpc")])
+}
+
+fn response() -> Vec<u8> {
+    block(&[(":status", "200"), ("content-type", "application/grpc")])
+}
+
+fn trailers(code: &str) -> Vec<u8> {
+    block(&[("grpc-status", code)])
+}
+
+fn up(bytes: Vec<u8>) -> Step {
+    Step::Bytes(ToServer, bytes)
+}
+
+fn down(bytes: Vec<u8>) -> Step {
+    Step::Bytes(ToClient, bytes)
+}
+
+/// Two calls: a unary one, and one that streams both ways, with padding, CONTINUATION and an unknown frame between.
+fn session() -> Vec<Step> {
+    let mut padded = vec![3]; // pad length
+    padded.extend(message("three"));
+    padded.extend([0; 3]); // padding
+    let two = [message("one"), message("two")].concat();
+    let long = request("/a.B/Bidi");
+    vec![
+        up([PREFACE.to_vec(), frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100])].concat()),
+        down([frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, ACK, 0, &[])].concat()),
+        up(frame(HEADERS, END_HEADERS, 1, &request("/a.B/Unary"))),
+        up(frame(DATA, END_STREAM, 1, &message("question"))),
+        up([frame(HEADERS, 0, 3, &long[..9]), frame(CONTINUATION, END_HEADERS, 3, &long[9..])].concat()),
+        up(frame(DATA, 0, 3, &two[..6])),
+        up([frame(0x2a, 0, 0, b"unknown"), frame(DATA, 0, 3, &two[6..])].concat()),
+        down(frame(HEADERS, END_HEADERS, 1, &response())),
+        down(frame(DATA, 0, 1, &message("answer"))),
+        down(frame(HEADERS, END_HEADERS, 3, &response())),
+        down([frame(WINDOW_UPDATE, 0, 0, &[0, 0, 1, 0]), frame(DATA, PADDED, 3, &padded)].concat()),
+        down(frame(HEADERS, END_HEADERS | END_STREAM, 1, &trailers("0"))),
+        up(frame(DATA, END_STREAM, 3, &[])),
+        down([frame(PING, 0, 0, &[7; 8]), frame(DATA, 0, 3, &message(""))].concat()),
+        down(frame(HEADERS, END_HEADERS | END_STREAM, 3, &trailers("5"))),
+    ]
+}
+
+const CALLS: [&str; 2] =
+    [r#"1 /a.B/Unary ↑8"question" ↓6"answer" trailers"#, r#"3 /a.B/Bidi ↑3"one" ↑3"two" ↓5"three" ↓0"" trailers"#];
+
+#[test]
+fn a_session_gives_its_frames_and_calls() {
+    let outcome = fed(false, &session());
+    assert_eq!(outcome.calls, CALLS);
+    assert_eq!(outcome.frames.len(), 20);
+    assert_eq!(outcome.frames[0], "↑0 type 4 flags 0x0 length 6");
+    assert_eq!(outcome.frames[8], "↑0 type 42 flags 0x0 length 7");
+    assert_eq!(outcome.lane().connection(outcome.connection).protocol, Spoken::Http2);
+    assert!(outcome.store.calls().iter().all(|&at| outcome.store.call(at).notes().is_empty()));
+}
+
+#[test]
+fn each_step_cut_in_two_at_every_point_gives_the_same() {
+    let whole = fed(false, &session());
+    for at in 0..session().len() {
+        let Step::Bytes(direction, bytes) = session()[at].clone() else { continue };
+        for cut in 1..bytes.len() {
+            let mut steps = session();
+            let halves = [Step::Bytes(direction, bytes[..cut].to_vec()), Step::Bytes(direction, bytes[cut..].to_vec())];
+            steps.splice(at..=at, halves);
+            let outcome = fed(false, &steps);
+            assert_eq!(outcome.calls, whole.calls, "step {at} cut at {cut}");
+            assert_eq!(outcome.frames, whole.frames, "step {at} cut at {cut}");
+        }
+    }
+}
+
+/// Every message that is shown of a damaged session is one of the whole session's, or marked (`*`).
+fn no_wrong_message(calls: &[String]) -> Result<(), String> {
+    for call in calls {
+        let (stream, rest) = call.split_once(' ').ok_or("no stream")?;
+        let whole = CALLS.iter().find(|whole| whole.starts_with(&format!("{stream} "))).ok_or("no such stream")?;
+        let path = rest.split(' ').next().ok_or("no path")?;
+        if path != "?" && !whole.contains(path) {
+            return Err(format!("wrong path: {call}"));
+        }
+        for part in rest.split(' ').filter(|part| part.starts_with(['↑', '↓'])) {
+            if !part.ends_with('*') && !whole.contains(part) {
+                return Err(format!("wrong message {part} in {call}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn with_any_step_lost_no_message_is_wrong_and_the_other_call_is_whole() {
+    for at in 0..session().len() {
+        let mut steps = session();
+        let Step::Bytes(direction, bytes) = steps[at].clone() else { continue };
+        steps[at] = Step::Lost(direction, bytes);
+        let outcome = fed(false, &steps);
+        no_wrong_message(&outcome.calls).unwrap_or_else(|wrong| panic!("step {at} lost: {wrong}"));
+        // Behind the last lost bytes of a direction three more frames prove where frames begin.
+        if at == 3 {
+            assert!(outcome.calls.iter().any(|call| call.starts_with("3 /a.B/Bidi")), "{:?}", outcome.calls);
+        }
+    }
+}
+
+#[test]
+fn a_gap_inside_a_data_payload_costs_that_message_only() {
+    let data = frame(DATA, 0, 3, &[message("lost in part"), message("whole")].concat());
+    let mut steps = session();
+    let (head, tail) = data.split_at(9 + 5 + 4);
+    let (gap, rest) = tail.split_at(3);
+    steps.splice(12..12, [up(head.to_vec()), Step::Lost(ToServer, gap.to_vec()), up(rest.to_vec())]);
+    let outcome = fed(false, &steps);
+    assert_eq!(outcome.calls[0], CALLS[0]);
+    assert_eq!(outcome.calls[1], r#"3 /a.B/Bidi ↑3"one" ↑3"two" ↑12"lost part"* ↑5"whole" ↓5"three" ↓0"" trailers"#);
+}
+
+#[test]
+fn joined_in_the_middle_the_client_is_found_by_what_it_says() {
+    // What the transport takes for the client is the server here.
+    let turned: Vec<Step> = session()[2..]
+        .iter()
+        .map(|step| match step {
+            Step::Bytes(direction, bytes) => Step::Bytes(direction.reverse(), bytes.clone()),
+            Step::Lost(direction, bytes) => Step::Lost(direction.reverse(), bytes.clone()),
+        })
+        .collect();
+    let outcome = fed(true, &turned);
+    assert_eq!(outcome.calls, CALLS);
+    let connection = outcome.lane().connection(outcome.connection);
+    assert!(connection.turned);
+    assert_eq!(connection.client.to_string(), "127.0.0.1:50051");
+}
+
+#[test]
+fn the_first_end_decides_and_later_ones_are_kept() {
+    let cancel = frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]);
+    let steps = [
+        up([PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()),
+        up(frame(HEADERS, END_HEADERS, 1, &request("/a.B/C"))),
+        up(cancel),
+        down(frame(SETTINGS, 0, 0, &[])),
+        down(frame(HEADERS, END_HEADERS | END_STREAM, 1, &trailers("0"))),
+    ];
+    let outcome = fed(false, &steps);
+    let call = outcome.store.call(outcome.store.calls()[0]);
+    assert_eq!(call.end, Some(End::Reset));
+    assert!(call.trailers.is_none());
+    let late = call.odd.as_ref().and_then(|odd| odd.late_trailers).expect("late trailers");
+    assert_eq!(outcome.lane().headers[late].facts.grpc_status, Found::Known(0));
+}
+
+#[test]
+fn goaway_refuses_only_what_lies_above_its_last_stream() {
+    let steps = [
+        up([PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()),
+        up(frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/a.B/C"))),
+        up(frame(HEADERS, END_HEADERS | END_STREAM, 3, &request("/a.B/C"))),
+        down(frame(SETTINGS, 0, 0, &[])),
+        down(frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0])), // last stream 1, NO_ERROR
+    ];
+    let mut connection = Fed::new(false);
+    steps.iter().for_each(|step| connection.step(step));
+    connection.close(ToClient, Close::Fin);
+    let outcome = connection.finish();
+    assert_eq!(outcome.calls, ["1 /a.B/C connection", "3 /a.B/C goaway"]);
+}
+
+#[test]
+fn a_client_that_closes_may_still_be_answered() {
+    let mut connection = Fed::new(false);
+    connection.step(&up([PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()));
+    connection.step(&up(frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/a.B/C"))));
+    connection.close(ToServer, Close::Fin);
+    connection.step(&down(frame(SETTINGS, 0, 0, &[])));
+    connection.step(&down(frame(HEADERS, END_HEADERS | END_STREAM, 1, &trailers("0"))));
+    assert_eq!(connection.finish().calls, ["1 /a.B/C trailers"]);
+}
+
+#[test]
+fn a_push_promise_is_decoded_for_its_table_and_is_no_call() {
+    // The promise inserts a field that the response refers to.
+    let mut promise = 2_u32.to_be_bytes().to_vec();
+    promise.extend([0x40, 1, b'x', 1, b'y']); // literal with indexing: x: y
+    let mut headers = response();
+    headers.push(0xbe); // indexed, entry 62
+    let steps = [
+        up([PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()),
+        up(frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/a.B/C"))),
+        down(frame(SETTINGS, 0, 0, &[])),
+        down(frame(PUSH_PROMISE, END_HEADERS, 1, &promise)),
+        down(frame(HEADERS, END_HEADERS, 1, &headers)),
+    ];
+    let outcome = fed(false, &steps);
+    assert_eq!(outcome.calls, ["1 /a.B/C open"]);
+    let call = outcome.store.call(outcome.store.calls()[0]);
+    let list = call.response_headers.expect("seen");
+    let last = outcome.lane().headers[list].fields.last().cloned().expect("fields");
+    assert_eq!((last.name.as_str(), last.value.as_str()), (Some("x"), Some("y")));
+}
+
+#[test]
+fn an_upgraded_request_is_stream_1() {
+    let request = b"POST /a.B/C HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
+        HTTP2-Settings: AAMAAABk\r\nContent-Type: application/grpc\r\n\r\n";
+    let switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
+    let steps = [
+        up(request.to_vec()),
+        down([&switch[..], &frame(SETTINGS, 0, 0, &[])].concat()),
+        up([PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()),
+        down(frame(HEADERS, END_HEADERS, 1, &response())),
+        down(frame(DATA, 0, 1, &message("hello"))),
+        down(frame(HEADERS, END_HEADERS | END_STREAM, 1, &trailers("0"))),
+    ];
+    let outcome = fed(false, &steps);
+    assert_eq!(outcome.calls, [r#"1 /a.B/C ↓5"hello" trailers"#]);
+    assert_eq!(outcome.lane().connection(outcome.connection).protocol, Spoken::Http2);
+}
+
+#[test]
+fn an_unknown_content_type_is_found_out_by_the_data() {
+    // Entry 70 was inserted before the capture began.
+    let mut headers = block(&[(":method", "POST"), (":path", "/a.B/C")]);
+    headers.push(0x80 | 70);
+    let json = block(&[(":method", "POST"), (":path", "/page"), ("content-type", "text/html")]);
+    let steps = [
+        up([frame(PING, 0, 0, &[1; 8]), frame(WINDOW_UPDATE, 0, 0, &[0, 0, 1, 0]), frame(PING, ACK, 0, &[1; 8])]
+            .concat()),
+        up(frame(HEADERS, END_HEADERS, 9, &headers)),
+        up(frame(DATA, 0, 9, &message("in two pieces")[..7])),
+        up(frame(DATA, END_STREAM, 9, &message("in two pieces")[7..])),
+        up(frame(HEADERS, END_HEADERS, 11, &json)),
+        up(frame(DATA, END_STREAM, 11, &message("no RPC"))),
+    ];
+    let outcome = fed(true, &steps);
+    assert_eq!(outcome.calls, [r#"9 /a.B/C ↑13"in two pieces" open"#]);
+    let call = outcome.store.call(outcome.store.calls()[0]);
+    assert!(call.guessed.has(crate::store::Guesses::PROTOCOL));
+}
+
+proptest! {
+    #[test]
+    fn with_anything_lost_no_message_is_wrong(cuts in prop::collection::vec((0_usize..15, 0.0_f64..1.0, 0.0_f64..1.0), 1..4)) {
+        let mut steps = session();
+        for (at, from, len) in cuts {
+            let Step::Bytes(direction, bytes) = steps[at % steps.len()].clone() else { continue };
+            let from = (from * bytes.len() as f64) as usize;
+            let to = from + (len * (bytes.len() - from) as f64) as usize;
+            let parts = [
+                Step::Bytes(direction, bytes[..from].to_vec()),
+                Step::Lost(direction, bytes[from..to].to_vec()),
+                Step::Bytes(direction, bytes[to..].to_vec()),
+            ];
+            let at = at % steps.len();
+            steps.splice(at..=at, parts.into_iter().filter(|step| {
+                let (Step::Bytes(_, bytes) | Step::Lost(_, bytes)) = step;
+                !bytes.is_empty()
+            }));
+        }
+        let outcome = fed(false, &steps);
+        prop_assert!(no_wrong_message(&outcome.calls).is_ok(), "{:?} {:?}", no_wrong_message(&outcome.calls), outcome.calls);
+    }
+
+    #[test]
+    fn any_bytes_are_survived(chunks in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 1..60), any::<bool>()), 0..20), joined: bool) {
+        let mut steps = vec![up(PREFACE.to_vec())];
+        for (way, bytes, lost) in chunks {
+            let direction = if way { ToServer } else { ToClient };
+            steps.push(if lost { Step::Lost(direction, bytes) } else { Step::Bytes(direction, bytes) });
+        }
+        fed(joined, &steps);
+    }
+
+    #[test]
+    fn any_frames_are_survived(frames in prop::collection::vec((any::<bool>(), 0_u8..12, any::<u8>(), 0_u32..6, prop::collection::vec(any::<u8>(), 0..30)), 0..40)) {
+        let mut steps = vec![up(PREFACE.to_vec()), down(frame(SETTINGS, 0, 0, &[]))];
+        for (way, kind, flags, stream, payload) in frames {
+            let bytes = frame(kind, flags, stream, &payload);
+            steps.push(if way { up(bytes) } else { down(bytes) });
+        }
+        fed(false, &steps);
+    }
+}
