@@ -240,7 +240,7 @@ impl Session {
 
     fn replay(&mut self, before: State, lane: &mut Lane) {
         let State::Beginning(beginnings) = before else { return };
-        for (direction, beginning) in Direction::BOTH.into_iter().zip(beginnings.into_iter()) {
+        for (direction, beginning) in Direction::BOTH.into_iter().zip(*beginnings) {
             let gap = beginning.gap.map(Input::Gap);
             for input in gap.into_iter().chain(beginning.held.data().map(Input::Data)) {
                 match self.state {
