@@ -19,6 +19,7 @@ mod session;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod ttrpc;
 
 pub use cursor::Cursor;
 pub use moment::Moment;

@@ -1,6 +1,7 @@
 //! What a connection speaks, by the first bytes of its two directions.
 
 use crate::http2::{FrameHeader, FrameType, PREFACE};
+use crate::ttrpc::probe::{ENOUGH_ANSWERS, First, first};
 
 /// What the first bytes show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +10,10 @@ pub(crate) enum Guess {
     Http2 { turn: bool },
     /// HTTP/1.x.
     Http1 { turn: bool },
+    /// ttrpc.
+    Ttrpc { turn: bool },
+    /// An NRI trunk; its client is the plugin.
+    Nri { turn: bool },
     /// TLS.
     Tls,
     /// There are too few of them.
@@ -24,19 +29,39 @@ pub(crate) fn first_bytes([to_server, to_client]: [&[u8]; 2]) -> Guess {
         of_client(to_client, true),
         of_server(to_client, false),
         of_server(to_server, true),
+        of_ttrpc(to_server, false),
+        of_ttrpc(to_client, true),
     ];
     let known = guesses.into_iter().find(|guess| !matches!(guess, Guess::NeedMore | Guess::None));
     let need_more = guesses.contains(&Guess::NeedMore);
     known.unwrap_or(if need_more { Guess::NeedMore } else { Guess::None })
 }
 
-/// The same when no more will come: a server's SETTINGS are enough then.
+/// The same when no more will come: a server's SETTINGS, or one whole answer, are enough then.
 pub(crate) fn last_bytes([to_server, to_client]: [&[u8]; 2]) -> Guess {
     let settings = |bytes: &[u8]| bytes.first_chunk().map(FrameHeader::parse).is_some_and(is_first_settings);
     match (settings(to_client), settings(to_server)) {
         (true, _) => Guess::Http2 { turn: false },
         (_, true) => Guess::Http2 { turn: true },
-        _ => Guess::None,
+        _ => match (first(to_client), first(to_server)) {
+            (First::Server(1..), _) => Guess::Ttrpc { turn: false },
+            (_, First::Server(1..)) => Guess::Ttrpc { turn: true },
+            _ => Guess::None,
+        },
+    }
+}
+
+/// What only ttrpc says first.
+fn of_ttrpc(bytes: &[u8], turn: bool) -> Guess {
+    match first(bytes) {
+        First::Client => Guess::Ttrpc { turn },
+        First::Server(ENOUGH_ANSWERS..) => Guess::Ttrpc { turn: !turn },
+        // Its client says the same with more bytes.
+        First::Server(_) if bytes.len() <= WAIT_FOR_PREFACE => Guess::NeedMore,
+        First::Server(1..) => Guess::Ttrpc { turn: !turn },
+        First::Trunk { plugin } => Guess::Nri { turn: turn == plugin },
+        First::NeedMore => Guess::NeedMore,
+        First::Server(_) | First::None => Guess::None,
     }
 }
 

@@ -13,6 +13,8 @@ use crate::http2::{Http2, Met};
 use crate::parser::Parser;
 use crate::probe::{Guess, first_bytes, last_bytes};
 use crate::store::{ClientBy, ConnectionId, Lane, Spoken};
+use crate::ttrpc::preamble::{self, Preamble};
+use crate::ttrpc::{Trunk, Ttrpc};
 use crate::{Moment, Note, Severity};
 
 /// What dissects a connection.
@@ -23,6 +25,10 @@ pub struct Session {
     /// Whether the input's directions are the other way round: the client's first bytes came from the other side.
     turned: bool,
     closed: [Option<(Close, Moment)>; 2],
+    /// What the user says that it speaks.
+    told: Option<DecodeAs>,
+    /// The lines of a hybrid vsock socket that were there: the client's, the server's.
+    preamble: [bool; 2],
 }
 
 #[derive(Debug)]
@@ -77,13 +83,14 @@ impl Session {
                 Beginning { broken: joining.joined, ..Beginning::default() },
                 Beginning { broken: joining.joined, ..Beginning::default() },
             ])),
-            (Some(DecodeAs::Http2), false) => State::Beginning(Box::default()),
+            (Some(_), false) => State::Beginning(Box::default()),
             (Some(DecodeAs::Http2), true) => {
                 State::Seeking(vec![Box::new(Http2::new(connection, Met::InTheMiddle))], 0)
             }
-            (Some(DecodeAs::Ttrpc), _) => State::Passed,
+            (Some(DecodeAs::Ttrpc), true) => State::Seeking(vec![Box::new(Ttrpc::told(connection))], 0),
         };
-        Self { connection, state, turned: false, closed: [None; 2] }
+        let told = joining.decode_as;
+        Self { connection, state, turned: false, closed: [None; 2], told, preamble: [false; 2] }
     }
 
     /// What comes next in one direction.
@@ -126,10 +133,22 @@ impl Session {
     pub fn finish(&mut self, lane: &mut Lane) {
         if let State::Beginning(beginnings) = &self.state
             && let [to_server, to_client] = &**beginnings
-            && let Guess::Http2 { turn } = last_bytes([to_server.held.bytes(), to_client.held.bytes()])
         {
-            self.turn(turn, lane, ClientBy::Protocol);
-            self.start(Box::new(Http2::new(self.connection, Met::AtStart)), Spoken::Http2, lane);
+            let firsts = [to_server.held.bytes(), to_client.held.bytes()];
+            // What is known already has only waited for the rest of a preamble.
+            let guess = match last_bytes(firsts) {
+                Guess::None => first_bytes(firsts),
+                known => known,
+            };
+            match guess {
+                Guess::Http2 { turn } => {
+                    self.turn(turn, lane, ClientBy::Protocol);
+                    self.start(Box::new(Http2::new(self.connection, Met::AtStart)), Spoken::Http2, lane);
+                }
+                Guess::Ttrpc { turn } => self.ttrpc(turn, lane),
+                _ if self.told == Some(DecodeAs::Ttrpc) => self.ttrpc(false, lane),
+                _ => {}
+            }
         }
         match &mut self.state {
             State::Parsing(parser) => parser.finish(lane),
@@ -188,6 +207,10 @@ impl Session {
                 beginning.gap = Some(gap);
             }
         }
+        if self.awaits_preamble(lane) {
+            return;
+        }
+        let State::Beginning(beginnings) = &self.state else { return };
         let [to_server, to_client] = &**beginnings;
         match first_bytes([to_server.held.bytes(), to_client.held.bytes()]) {
             Guess::Http2 { turn } => {
@@ -203,15 +226,71 @@ impl Session {
                 lane.connection_mut(self.connection).protocol = Spoken::Tls;
                 self.state = State::Passed;
             }
-            Guess::NeedMore => {}
-            Guess::None if to_server.broken || to_client.broken => {
-                let connection = self.connection;
-                self.hunt(vec![Box::new(Http2::new(connection, Met::InTheMiddle))], lane);
+            Guess::Ttrpc { turn } => self.ttrpc(turn, lane),
+            Guess::Nri { turn } => {
+                let met = if to_server.broken || to_client.broken { Met::InTheMiddle } else { Met::AtStart };
+                self.turn(turn, lane, ClientBy::Protocol);
+                self.start(Box::new(Trunk::new(self.connection, met)), Spoken::Nri, lane);
             }
+            Guess::NeedMore if to_server.held.bytes().len() + to_client.held.bytes().len() < MAX_UNASKED => {}
+            Guess::NeedMore | Guess::None if to_server.broken || to_client.broken => self.hunt(lane),
+            Guess::NeedMore | Guess::None if self.told == Some(DecodeAs::Ttrpc) => self.ttrpc(false, lane),
             // Bytes of the server that say nothing by themselves: the client's will.
             Guess::None if to_server.held.bytes().is_empty() && to_client.held.bytes().len() < MAX_UNASKED => {}
-            Guess::None => self.state = State::Passed,
+            Guess::NeedMore | Guess::None => self.state = State::Passed,
         }
+    }
+
+    /// Passes over the lines that a hybrid vsock socket begins with. Whether there may be more of them to come.
+    fn awaits_preamble(&mut self, lane: &mut Lane) -> bool {
+        let State::Beginning(beginnings) = &self.state else { return false };
+        let [to_server, to_client] = &**beginnings;
+        if to_server.broken || to_client.broken {
+            return false;
+        }
+        let [asked, answered] = self.preamble;
+        if !asked {
+            let lines = [to_server, to_client].map(|beginning| preamble::connect(beginning.held.bytes()));
+            let there = |beginning: &Beginning| !beginning.held.bytes().is_empty();
+            return match lines {
+                [Preamble::Line { len, port }, _] => self.pass_line(Direction::ToServer, len, port, lane),
+                [_, Preamble::Line { len, port }] => {
+                    self.turn(true, lane, ClientBy::Protocol);
+                    self.pass_line(Direction::ToServer, len, port, lane)
+                }
+                [a, b] => a == Preamble::NeedMore && there(to_server) || b == Preamble::NeedMore && there(to_client),
+            };
+        }
+        match preamble::accepted(to_client.held.bytes()) {
+            _ if answered => false,
+            Preamble::Line { len, port } => self.pass_line(Direction::ToClient, len, port, lane),
+            Preamble::NeedMore => to_server.held.bytes().len() < MAX_UNASKED,
+            Preamble::None => false,
+        }
+    }
+
+    fn pass_line(&mut self, direction: Direction, len: usize, port: u32, lane: &mut Lane) -> bool {
+        let State::Beginning(beginnings) = &mut self.state else { return false };
+        let Some(beginning) = beginnings.get_mut(direction.index()) else { return false };
+        let packet = beginning.held.data().next().map(|data| data.packet.no).unwrap_or_default();
+        beginning.held.skip(len);
+        self.preamble[direction.index()] = true;
+        let text = match direction {
+            Direction::ToServer => format!("hybrid vsock: CONNECT {port}"),
+            Direction::ToClient => format!("hybrid vsock: OK {port}"),
+        };
+        lane.connection_mut(self.connection).note(Note::new(Severity::Info, "vsock-preamble", text).at(packet));
+        self.awaits_preamble(lane)
+    }
+
+    /// It is ttrpc.
+    fn ttrpc(&mut self, turn: bool, lane: &mut Lane) {
+        // Where frames begin is only known of a beginning.
+        if matches!(&self.state, State::Beginning(both) if both.iter().any(|beginning| beginning.broken)) {
+            return self.hunt(lane);
+        }
+        self.turn(turn, lane, ClientBy::Protocol);
+        self.start(Box::new(Ttrpc::new(self.connection, Met::AtStart)), Spoken::Ttrpc, lane);
     }
 
     /// The bytes show that the client is the other side.
@@ -233,7 +312,11 @@ impl Session {
         self.replay(before, lane);
     }
 
-    fn hunt(&mut self, parsers: Vec<Box<dyn Parser>>, lane: &mut Lane) {
+    /// Lets every protocol look for its frames in what is held, and in what comes.
+    fn hunt(&mut self, lane: &mut Lane) {
+        let http2 = Box::new(Http2::new(self.connection, Met::InTheMiddle));
+        let ttrpc = Box::new(Ttrpc::new(self.connection, Met::InTheMiddle));
+        let parsers: Vec<Box<dyn Parser>> = vec![http2, ttrpc];
         let before = std::mem::replace(&mut self.state, State::Seeking(parsers, 0));
         self.replay(before, lane);
     }

@@ -228,10 +228,17 @@ pub struct Oddities {
     pub resets: Vec<Reset>,
     /// Trailers that came after the end.
     pub late_trailers: Option<HeaderListId>,
-    /// A ttrpc Response frame's status that came after the end: its frame data.
+    /// The status of a ttrpc Response that came after the end: the bytes of its `google.rpc.Status`.
     pub late_status: Option<Box<[u8]>>,
-    /// The status of a ttrpc Response: the bytes of its `google.rpc.Status`.
+    /// The status of a ttrpc Response: the bytes of its `google.rpc.Status`. None where it is missing or empty, which
+    /// means OK.
     pub ttrpc_status: Option<Box<[u8]>>,
+    /// A ttrpc Response ended the call that cannot be read: what its status was is not known.
+    pub ttrpc_opaque: bool,
+    /// The flags of a ttrpc call's opening Request; 0 also where it was not seen.
+    pub ttrpc_flags: u8,
+    /// The number of its connection inside an NRI trunk.
+    pub trunk: Option<u32>,
     /// What there is to say about it.
     pub notes: Vec<Note>,
     /// How many notes there were beyond those kept.

@@ -36,14 +36,25 @@ pub struct HeaderLists {
 impl HeaderLists {
     /// Enters a list, or finds it where an equal one is there already.
     pub fn enter(&mut self, fields: Arc<[Field]>) -> HeaderListId {
+        self.enter_judged(fields, HeaderFacts::of)
+    }
+
+    /// The same for a list of another protocol: `judge` concludes what there is to conclude from it.
+    pub(crate) fn enter_judged(
+        &mut self,
+        fields: Arc<[Field]>,
+        judge: impl FnOnce(&[Field]) -> HeaderFacts,
+    ) -> HeaderListId {
         let hash = self.hasher.hash_one(&fields);
         let lists = &self.lists;
         let known = self.by_content.find(hash, |&id| list(lists, id).fields == fields).copied();
-        known.unwrap_or_else(|| self.add(hash, fields))
+        known.unwrap_or_else(|| {
+            let facts = judge(&fields);
+            self.add(hash, fields, facts)
+        })
     }
 
-    fn add(&mut self, hash: u64, fields: Arc<[Field]>) -> HeaderListId {
-        let facts = HeaderFacts::of(&fields);
+    fn add(&mut self, hash: u64, fields: Arc<[Field]>, facts: HeaderFacts) -> HeaderListId {
         self.lists.push(HeaderList { fields, facts });
         let count = u32::try_from(self.lists.len()).expect("memory ends before the numbers do");
         let id = HeaderListId(NonZero::new(count).expect("one was pushed"));

@@ -1,0 +1,235 @@
+//! A trunk: two ttrpc connections in one, as containerd's node resource interface (NRI) and its plugins speak.
+//!
+//! ```text
+//!  0               4               8                length + 8
+//!  ├ number (32) ──┼ length (32) ──┼ bytes of that connection ┤
+//! ```
+//!
+//! On connection 1 the plugin is the server, on connection 2 the runtime is; each direction of the trunk carries requests of
+//! one and answers of the other. The plugin is taken for the trunk's client: it is the one that connects. Frames of the
+//! connections begin and end anywhere in the pieces. Source: `pkg/net/multiplex` of <https://github.com/containerd/nri>.
+
+use rpcshark_captures::connection::Close;
+use rpcshark_captures::{Data, Direction, Gap, GapCause, Input};
+
+use super::connection::Ttrpc;
+use super::probe::{MAX_TRUNK_LENGTH, PLUGIN_SERVES, RUNTIME_SERVES};
+use super::resync::{Look, look};
+use crate::held::Held;
+use crate::http2::Met;
+use crate::parser::{HandOver, Parser};
+use crate::store::{ConnectionId, Lane, Spoken};
+use crate::{Moment, Note, Severity};
+
+/// An NRI trunk.
+#[derive(Debug)]
+pub struct Trunk {
+    connection: ConnectionId,
+    /// The connection on which the plugin serves, and the one on which the runtime does.
+    inner: [Ttrpc; 2],
+    halves: [Reading; 2],
+}
+
+/// Where in the bytes a direction of the trunk stands.
+#[derive(Debug)]
+enum Reading {
+    /// In a piece's header, so many bytes of it are there.
+    Header([u8; HEADER], usize),
+    /// In a piece of this connection: so many bytes are left.
+    Piece(u32, u32),
+    /// Somewhere.
+    Seeking(Held),
+}
+
+const HEADER: usize = 8;
+
+/// Bytes that may be held while seeking.
+const MAX_HELD: usize = 1 << 16;
+
+impl Trunk {
+    /// A trunk; what goes to the server comes from the plugin.
+    pub fn new(connection: ConnectionId, met: Met) -> Self {
+        let inner = |number, reversed| Ttrpc::in_trunk(connection, met, number, reversed);
+        let half = || match met {
+            Met::AtStart => header(),
+            Met::InTheMiddle => Reading::Seeking(Held::default()),
+        };
+        Self { connection, inner: [inner(PLUGIN_SERVES, true), inner(RUNTIME_SERVES, false)], halves: [half(), half()] }
+    }
+
+    /// The connection `number`, and the direction in it.
+    fn inner(&mut self, number: u32, direction: Direction) -> Option<(&mut Ttrpc, Direction)> {
+        let [plugin_serves, runtime_serves] = &mut self.inner;
+        match number {
+            PLUGIN_SERVES => Some((plugin_serves, direction.reverse())),
+            RUNTIME_SERVES => Some((runtime_serves, direction)),
+            _ => None,
+        }
+    }
+
+    fn read(&mut self, direction: Direction, data: Data<'_>, lane: &mut Lane) {
+        self.read_known(direction, data, lane);
+        while let Some(held) = self.found(direction, lane) {
+            for data in held.data() {
+                self.read_known(direction, data, lane);
+            }
+        }
+    }
+
+    fn read_known(&mut self, direction: Direction, mut data: Data<'_>, lane: &mut Lane) {
+        while !data.bytes.is_empty() {
+            match &mut self.halves[direction.index()] {
+                Reading::Header(bytes, have) => {
+                    let (head, rest) = data.split(HEADER - *have);
+                    let end = *have + head.bytes.len();
+                    if let Some(place) = bytes.get_mut(*have..end) {
+                        place.copy_from_slice(head.bytes);
+                    }
+                    *have = end;
+                    data = rest;
+                    if end == HEADER {
+                        let [n0, n1, n2, n3, l0, l1, l2, l3] = *bytes;
+                        let number = u32::from_be_bytes([n0, n1, n2, n3]);
+                        let length = u32::from_be_bytes([l0, l1, l2, l3]);
+                        self.piece_begins(direction, number, length, &data, lane);
+                    }
+                }
+                Reading::Piece(number, left) => {
+                    let (head, rest) = data.split(*left as usize);
+                    *left -= head.bytes.len() as u32;
+                    let (number, done) = (*number, *left == 0);
+                    data = rest;
+                    if done {
+                        self.halves[direction.index()] = header();
+                    }
+                    if let Some((inner, direction)) = self.inner(number, direction) {
+                        inner.input(direction, Input::Data(head), lane);
+                    }
+                }
+                Reading::Seeking(held) => {
+                    held.push(&data);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn piece_begins(&mut self, direction: Direction, number: u32, length: u32, now: &Data<'_>, lane: &mut Lane) {
+        self.halves[direction.index()] = if length == 0 { header() } else { Reading::Piece(number, length) };
+        if matches!(number, PLUGIN_SERVES | RUNTIME_SERVES) && length <= MAX_TRUNK_LENGTH {
+            return;
+        }
+        let text = format!("a piece of {length} bytes of connection {number}: no trunk has such a one");
+        let note = Note::new(Severity::Warning, "nri-trunk", text).at(now.packet.no);
+        lane.connection_mut(self.connection).note(note);
+        if length > MAX_TRUNK_LENGTH {
+            let gap = Gap { length: None, cause: GapCause::Lost, packet: now.packet, time: now.time };
+            self.break_off(direction, &gap, lane);
+        }
+    }
+
+    /// Where the next piece begins is not known any more, nor what of which connection is missing.
+    fn break_off(&mut self, direction: Direction, gap: &Gap, lane: &mut Lane) {
+        self.halves[direction.index()] = Reading::Seeking(Held::default());
+        for number in [PLUGIN_SERVES, RUNTIME_SERVES] {
+            if let Some((inner, direction)) = self.inner(number, direction) {
+                inner.input(direction, Input::Gap(Gap { length: None, ..*gap }), lane);
+            }
+        }
+    }
+
+    /// What lies behind the beginning of a piece, once one is found: a piece that begins with a frame, and another piece
+    /// behind it.
+    fn found(&mut self, direction: Direction, lane: &mut Lane) -> Option<Held> {
+        let Reading::Seeking(held) = &mut self.halves[direction.index()] else { return None };
+        let mut begin = 0;
+        let found = loop {
+            let bytes = held.bytes().get(begin..).unwrap_or_default();
+            match is_piece(bytes) {
+                Some(true) => break true,
+                None if bytes.len() <= MAX_HELD => break false,
+                _ => begin += 1,
+            }
+        };
+        if !found {
+            held.skip(begin);
+            return None;
+        }
+        let mut held = std::mem::take(held);
+        self.halves[direction.index()] = header();
+        held.skip(begin);
+        if begin > 0 {
+            let text = format!("{begin} bytes were passed over to find where a piece of the trunk begins");
+            let packet = held.data().next().map(|data| data.packet.no).unwrap_or_default();
+            let note = Note::new(Severity::Warning, "resynchronised", text).at(packet);
+            lane.connection_mut(self.connection).note(note);
+        }
+        lane.connection_mut(self.connection).protocol = Spoken::Nri;
+        Some(held)
+    }
+}
+
+impl Parser for Trunk {
+    fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver> {
+        match input {
+            Input::Data(data) => self.read(direction, data, lane),
+            Input::Gap(gap) => match &mut self.halves[direction.index()] {
+                Reading::Piece(number, left) if gap.length.is_some_and(|length| length <= u64::from(*left)) => {
+                    *left -= gap.length.unwrap_or_default() as u32;
+                    let number = *number;
+                    if *left == 0 {
+                        self.halves[direction.index()] = header();
+                    }
+                    if let Some((inner, direction)) = self.inner(number, direction) {
+                        inner.input(direction, Input::Gap(gap), lane);
+                    }
+                }
+                Reading::Seeking(held) => held.clear(),
+                _ => self.break_off(direction, &gap, lane),
+            },
+        }
+        None
+    }
+
+    fn closed(&mut self, direction: Direction, how: Close, now: Moment, lane: &mut Lane) {
+        for number in [PLUGIN_SERVES, RUNTIME_SERVES] {
+            if let Some((inner, direction)) = self.inner(number, direction) {
+                inner.closed(direction, how, now, lane);
+            }
+        }
+    }
+
+    fn finish(&mut self, lane: &mut Lane) {
+        self.inner.iter_mut().for_each(|inner| inner.finish(lane));
+    }
+
+    fn proven(&self) -> bool {
+        true
+    }
+}
+
+const fn header() -> Reading {
+    Reading::Header([0; HEADER], 0)
+}
+
+/// Whether a piece may begin here that begins with a frame, and another piece behind it, unless nothing is. `None`: too
+/// little is there to tell.
+fn is_piece(bytes: &[u8]) -> Option<bool> {
+    let fits = |header: &[u8; HEADER]| {
+        let [n0, n1, n2, n3, l0, l1, l2, l3] = *header;
+        let number = u32::from_be_bytes([n0, n1, n2, n3]);
+        let length = u32::from_be_bytes([l0, l1, l2, l3]);
+        let known = matches!(number, PLUGIN_SERVES | RUNTIME_SERVES);
+        (known && (1..=MAX_TRUNK_LENGTH).contains(&length)).then_some(length as usize)
+    };
+    let Some(length) = fits(bytes.first_chunk()?) else { return Some(false) };
+    match look(bytes, HEADER, 0) {
+        Look::Wrong => return Some(false),
+        Look::TooFew => return None,
+        Look::Fits(..) => {}
+    }
+    match bytes.get(HEADER + length..)? {
+        [] => Some(true),
+        next => Some(fits(next.first_chunk()?).is_some()),
+    }
+}
