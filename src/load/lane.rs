@@ -8,23 +8,25 @@ use rpcshark_dissectors::store::{ClientBy, Connection, ConnectionId, Lane};
 use rpcshark_dissectors::{Joining, Moment, Session};
 
 use super::sort::Sorted;
+use super::streams::StreamWork;
 use crate::decode_as::DecodeAsRules;
 
 /// What a lane works with, besides the store's lane.
 pub(super) struct Work {
     connections: Connections<Followed>,
+    streams: StreamWork,
     spill: Option<Spill>,
 }
 
 /// A connection that is followed.
 pub(super) struct Followed {
-    id: ConnectionId,
-    session: Option<Box<Session>>,
+    pub(super) id: ConnectionId,
+    pub(super) session: Option<Box<Session>>,
 }
 
 impl Work {
     pub(super) fn new() -> Self {
-        Self { connections: Connections::new(), spill: None }
+        Self { connections: Connections::new(), streams: StreamWork::default(), spill: None }
     }
 
     /// Works through the lane's packets of a batch.
@@ -37,6 +39,9 @@ impl Work {
             follow.ends = batch.comment(index).and_then(parse_endpoint_comment);
             self.connections.segment(raw.packet, raw.time, at, &segment, &mut follow);
         }
+        for event in sorted.events_of_lane(no) {
+            self.streams.event(event, sorted.events(), &mut follow);
+        }
         if let Some(last) = batch.len().checked_sub(1) {
             self.connections.advance(batch.packet(last).packet.order, &mut follow);
         }
@@ -46,6 +51,15 @@ impl Work {
     pub(super) fn finish(&mut self, lane: &mut Lane, shared: &Shared<'_>) {
         let mut follow = Follow { lane, shared, spill: &mut self.spill, ends: None };
         self.connections.finish(&mut follow);
+        self.streams.finish(&mut follow);
+    }
+
+    /// What the end of the capture says of streams that no TCP packets hold.
+    pub(super) fn last_events(&mut self, no: u8, sorted: &Sorted, lane: &mut Lane, shared: &Shared<'_>) {
+        let mut follow = Follow { lane, shared, spill: &mut self.spill, ends: None };
+        for event in sorted.events_of_lane(no) {
+            self.streams.event(event, sorted.events(), &mut follow);
+        }
     }
 }
 
@@ -56,9 +70,9 @@ pub(super) struct Shared<'a> {
 }
 
 /// Takes what the connections deliver.
-struct Follow<'a> {
-    lane: &'a mut Lane,
-    shared: &'a Shared<'a>,
+pub(super) struct Follow<'a> {
+    pub(super) lane: &'a mut Lane,
+    pub(super) shared: &'a Shared<'a>,
     spill: &'a mut Option<Spill>,
     /// The ends that the packet's comment names: a recording of something else than TCP.
     ends: Option<Ends>,
@@ -84,7 +98,7 @@ impl Follow<'_> {
     }
 
     /// Bytes that cannot be read again where they lie are kept, if bodies are wanted.
-    fn kept(&mut self, data: &Data<'_>) -> Place {
+    pub(super) fn kept(&mut self, data: &Data<'_>) -> Place {
         if data.at != Place::NOWHERE || !self.lane.keep.bodies {
             return data.at;
         }

@@ -8,5 +8,6 @@ mod lane;
 mod reader;
 pub(crate) mod schema;
 mod sort;
+mod streams;
 
 pub(crate) use reader::{LoadOptions, Loaded, Loader, Progress};

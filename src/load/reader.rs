@@ -73,12 +73,12 @@ impl Loader {
     pub(crate) fn open(options: LoadOptions) -> Result<Self, Error> {
         let reading = Reading::open(&options.paths, &OpenOptions { no_mmap: options.no_mmap })?;
         Ok(Self {
-            reading,
             store: Store::new(LANES, options.keep),
             works: (0..LANES).map(|_| Work::new()).collect(),
-            sorter: Sorter::default(),
+            sorter: Sorter::new(reading.files()),
             decode_as: options.decode_as,
             left: options.count,
+            reading,
         })
     }
 
@@ -130,8 +130,12 @@ impl Loader {
         }
         if !broken_off {
             let shared = Shared { sources: &sources, decode_as: &self.decode_as };
-            let lanes = self.store.lanes_mut().par_iter_mut().zip(&mut self.works);
-            lanes.for_each(|(lane, work)| work.finish(lane, &shared));
+            self.sorter.finish(&mut sorted);
+            let lanes = self.store.lanes_mut().par_iter_mut().zip(&mut self.works).enumerate();
+            lanes.for_each(|(no, (lane, work))| {
+                work.last_events(no as u8, &sorted, lane, &shared);
+                work.finish(lane, &shared);
+            });
             let committed = self.store.commit();
             let (read, size) = self.reading.progress();
             let _ = each(&self.store, committed, Progress { read, size });

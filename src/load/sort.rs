@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 use rayon::prelude::*;
-use rpcshark_captures::file::Batch;
+use rpcshark_captures::file::{Batch, FileInfo};
+use rpcshark_captures::streams::{Event, Events, Streams};
 use rpcshark_captures::{Address, Defragmenter, Peeled, RawPacket, Segment, Skip, peel, peel_datagram};
 
 /// Lanes that connections are spread over. More than threads, so that threads stay busy when one connection is large; a
@@ -16,6 +17,9 @@ const NONE: u8 = u8::MAX;
 
 /// A fragment: its lane is known once the datagram is whole.
 const FRAGMENT: u8 = u8::MAX - 1;
+
+/// A piece of a stream that no TCP packets hold.
+const STREAM: u8 = u8::MAX - 2;
 
 /// Packets looked at by one thread at a time.
 const SHARE: usize = 1024;
@@ -30,12 +34,15 @@ pub(super) struct Sorted {
     lanes: Vec<u8>,
     /// Datagrams put together from fragments, by the packet that completed them, in order.
     datagrams: Vec<(usize, Vec<u8>)>,
+    /// What streams that no TCP packets hold have brought.
+    events: Events,
 }
 
 /// What the sorting remembers from batch to batch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sorter {
     hasher: foldhash::fast::FixedState,
+    streams: Streams,
     defragmenter: Defragmenter,
     /// Packets that hold no segment, by the reason.
     skipped: BTreeMap<Skip, u64>,
@@ -43,9 +50,21 @@ pub(super) struct Sorter {
 }
 
 impl Sorter {
+    /// For the packets of a reading of `files`.
+    pub(super) fn new(files: &[FileInfo]) -> Self {
+        Self {
+            hasher: foldhash::fast::FixedState::default(),
+            streams: Streams::new(files),
+            defragmenter: Defragmenter::default(),
+            skipped: BTreeMap::new(),
+            segments: 0,
+        }
+    }
+
     /// Sorts a batch, into `sorted`.
     pub(super) fn sort(&mut self, batch: &Batch, sorted: &mut Sorted) {
         sorted.datagrams.clear();
+        sorted.events.clear();
         sorted.lanes.clear();
         sorted.lanes.resize(batch.len(), NONE);
         let hasher = &self.hasher;
@@ -60,6 +79,24 @@ impl Sorter {
         if sorted.lanes.contains(&FRAGMENT) {
             self.put_together(batch, sorted);
         }
+        if sorted.lanes.contains(&STREAM) {
+            self.read_streams(batch, sorted);
+        }
+    }
+
+    /// What a line of a log means depends on those before it: they go through one place, in their order.
+    fn read_streams(&mut self, batch: &Batch, sorted: &mut Sorted) {
+        for index in memchr::memchr_iter(STREAM, &sorted.lanes) {
+            if let Err(why) = self.streams.packet(&batch.packet(index), &mut sorted.events) {
+                *self.skipped.entry(why).or_default() += 1;
+            }
+        }
+    }
+
+    /// What the end of the capture says of streams, into `sorted`.
+    pub(super) fn finish(&mut self, sorted: &mut Sorted) {
+        sorted.events.clear();
+        self.streams.finish(&mut sorted.events);
     }
 
     /// Fragments go through one place, in the order of the packets.
@@ -106,6 +143,16 @@ impl Sorted {
         memchr::memchr_iter(lane, &self.lanes)
     }
 
+    /// What streams that no TCP packets hold have brought, in order.
+    pub(super) const fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Those of a lane.
+    pub(super) fn events_of_lane(&self, lane: u8) -> impl Iterator<Item = &Event> {
+        self.events.events.iter().filter(move |event| event.connection.0 % u32::from(LANES) == u32::from(lane))
+    }
+
     /// The segment in a packet that is in a lane. (Peeling twice costs less than keeping what was peeled.)
     pub(super) fn segment<'a>(&'a self, index: usize, packet: &RawPacket<'a>) -> Option<(Segment<'a>, bool)> {
         if !self.datagrams.is_empty()
@@ -138,6 +185,7 @@ fn sort_share(batch: &Batch, first: usize, lanes: &mut [u8], hasher: &impl Build
                 lane_of(&segment, hasher)
             }
             Peeled::Fragment(_) => FRAGMENT,
+            Peeled::Skipped(Skip::Link(link)) if Streams::takes(link) => STREAM,
             Peeled::Skipped(why) => {
                 *counts.skipped.entry(why).or_default() += 1;
                 NONE

@@ -1,0 +1,153 @@
+//! The work of one lane on streams that no TCP packets hold: strace logs, sockdump, vsock.
+//!
+//! Their readers give bytes in order already; what TCP's reassembly counts by the way is counted here.
+
+use std::collections::BTreeMap;
+
+use rpcshark_captures::connection::{ClientBy as TcpClientBy, Close, Facts, FlowFacts, KnownGap};
+use rpcshark_captures::streams::{ClientBy as StreamClientBy, Event, Events, Opened, Process, StreamNo, What};
+use rpcshark_captures::{Address, Data, Direction, Gap, Input};
+use rpcshark_dissectors::store::{ClientBy, Connection};
+use rpcshark_dissectors::{Joining, Moment, Session};
+
+use super::lane::{Follow, Followed};
+
+/// The streams of a lane that have not ended, by their numbers: what ends with the capture ends in their order.
+#[derive(Default)]
+pub(super) struct StreamWork(BTreeMap<StreamNo, Stream>);
+
+struct Stream {
+    followed: Followed,
+    facts: Facts,
+    closed: u8,
+}
+
+impl StreamWork {
+    /// Works through one event; `events` has its bytes.
+    pub(super) fn event(&mut self, event: &Event, events: &Events, follow: &mut Follow<'_>) {
+        if let What::Opened(opened) = &event.what {
+            self.0.insert(event.connection, open(event, opened, follow));
+            return;
+        }
+        let Some(stream) = self.0.get_mut(&event.connection) else { return };
+        let Stream { followed, facts, closed } = stream;
+        follow.lane.at(event.packet.order, facts.birth.order);
+        facts.packets += 1;
+        facts.last = facts.last.max(event.time);
+        let Some(session) = &mut followed.session else { return };
+        match &event.what {
+            What::Opened(_) => {}
+            What::Updated(opened) => name_ends(follow.lane.connection_mut(followed.id), opened),
+            What::Data { direction, at, .. } => {
+                let bytes = events.bytes_of(event);
+                flow(facts, *direction).bytes += bytes.len() as u64;
+                let data = Data { bytes, packet: event.packet, time: event.time, at: *at };
+                let at = if session.is_passed() { data.at } else { follow.kept(&data) };
+                session.input(*direction, Input::Data(Data { at, ..data }), follow.lane);
+            }
+            What::Gap { direction, length, cause } => {
+                let flow = flow(facts, *direction);
+                let gap =
+                    KnownGap { at: flow.bytes + flow.missing, length: *length, cause: *cause, packet: event.packet.no };
+                flow.gap_count += 1;
+                flow.missing += length.unwrap_or(0);
+                if flow.gaps.len() < FlowFacts::GAPS_KEPT {
+                    flow.gaps.push(gap);
+                }
+                let gap = Gap { length: *length, cause: *cause, packet: event.packet, time: event.time };
+                session.input(*direction, Input::Gap(gap), follow.lane);
+            }
+            What::Closed { direction, how } => {
+                let now = Moment { time: event.time, packet: event.packet.no };
+                session.closed(*direction, *how, now, follow.lane);
+                if *how != Close::EndOfCapture {
+                    facts.closed = Some(*how);
+                }
+                *closed += 1;
+                if *closed == 2
+                    && let Some(stream) = self.0.remove(&event.connection)
+                {
+                    end(stream, follow);
+                }
+            }
+        }
+    }
+
+    /// The capture has ended.
+    pub(super) fn finish(&mut self, follow: &mut Follow<'_>) {
+        for stream in std::mem::take(&mut self.0).into_values() {
+            follow.lane.at(u64::MAX, stream.facts.birth.order);
+            end(stream, follow);
+        }
+    }
+}
+
+fn open(event: &Event, opened: &Opened, follow: &mut Follow<'_>) -> Stream {
+    let by = client_by(opened.client_by);
+    let mut connection = Connection::new(opened.client.clone(), opened.server.clone(), by, event.time);
+    name_ends(&mut connection, opened);
+    let decode_as = follow.shared.decode_as.for_ends(&opened.client, &opened.server);
+    let id = follow.lane.add_connection(event.packet, connection);
+    let session = Session::new(id, Joining { joined: opened.joined, decode_as });
+    let nobody = Address { ip: 0, port: 0 };
+    let facts = Facts {
+        birth: event.packet,
+        client: nobody,
+        server: nobody,
+        client_by: TcpClientBy::First,
+        turned: false,
+        syn: None,
+        first: event.time,
+        last: event.time,
+        packets: 1,
+        flows: Default::default(),
+        joined: opened.joined,
+        closed: None,
+    };
+    Stream { followed: Followed { id, session: Some(Box::new(session)) }, facts, closed: 0 }
+}
+
+fn end(stream: Stream, follow: &mut Follow<'_>) {
+    let Stream { followed, facts, .. } = stream;
+    if let Some(mut session) = followed.session {
+        session.finish(follow.lane);
+    }
+    follow.lane.connection_mut(followed.id).facts = Some(Box::new(facts));
+}
+
+/// What is known of the ends now. A connection that was turned round stays so.
+fn name_ends(connection: &mut Connection, opened: &Opened) {
+    let mut client = (opened.client.clone(), opened.client_process.as_ref().map(process_text));
+    let mut server = (opened.server.clone(), opened.server_process.as_ref().map(process_text));
+    if connection.turned {
+        std::mem::swap(&mut client, &mut server);
+    }
+    (connection.client, connection.client_process) = client;
+    (connection.server, connection.server_process) = server;
+}
+
+/// A process as output shows it: `ctr (812)`.
+fn process_text(process: &Process) -> Box<str> {
+    match &process.name {
+        Some(name) => format!("{name} ({})", process.pid).into(),
+        None => format!("pid {}", process.pid).into(),
+    }
+}
+
+fn flow(facts: &mut Facts, direction: Direction) -> &mut FlowFacts {
+    let [to_server, to_client] = &mut facts.flows;
+    match direction {
+        Direction::ToServer => to_server,
+        Direction::ToClient => to_client,
+    }
+}
+
+const fn client_by(by: StreamClientBy) -> ClientBy {
+    match by {
+        // To connect is a socket's SYN.
+        StreamClientBy::Connect | StreamClientBy::Accept => ClientBy::Syn,
+        StreamClientBy::Stated => ClientBy::User,
+        StreamClientBy::Path | StreamClientBy::Port => ClientBy::Port,
+        StreamClientBy::First => ClientBy::First,
+    }
+}
