@@ -45,8 +45,12 @@ struct End {
     /// The part of the buffer that was read and not yet passed on.
     from: usize,
     to: usize,
-    /// Descriptors that go with the first of those bytes.
+    /// Descriptors on their way.
     descriptors: Vec<OwnedFd>,
+    /// The byte of the buffer with which they go.
+    descriptors_at: usize,
+    /// The last read gave much: probably the next one does.
+    much: bool,
     /// It sends no more.
     closed: bool,
     /// That was passed on, or cannot be.
@@ -70,6 +74,8 @@ impl End {
             from: 0,
             to: 0,
             descriptors: Vec::new(),
+            descriptors_at: 0,
+            much: false,
             closed: false,
             passed: false,
             unheard: false,
@@ -275,27 +281,62 @@ impl End {
     /// Fills the buffer, which is empty.
     fn receive(&mut self) -> Result<usize, Errno> {
         let len = match self.socket.transport {
-            Transport::Unix => {
-                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
-                let mut control = RecvAncillaryBuffer::new(&mut space);
-                let mut into = [IoSliceMut::new(&mut self.buffer)];
-                let received = recvmsg(&self.socket.fd, &mut into, &mut control, RecvFlags::CMSG_CLOEXEC)?;
-                for message in control.drain() {
-                    if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-                        self.descriptors.extend(descriptors);
-                    }
-                }
-                received.bytes
-            }
+            Transport::Unix => self.receive_message()?,
             _ => recv(&self.socket.fd, &mut *self.buffer, RecvFlags::empty())?.0,
         };
         (self.from, self.to) = (0, len);
+        self.much = len >= MUCH;
         Ok(len)
+    }
+
+    /// Descriptors lie between the bytes of a Unix stream: with the first byte of the message that brought them. One read
+    /// may give them together with bytes from before; an end that reads those on their own would lose them. So it is
+    /// first looked whether there are any, but in streams of large pieces, where looking costs.
+    fn receive_message(&mut self) -> Result<usize, Errno> {
+        let mut limit = self.buffer.len();
+        if !self.much {
+            let flags = RecvFlags::PEEK | RecvFlags::CMSG_CLOEXEC;
+            let (len, descriptors) = message(&self.socket, &mut self.buffer, flags)?;
+            if !descriptors.is_empty() {
+                return self.receive_with_descriptors(len);
+            }
+            limit = len.max(1);
+        }
+        let (len, descriptors) = message(&self.socket, &mut self.buffer[..limit], RecvFlags::CMSG_CLOEXEC)?;
+        self.descriptors_at = 0;
+        self.descriptors = descriptors;
+        Ok(len)
+    }
+
+    /// Reads `len` bytes, the end of which is that of the first message with descriptors. Only a read tells where it
+    /// begins: the kernel, when asked to peek, also tells of descriptors behind the bytes that it gives.
+    fn receive_with_descriptors(&mut self, len: usize) -> Result<usize, Errno> {
+        let mut at = 0;
+        while at < len {
+            let until = if self.descriptors.is_empty() { at + 1 } else { len };
+            match message(&self.socket, &mut self.buffer[at..until], RecvFlags::CMSG_CLOEXEC) {
+                Ok((0, _)) => break,
+                Ok((read, descriptors)) => {
+                    if !descriptors.is_empty() {
+                        self.descriptors_at = at;
+                        self.descriptors.extend(descriptors);
+                    }
+                    at += read;
+                }
+                Err(error) if at == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(at)
     }
 
     /// Sends what is pending, with the descriptors that belong to it.
     fn send_to(&mut self, to: &Socket) -> Result<usize, Errno> {
         let bytes = self.buffer.get(self.from..self.to).unwrap_or_default();
+        let before = self.descriptors_at.saturating_sub(self.from);
+        if before > 0 && !self.descriptors.is_empty() {
+            return send(&to.fd, bytes.get(..before).unwrap_or(bytes), SendFlags::NOSIGNAL);
+        }
         if self.descriptors.is_empty() {
             return send(&to.fd, bytes, SendFlags::NOSIGNAL);
         }
@@ -313,6 +354,20 @@ impl End {
         self.descriptors.clear();
         Ok(sent)
     }
+}
+
+/// One read from a Unix socket: how many bytes, and the descriptors that came with them.
+fn message(socket: &Socket, into: &mut [u8], flags: RecvFlags) -> Result<(usize, Vec<OwnedFd>), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(&socket.fd, &mut [IoSliceMut::new(into)], &mut control, flags)?;
+    let mut descriptors = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(passed) = message {
+            descriptors.extend(passed);
+        }
+    }
+    Ok((received.bytes, descriptors))
 }
 
 impl Socket {

@@ -88,6 +88,31 @@ fn descriptors_arrive_with_their_bytes() {
 }
 
 #[test]
+fn bytes_before_a_descriptor_do_not_take_it_with_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (server_path, server_address) = socket_path(&directory, "server.sock");
+    let (path, address) = socket_path(&directory, "recorder.sock");
+    let listener = UnixListener::bind(server_path).expect("bound");
+    let rig = Rig::new(&address, &server_address);
+    let mut client = UnixStream::connect(&path).expect("connected");
+    let mut server = listener.accept().expect("accepted").0;
+    for no in 0..50 {
+        client.write_all(b"passfd\n").expect("written");
+        client.write_all(b"to port").expect("written");
+        send(&client, b" 1024", &[file(&no.to_string())]);
+    }
+    for no in 0..50 {
+        // Read without room for descriptors: one that came along would be lost.
+        let mut plain = [0; 14];
+        server.read_exact(&mut plain).expect("read");
+        assert_eq!(&plain, b"passfd\nto port");
+        let mut files = receive(&server, &mut [0; 5]);
+        assert_eq!(files.iter_mut().map(text).collect::<Vec<_>>(), [no.to_string()]);
+    }
+    drop((client, server, rig));
+}
+
+#[test]
 fn descriptors_that_cannot_go_on_leave_the_bytes_alone() {
     let directory = tempfile::tempdir().expect("a directory");
     let (path, address) = socket_path(&directory, "recorder.sock");
