@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use rpcshark_captures::Direction;
+use rpcshark_captures::{Direction, Endpoint};
 
 use super::Describer;
 use super::meaning::Meaning;
@@ -10,6 +10,7 @@ use crate::grpc::{Found, HeaderFacts, Status, percent_decode};
 use crate::http2::ErrorCode;
 use crate::protobuf::wire::{Fields, Value};
 use crate::store::{Call, CallRef, End, HeaderListId, Lane, Protocol};
+use crate::ttrpc::{self, Flags};
 
 /// A call and what it comes to.
 pub struct CallView<'a> {
@@ -136,12 +137,42 @@ impl<'a> CallView<'a> {
         if let Some(method) = self.meaning.method {
             return Some(Kind::of(method.client_streaming, method.server_streaming));
         }
+        if self.call.protocol == Protocol::Ttrpc && self.call.request_headers.is_some() {
+            return self.ttrpc_kind();
+        }
         let many = |direction| self.call.messages(direction).nth(1).is_some();
         let (requests, responses) = (many(Direction::ToServer), many(Direction::ToClient));
         // One message each way is what a unary call has when it is over; before, more may come.
         match requests || responses || self.call.end.is_some() {
             true => Some(Kind::of(requests, responses)),
             false => None,
+        }
+    }
+
+    /// The kind of a ttrpc call whose Request was seen. Servers go by the method and not by flags, so what is sent says more
+    /// than they do.
+    fn ttrpc_kind(&self) -> Option<Kind> {
+        let many = |direction| self.call.messages(direction).nth(1).is_some();
+        let flags = Flags(self.call.odd.as_ref().map_or(0, |odd| odd.ttrpc_flags));
+        let answered = self.call.end == Some(End::Response) && self.outcome == Some(Outcome::Ok);
+        // The only answer of a call that does not stream is in the Response that says that all went well.
+        let by_data =
+            self.call.end == Some(End::Data) || many(Direction::ToClient) || self.call.response.is_some() && !answered;
+        let client_streams = flags.contains(Flags::REMOTE_OPEN) || many(Direction::ToServer);
+        let server_streams = by_data || flags.contains(Flags::REMOTE_CLOSED);
+        match client_streams && !server_streams && !answered {
+            // Whether there would have been answers besides the status is not known.
+            true => None,
+            false => Some(Kind::of(client_streams, server_streams)),
+        }
+    }
+
+    /// Client and server. In a trunk, each end is the client of one connection.
+    pub fn ends(&self) -> (&'a Endpoint, &'a Endpoint) {
+        let connection = self.lane.connection(self.call.connection);
+        match self.call.odd.as_ref().and_then(|odd| odd.trunk) {
+            Some(ttrpc::PLUGIN_SERVES) => (&connection.server, &connection.client),
+            _ => (&connection.client, &connection.server),
         }
     }
 
@@ -185,6 +216,7 @@ impl<'a> CallView<'a> {
         let odd = self.call.odd.as_deref();
         self.outcome = match self.call.end {
             None => Some(Outcome::Open),
+            Some(End::Response) if odd.is_some_and(|odd| odd.ttrpc_opaque) => None,
             Some(End::Response | End::Data | End::Trailers) => {
                 let status = ttrpc_status(odd.and_then(|odd| odd.ttrpc_status.as_deref()).unwrap_or_default());
                 let ok = status.code == Status::OK;

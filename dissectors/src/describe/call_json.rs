@@ -4,11 +4,12 @@ use rpcshark_captures::{Direction, Timestamp};
 
 use super::body::Shown;
 use super::call::{CallView, StatusView, grpc_status, ttrpc_status};
-use super::headers::{is_shown, write_fields};
+use super::headers::{has_binary, shown, write_fields};
 use super::meaning::split_path;
 use super::{Describer, body};
 use crate::grpc::{Found, Role, Status};
 use crate::http2::ErrorCode;
+use crate::http2::hpack::Field;
 use crate::json::Writer;
 use crate::protobuf::{Printer, SpanNote};
 use crate::store::{Call, CallRef, Guesses, HeaderListId, Message, MessageFlags};
@@ -47,8 +48,9 @@ impl CallJson<'_, '_> {
             json.key("tcp_stream").unsigned(stream.into());
         }
         json.key("stream").unsigned(call.stream.into());
-        json.key("client").string(&connection.client.to_string());
-        json.key("server").string(&connection.server.to_string());
+        let (client, server) = view.ends();
+        json.key("client").string(&client.to_string());
+        json.key("server").string(&server.to_string());
         self.write_method(&mut json);
         json.key("start").string(&rfc3339(call.start));
         json.key("duration_ns");
@@ -172,7 +174,7 @@ impl CallJson<'_, '_> {
             && let Some(list) = call.trailers
         {
             json.key("trailer_fields");
-            write_fields(json, self.view.lane.headers[list].fields.iter(), self.describer.secrets);
+            self.write_fields(json, self.view.lane.headers[list].fields.iter());
         }
         if trailers_only {
             json.key("trailers_only").bool(true);
@@ -188,14 +190,17 @@ impl CallJson<'_, '_> {
 
     fn write_metadata(&self, json: &mut Writer<'_>, list: Option<HeaderListId>) {
         let Some(list) = list else { return json.null() };
-        let fields = self.view.lane.headers[list].fields.iter().filter(|field| is_shown(field));
-        write_fields(json, fields, self.describer.secrets);
+        self.write_fields(json, shown(self.view.call.protocol, &self.view.lane.headers[list].fields));
+    }
+
+    fn write_fields<'f>(&self, json: &mut Writer<'_>, fields: impl Iterator<Item = &'f Field>) {
+        write_fields(json, fields, has_binary(self.view.call.protocol), self.describer.secrets);
     }
 
     fn write_all_headers(&self, json: &mut Writer<'_>, list: Option<HeaderListId>) {
         if let (true, Some(list)) = (self.describer.all_headers, list) {
             json.key("headers");
-            write_fields(json, self.view.lane.headers[list].fields.iter(), self.describer.secrets);
+            self.write_fields(json, self.view.lane.headers[list].fields.iter());
         }
     }
 

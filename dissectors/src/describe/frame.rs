@@ -13,6 +13,7 @@ use crate::http2::payload::{Parsed, Payload};
 use crate::http2::{Flags, FrameHeader, FrameType, payload};
 use crate::json::{Writer, write_bytes_lossy};
 use crate::store::{Frame, FrameRef, Framing, Lane};
+use crate::ttrpc;
 
 /// The line above the frames.
 pub const FRAMES_HEADING: &str =
@@ -53,8 +54,10 @@ impl Describer<'_> {
             None => json.null(),
         }
         self.write_headers(&mut json, lane, frame);
-        if frame.protocol == Framing::Http2 {
-            write_payload(&mut json, frame);
+        match frame.protocol {
+            Framing::Http2 => write_payload(&mut json, frame),
+            Framing::Ttrpc if !frame.payload.is_empty() => json.key("payload").string(&hex(&frame.payload)),
+            Framing::Ttrpc => {}
         }
         json.key("notes");
         write_notes(&mut json, &frame.notes);
@@ -135,7 +138,13 @@ impl Names {
                 let flags = Flags(frame.flags).names(kind);
                 Self { kind: kind.name().into_owned(), flags: flags.iter().map(ToString::to_string).collect() }
             }
-            Framing::Ttrpc => Self { kind: format!("TYPE_0x{:02x}", frame.kind), flags: Vec::new() },
+            Framing::Ttrpc => {
+                let flags = ttrpc::Flags(frame.flags).names();
+                Self {
+                    kind: ttrpc::FrameType(frame.kind).name().into_owned(),
+                    flags: flags.iter().map(ToString::to_string).collect(),
+                }
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::grpc::{binary_values, is_binary, is_metadata};
 use crate::http2::hpack::{Field, Text};
 use crate::json::{Writer, write_bytes_lossy};
+use crate::store::Protocol;
 
 /// Header fields whose values are not shown.
 #[derive(Clone, Debug, Default)]
@@ -30,17 +31,32 @@ impl Secrets {
     }
 }
 
-/// Whether a field stands under `metadata`: the application's, or one whose name is unknown and that may be.
-pub(super) fn is_shown(field: &Field) -> bool {
-    field.name.known().is_none_or(is_metadata)
+/// The fields that stand under `metadata`: the application's, and those whose names are unknown and that may be.
+pub(super) fn shown(protocol: Protocol, fields: &[Field]) -> impl Iterator<Item = &Field> {
+    let (fields, all) = match protocol {
+        // Everything behind what is ttrpc's own is the application's, whatever its name.
+        Protocol::Ttrpc => (crate::ttrpc::metadata(fields), true),
+        Protocol::Grpc | Protocol::GrpcWeb => (fields, false),
+    };
+    fields.iter().filter(move |field| all || field.name.known().is_none_or(is_metadata))
 }
 
-/// Appends fields as the objects of a JSON array.
-pub(super) fn write_fields<'f>(json: &mut Writer<'_>, fields: impl Iterator<Item = &'f Field>, secrets: &Secrets) {
+/// Whether names that end in `-bin` say that values are binary.
+pub(super) fn has_binary(protocol: Protocol) -> bool {
+    protocol != Protocol::Ttrpc
+}
+
+/// Appends fields as the objects of a JSON array; `binary`: names tell which values are.
+pub(super) fn write_fields<'f>(
+    json: &mut Writer<'_>,
+    fields: impl Iterator<Item = &'f Field>,
+    binary: bool,
+    secrets: &Secrets,
+) {
     json.begin_array();
     for field in fields {
         match (field.name.known(), field.value.known()) {
-            (Some(name), Some(value)) if is_binary(name) && !secrets.hide(name) => {
+            (Some(name), Some(value)) if binary && is_binary(name) && !secrets.hide(name) => {
                 for binary in binary_values(value) {
                     json.begin_object();
                     write_name(json, field);

@@ -8,7 +8,7 @@ use super::Describer;
 use super::body::{Body, as_json};
 use super::call::CallView;
 use super::call_json::{notes_of, rfc3339};
-use super::headers::{field_text, is_shown};
+use super::headers::{field_text, shown};
 use super::text::{Escaped, duration_text, size_text};
 use crate::http2::ErrorCode;
 use crate::json;
@@ -69,14 +69,15 @@ impl Show<'_, '_> {
         let took =
             call.duration_ns().map_or("duration unknown".to_owned(), |nanos| format!("took {}", duration_text(nanos)));
         let kind = view.kind().map_or("kind unknown", super::Kind::name);
+        let (client, server) = view.ends();
         line!(self.out, "  {}  {kind}  {took}  {}", rfc3339(call.start), call.protocol.name());
         line!(
             self.out,
             "  c{} stream {}   {} → {}   packets {}–{}",
             connection.number().unwrap_or(0),
             call.stream,
-            connection.client,
-            connection.server,
+            client,
+            server,
             call.first_packet.number(),
             call.last_packet.number()
         );
@@ -108,10 +109,13 @@ impl Show<'_, '_> {
         let at = at.map(|at| self.at(at)).unwrap_or_default();
         line!(self.out, "{arrow} {what} {at}");
         let describer = self.describer;
-        for field in self.view.lane.headers[list].fields.iter() {
-            if describer.all_headers || is_shown(field) {
-                line!(self.out, "    {}", field_text(field, describer.secrets));
-            }
+        let fields = &self.view.lane.headers[list].fields;
+        let fields: Vec<_> = match describer.all_headers {
+            true => fields.iter().collect(),
+            false => shown(self.view.call.protocol, fields).collect(),
+        };
+        for field in fields {
+            line!(self.out, "    {}", field_text(field, describer.secrets));
         }
     }
 

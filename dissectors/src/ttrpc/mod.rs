@@ -20,4 +20,5 @@ mod trunk;
 pub use connection::Ttrpc;
 pub use frame::{Flags, FrameHeader, FrameType, MAX_LENGTH};
 pub use message::metadata;
+pub(crate) use probe::PLUGIN_SERVES;
 pub use trunk::Trunk;

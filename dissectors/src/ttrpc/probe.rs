@@ -118,7 +118,7 @@ fn trunk(bytes: &[u8]) -> First {
 }
 
 /// The connection of a trunk on which the plugin is the server.
-pub(super) const PLUGIN_SERVES: u32 = 1;
+pub(crate) const PLUGIN_SERVES: u32 = 1;
 
 /// The one on which the runtime is the server.
 pub(super) const RUNTIME_SERVES: u32 = 2;
