@@ -9,7 +9,7 @@ use super::meaning::Meaning;
 use crate::grpc::{Found, HeaderFacts, Status, percent_decode};
 use crate::http2::ErrorCode;
 use crate::protobuf::wire::{Fields, Value};
-use crate::store::{Call, CallRef, End, HeaderListId, Lane, Protocol};
+use crate::store::{Call, CallRef, End, HeaderListId, Lane, MessageFlags, Protocol};
 use crate::ttrpc::{self, Flags};
 
 /// A call and what it comes to.
@@ -155,9 +155,10 @@ impl<'a> CallView<'a> {
         let many = |direction| self.call.messages(direction).nth(1).is_some();
         let flags = Flags(self.call.odd.as_ref().map_or(0, |odd| odd.ttrpc_flags));
         let answered = self.call.end == Some(End::Response) && self.outcome == Some(Outcome::Ok);
-        // The only answer of a call that does not stream is in the Response that says that all went well.
-        let by_data =
-            self.call.end == Some(End::Data) || many(Direction::ToClient) || self.call.response.is_some() && !answered;
+        // The only answer of a call that does not stream is in the Response that says that all went well. One that is cut
+        // may have been in a Response, too.
+        let answer = self.call.response.filter(|answer| !answer.flags.has(MessageFlags::CUT));
+        let by_data = self.call.end == Some(End::Data) || many(Direction::ToClient) || answer.is_some() && !answered;
         let client_streams = flags.contains(Flags::REMOTE_OPEN) || many(Direction::ToServer);
         let server_streams = by_data || flags.contains(Flags::REMOTE_CLOSED);
         match client_streams && !server_streams && !answered {

@@ -83,6 +83,8 @@ struct PartialHeader {
 struct OpenFrame {
     header: FrameHeader,
     begin: Moment,
+    /// When the last of what is there was there.
+    last: Moment,
     /// Bytes that are yet to come.
     left: u32,
     parts: Parts,
@@ -241,7 +243,8 @@ impl Ttrpc {
         }
         if data.bytes.len() < header.length as usize {
             let parts = Parts::default();
-            half.reading = Reading::Data(Box::new(OpenFrame { header, begin, left: header.length, parts }));
+            let last = Moment::from(&*data);
+            half.reading = Reading::Data(Box::new(OpenFrame { header, begin, last, left: header.length, parts }));
             return;
         }
         // The common case: all of it is here.
@@ -263,17 +266,18 @@ impl Ttrpc {
         *data = rest;
         open.parts.push(&head, open.header.kind != FrameType::DATA);
         open.left -= head.bytes.len() as u32;
+        open.last = Moment::from(&head);
         if open.left == 0 {
-            self.open_frame_ends(direction, Moment::from(&head), Ends::Whole, lane);
+            self.open_frame_ends(direction, Ends::Whole, lane);
         }
     }
 
     /// Ends the frame that is open, if one is: what has not come of it is missing.
-    fn open_frame_ends(&mut self, direction: Direction, now: Moment, ends: Ends, lane: &mut Lane) {
+    fn open_frame_ends(&mut self, direction: Direction, ends: Ends, lane: &mut Lane) {
         match std::mem::replace(&mut self.half(direction).reading, header()) {
             Reading::Data(mut open) => {
                 open.parts.gap(open.left);
-                let OpenFrame { header, begin, parts, .. } = *open;
+                let OpenFrame { header, begin, last: now, parts, .. } = *open;
                 self.frame(direction, &Arrived { header, begin, contents: &parts.contents(), now, ends }, lane);
             }
             other => self.half(direction).reading = other,
@@ -634,14 +638,16 @@ impl Ttrpc {
                 open.parts.gap(length);
                 open.left -= length;
                 if open.left == 0 {
-                    self.open_frame_ends(direction, now, Ends::Whole, lane);
+                    open.last = now;
+                    self.open_frame_ends(direction, Ends::Whole, lane);
                 }
                 return;
             }
-            _ => {}
+            Reading::Data(open) => open.last = now,
+            Reading::Header(_) => {}
         }
         let turned = self.turned;
-        self.open_frame_ends(direction, now, Ends::Whole, lane);
+        self.open_frame_ends(direction, Ends::Whole, lane);
         // The frame may have turned the directions round.
         let direction = if self.turned == turned { direction } else { direction.reverse() };
         self.half(direction).break_off(now);
@@ -655,7 +661,7 @@ impl Ttrpc {
     fn abandon(&mut self, now: Option<Moment>, lane: &mut Lane) {
         let at = now.unwrap_or(self.latest);
         for direction in Direction::BOTH {
-            self.open_frame_ends(direction, at, Ends::Short, lane);
+            self.open_frame_ends(direction, Ends::Short, lane);
             if let Reading::Header(PartialHeader { len: len @ 1.., .. }) = self.half(direction).reading {
                 self.half(direction).reading = header();
                 let text = format!("the last {len} bytes {} are the beginning of a frame", way(direction));
