@@ -44,3 +44,6 @@ mod vsock;
 
 pub use event::{ClientBy, Event, Events, Opened, Process, StreamNo, What};
 pub use stage::Streams;
+
+#[cfg(test)]
+mod testing;

@@ -39,3 +39,31 @@ impl Raw {
         self.no = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::file::{OpenOptions, Reading};
+    use crate::streams::testing::told_by;
+
+    #[test]
+    fn two_files_are_one_connection() {
+        let directory = tempfile::tempdir().unwrap();
+        let [client, server] = ["client", "server"].map(|name| directory.path().join(name));
+        fs::write(&client, "request").unwrap();
+        fs::write(&server, "answer").unwrap();
+        for no_mmap in [false, true] {
+            let reading = Reading::open_raw_pair(&client, &server, &OpenOptions { no_mmap }).unwrap();
+            assert_eq!(
+                told_by(reading),
+                "0 opened unix:#1 -> unix:#2 stated\n0 ToServer \"request\"\n0 ToClient \"answer\"\n\
+                 0 ToServer closed Fin\n0 ToClient closed Fin"
+            );
+        }
+        fs::write(&server, "").unwrap();
+        let reading = Reading::open_raw_pair(&client, &server, &OpenOptions::default()).unwrap();
+        assert!(told_by(reading).contains("0 ToServer \"request\""));
+        assert!(Reading::open_raw_pair(&client, &directory.path().join("none"), &OpenOptions::default()).is_err());
+    }
+}

@@ -119,3 +119,102 @@ fn end(live: &Live, how: Close, sink: &mut Sink<'_>) {
         sink.closed(live.no, direction, how);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::streams::testing::{check, told};
+
+    const ENDS: &str = "0 ToServer closed EndOfCapture\n0 ToClient closed EndOfCapture";
+
+    #[test]
+    fn both_forms_of_dumps_are_read() {
+        let told = format!(
+            "0 opened unix:#0 -> unix:#0 stated\n0 ToServer \"hello\\nworld\\n\"\n0 ToClient \"\\n\\n\"\n{ENDS}"
+        );
+        check(
+            "2026/11/20 09:56:58 socat[12] N accepting connection\n\
+             > 2026/11/20 09:56:59.000829845  length=12 from=0 to=11\n 68 65 6c 6c 6f 0a 77 6f 72 6c 64 0a\n\
+             < 2026/11/20 09:56:59.000829937  length=2 from=0 to=1\n 0a 0a\n",
+            &told,
+        );
+        check(
+            "> 2023/05/01 10:20:30.123456  length=12 from=0 to=11\n\
+             \x20 68 65 6c 6c 6f 0a                                hello.\n\
+             \x20 77 6f 72 6c 64 0a                                world.\n\
+             --\n\
+             < 2023/05/01 10:20:30.123456  length=2 from=0 to=1\n\
+             \x20 0a                                               .\n\
+             \x20 0a                                               .\n\
+             --\n"
+                .replace("\x20 ", " "),
+            &told,
+        );
+    }
+
+    #[test]
+    fn text_behind_bytes_is_no_byte() {
+        check(
+            "> 2023/05/01 10:20:30.123456  length=18 from=0 to=17\n \
+             20 61 61 20 61 61 20 61 61 20 61 61 20 61 61 20   aa aa aa aa aa \n \
+             62 0a                                            b.\n--\n",
+            &format!("0 opened unix:#0 -> unix:#0 stated\n0 ToServer \" aa aa aa aa aa b\\n\"\n{ENDS}"),
+        );
+    }
+
+    #[test]
+    fn positions_tell_of_losses_and_of_other_connections() {
+        let block = |way: char, from: u64, byte: u8| {
+            format!("{way} 2023/05/01 10:20:30.123456  length=1 from={from} to={from}\n {byte:02x}\n")
+        };
+        check(
+            block('>', 0, b'a')
+                + &block('<', 0, b'b')
+                + &block('>', 4, b'c')
+                + &block('>', 0, b'd')
+                + &block('<', 0, b'e'),
+            "0 opened unix:#0 -> unix:#0 stated
+            0 ToServer \"a\"
+            0 ToClient \"b\"
+            0 ToServer gap 3 lost
+            0 ToServer \"c\"
+            1 opened unix:#1 -> unix:#1 stated
+            1 ToServer \"d\"
+            1 ToClient \"e\"
+            0 ToServer closed EndOfCapture
+            0 ToClient closed EndOfCapture
+            1 ToServer closed EndOfCapture
+            1 ToClient closed EndOfCapture",
+        );
+        check(
+            block('<', 9, b'a'),
+            &format!("0 opened unix:#0 -> unix:#0 stated joined\n0 ToClient gap 9 lost\n0 ToClient \"a\"\n{ENDS}"),
+        );
+    }
+
+    #[test]
+    fn of_text_alone_only_lengths_are_known() {
+        check(
+            "> 2023/05/01 10:20:30.123456  length=6 from=0 to=5\nhello\n\
+             < 2023/05/01 10:20:30.123456  length=3 from=0 to=2\nyes> 2023/05/01 10:20:30.123456  length=1 from=6 to=6\nx",
+            &format!("0 opened unix:#0 -> unix:#0 stated\n0 ToServer gap 6 snapped\n0 ToClient gap 3 snapped\n{ENDS}"),
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_damage_does_harm(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6)) {
+            let mut dump = b"> 2023/05/01 10:20:30.123456  length=2 from=0 to=1\n 0a                                               .\n 0b                                               .\n--\n\
+                < 2023/05/01 10:20:30.123456  length=2 from=0 to=1\n 0a 0b\n".repeat(2);
+            let start = 60;
+            for (index, value) in changes {
+                let at = start + index.index(dump.len() - start);
+                dump[at] = value;
+            }
+            let _ = told(dump);
+        }
+    }
+}

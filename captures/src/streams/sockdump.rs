@@ -184,3 +184,118 @@ fn hex_columns(line: &[u8]) -> impl Iterator<Item = u8> + '_ {
         string::hex(high, low)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::streams::testing::{check, text};
+    use crate::streams::{Events, Streams};
+    use crate::{Packet, PacketNo, Place, Timestamp};
+
+    fn packets(packets: &[(Vec<u8>, u32)]) -> String {
+        let mut streams = Streams::new(&[]);
+        let mut events = Events::default();
+        for ((data, cut), order) in packets.iter().zip(0..) {
+            let raw = RawPacket {
+                packet: Packet { order, no: PacketNo::new(0, order + 1) },
+                time: Timestamp::default(),
+                link: LinkType::USER0,
+                data,
+                at: Place::NOWHERE,
+                original_len: data.len() as u32 + cut,
+            };
+            let _ = streams.packet(&raw, &mut events);
+        }
+        streams.finish(&mut events);
+        text(&events)
+    }
+
+    fn old(pid: u64, peer: u64, bytes: &[u8]) -> Vec<u8> {
+        [
+            &peer.to_be_bytes()[..], // the other process
+            &pid.to_be_bytes(),      // this process
+            bytes,
+        ]
+        .concat()
+    }
+
+    fn new(path: &str, pid: u64, peer: u64, bytes: &[u8]) -> Vec<u8> {
+        let mut packet = vec![path.len() as u8]; // length of the path
+        packet.extend_from_slice(path.as_bytes());
+        packet.resize(PATH_FIELD, 0);
+        packet.extend(old(pid, peer, bytes));
+        packet
+    }
+
+    const ENDS: &str = "0 ToServer closed EndOfCapture\n0 ToClient closed EndOfCapture";
+
+    #[test]
+    fn both_layouts_are_read() {
+        let told = packets(&[(old(12, 43, b"request"), 0), (old(43, 12, b"answer"), 5)]);
+        let opened = "0 opened unix:#12 -> unix:#43 first client 12 server 43 joined";
+        assert_eq!(
+            told,
+            format!("{opened}\n0 ToServer \"request\"\n0 ToClient \"answer\"\n0 ToClient gap 5 snapped\n{ENDS}")
+        );
+        // Bytes behind the header that look like one, and an abstract name, which is left out.
+        for path in ["/run/s", ""] {
+            let told = packets(&[(new(path, 12, 43, &[0; 130]), 0), (new(path, 43, 12, b"answer"), 0)]);
+            assert!(told.contains(&format!("0 ToServer \"{}\"", "\\x00".repeat(130))), "{told}");
+            assert_eq!(told.contains(" -> unix:/run/s "), !path.is_empty(), "{told}");
+        }
+    }
+
+    #[test]
+    fn the_process_that_listened_may_be_another_one() {
+        let client = |bytes| (new("/s", 12, 40, bytes), 0);
+        let server = |bytes| (new("/s", 43, 12, bytes), 0);
+        let told = packets(&[client(b"request"), server(b"answer"), client(b"!"), server(b"?")]);
+        assert!(
+            told.contains("0 ToServer \"request\"\n0 ToClient \"answer\"\n0 ToServer \"!\"\n0 ToClient \"?\""),
+            "{told}"
+        );
+        // Another client of the same server.
+        let other = [client(b"a"), (new("/s", 13, 40, b"b"), 0), (new("/s", 43, 13, b"c"), 0), server(b"d")];
+        let told = packets(&other);
+        for part in ["0 ToServer \"a\"", "1 ToServer \"b\"", "1 ToClient \"c\"", "0 ToClient \"d\""] {
+            assert!(told.contains(part), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_sockdumps_is_passed_by() {
+        assert_eq!(packets(&[(vec![0xff; 64], 0), (vec![0; 200], 0), (vec![0; 3], 0)]), "");
+    }
+
+    #[test]
+    fn texts_are_read() {
+        check(
+            "10:20:30.123 >>> process ctr [12 -> 43] path /run/s len 18(18)\n\
+             0000  68 65 6c 6c 6f 20 77 6f  72 6c 64 21 20 61 61 20  hello world! aa \n\
+             0010  62 62                                             bb\n\
+             10:20:30.124 >>> process shim [43 -> 12] path /run/s len 2(5)\n\
+             \\x6f\\x6b\n\
+             10:20:30.125 >>> process ctr [12 -> 43] path /run/s len 2(2)\n\
+             text\n",
+            &format!(
+                "0 opened unix:#12 -> unix:/run/s first client 12 (ctr) server 43 joined
+                0 ToServer \"hello world! aa bb\"
+                0 ToClient \"ok\"
+                0 ToClient gap 3 snapped
+                0 ToServer gap 2 snapped
+                {ENDS}"
+            ),
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_bytes_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..200), zeros in 0_usize..130) {
+            packets(&[(bytes.clone(), 0), ([vec![0; zeros], bytes].concat(), 1)]);
+        }
+    }
+}

@@ -213,3 +213,109 @@ fn parse<'a>(raw: &RawPacket<'a>) -> Result<Said<'a>, Skip> {
 fn key(one: Address, other: Address) -> (Address, Address) {
     if one <= other { (one, other) } else { (other, one) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::streams::testing::text;
+    use crate::streams::{Events, Streams};
+    use crate::{LinkType, Packet, PacketNo, Place, Timestamp};
+
+    const CLIENT: Address = (3, 5000);
+    const SERVER: Address = (2, 1024);
+
+    fn packet(source: Address, destination: Address, operation: u16, flags: u32, payload: &[u8]) -> Vec<u8> {
+        let monitored: u16 = match operation {
+            1 | 2 => 1,
+            3 | 4 => 2,
+            5 => 4,
+            _ => 3,
+        };
+        [
+            &source.0.to_le_bytes()[..],           // source CID
+            &destination.0.to_le_bytes(),          // destination CID
+            &source.1.to_le_bytes(),               // source port
+            &destination.1.to_le_bytes(),          // destination port
+            &monitored.to_le_bytes(),              // operation
+            &[2, 0],                               // transport: virtio
+            &[44, 0],                              // length of its header
+            &[0, 0],                               // reserved
+            &source.0.to_le_bytes(),               // virtio: source CID
+            &destination.0.to_le_bytes(),          // destination CID
+            &source.1.to_le_bytes(),               // source port
+            &destination.1.to_le_bytes(),          // destination port
+            &(payload.len() as u32).to_le_bytes(), // length
+            &[1, 0],                               // type: stream
+            &operation.to_le_bytes(),              // operation
+            &flags.to_le_bytes(),                  // flags
+            &[0, 0, 4, 0],                         // room
+            &[0, 0, 0, 0],                         // taken
+            payload,
+        ]
+        .concat()
+    }
+
+    fn packets(packets: &[Vec<u8>]) -> String {
+        let mut streams = Streams::new(&[]);
+        let mut events = Events::default();
+        for (data, order) in packets.iter().zip(0..) {
+            let raw = RawPacket {
+                packet: Packet { order, no: PacketNo::new(0, order + 1) },
+                time: Timestamp::default(),
+                link: LinkType::VSOCK,
+                data,
+                at: Place::NOWHERE,
+                original_len: data.len() as u32,
+            };
+            let _ = streams.packet(&raw, &mut events);
+        }
+        streams.finish(&mut events);
+        text(&events)
+    }
+
+    #[test]
+    fn a_connection_from_request_to_shutdown() {
+        let whole = [
+            packet(CLIENT, SERVER, 1, 0, b""),
+            packet(SERVER, CLIENT, 2, 0, b""),
+            packet(CLIENT, SERVER, 5, 0, b"request"),
+            packet(SERVER, CLIENT, 6, 0, b""),
+            packet(SERVER, CLIENT, 5, 0, b"answer"),
+            packet(CLIENT, SERVER, 4, 2, b""),
+            packet(SERVER, CLIENT, 5, 0, b"!"),
+            packet(SERVER, CLIENT, 4, 3, b""),
+            packet(CLIENT, SERVER, 3, 0, b""),
+        ];
+        let rest = r#"0 ToServer "request"
+0 ToClient "answer"
+0 ToServer closed Fin
+0 ToClient "!"
+0 ToClient closed Fin"#;
+        let opened = "0 opened vsock:3:5000 -> vsock:2:1024 connect";
+        assert_eq!(packets(&whole), format!("{opened}\n{rest}"));
+        assert_eq!(packets(&whole[1..]), format!("{opened} joined\n{rest}"));
+        let opened = "0 opened vsock:3:5000 -> vsock:2:1024 port joined";
+        assert_eq!(packets(&whole[2..]), format!("{opened}\n{rest}"));
+        // The ports again.
+        let told = packets(&[&whole[..5], &whole[..1]].concat());
+        assert!(told.contains("0 ToClient closed Timeout\n1 opened vsock:3:5000"), "{told}");
+    }
+
+    #[test]
+    fn a_reset_ends_both_flows() {
+        let told = packets(&[packet(CLIENT, SERVER, 1, 0, b""), packet(SERVER, CLIENT, 3, 0, b"")]);
+        assert!(told.ends_with("0 ToServer closed Rst\n0 ToClient closed Rst"), "{told}");
+    }
+
+    #[test]
+    fn cut_packets_leave_gaps_or_are_passed_by() {
+        let whole = packet(CLIENT, SERVER, 5, 0, b"request");
+        for len in 0..whole.len() {
+            let told = packets(&[whole[..len].to_vec()]);
+            match len.checked_sub(76) {
+                None => assert_eq!(told, "", "{len}"),
+                Some(kept) => assert!(told.contains(&format!("0 ToServer gap {} snapped", 7 - kept)), "{told}"),
+            }
+        }
+    }
+}

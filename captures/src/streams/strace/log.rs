@@ -534,6 +534,3 @@ fn has_room(shape: Shape, args: &[u8]) -> bool {
         Shape::Messages => false,
     }
 }
-
-#[cfg(test)]
-mod tests;

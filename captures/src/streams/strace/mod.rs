@@ -23,3 +23,6 @@ pub(crate) mod string;
 
 pub(crate) use call::looks_like_call;
 pub(super) use log::Log;
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,7 @@ impl Processes {
         let Some(known) = self.processes.get(&pid) else { return Some(Process { pid, name: None }) };
         let leader = self.processes.get(&known.leader);
         let name = leader.and_then(|leader| leader.name.clone()).or_else(|| known.name.clone());
-        Some(Process { pid: known.leader, name })
+        (known.leader != 0).then_some(Process { pid: known.leader, name })
     }
 
     /// A process is seen: makes it known.

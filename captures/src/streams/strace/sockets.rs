@@ -99,7 +99,7 @@ struct Open {
 struct Flow {
     written: u64,
     read: u64,
-    is_closed: bool,
+    closed: Option<Close>,
     /// Sockets that were sent in it (SCM_RIGHTS) and not received yet.
     rights: VecDeque<SocketNo>,
 }
@@ -122,6 +122,8 @@ pub(super) struct Sockets {
     by_inode: HashMap<u64, SocketNo>,
     by_addresses: HashMap<(SocketAddr, SocketAddr), SocketNo>,
     connecting: VecDeque<(Endpoint, SocketNo)>,
+    /// Accepted before its `connect` was seen: logs of `-ff` are in the order in which calls begin.
+    accepted_early: VecDeque<(Endpoint, SocketNo)>,
     closing: VecDeque<Closing>,
     line: u64,
 }
@@ -356,6 +358,12 @@ impl Sockets {
         if socket.transport == Transport::Unknown {
             socket.transport = transport_of(&to);
         }
+        if let Some(at) = self.accepted_early.iter().position(|(name, _)| reaches(&to, name))
+            && let Some((_, accepted)) = self.accepted_early.remove(at)
+        {
+            self.link(no, accepted);
+            return;
+        }
         if self.connecting.len() >= MAX_CONNECTING {
             self.connecting.pop_front();
         }
@@ -396,10 +404,15 @@ impl Sockets {
         let is_linked = socket.pair.and_then(|(pair, end)| self.pairs.get(&pair)?.ends.get(1 - end).copied()?);
         let waiting = match is_linked {
             Some(client) => self.connecting.iter().position(|(_, of)| *of == client),
-            None => name.and_then(|name| self.waiting_for(&name, peer)),
+            None => name.as_ref().and_then(|name| self.waiting_for(name, peer)),
         };
         if let Some((_, client)) = waiting.and_then(|at| self.connecting.remove(at)) {
             self.link(client, accepted);
+        } else if let Some(name) = name.filter(|_| is_linked.is_none() && !context.by_return) {
+            if self.accepted_early.len() >= MAX_CONNECTING {
+                self.accepted_early.pop_front();
+            }
+            self.accepted_early.push_back((name, accepted));
         }
         let pair = self.sockets.get(&accepted).and_then(|socket| socket.pair);
         if let Some((pair, _)) = pair {
@@ -409,18 +422,13 @@ impl Sockets {
 
     /// The first `connect` that a listener of this name accepts: queues are first in, first out.
     fn waiting_for(&self, name: &Endpoint, peer: Option<&Endpoint>) -> Option<usize> {
-        let fits = |to: &Endpoint| match (to, name) {
-            // It may listen on all addresses.
-            (Endpoint::Tcp(to), Endpoint::Tcp(name)) => to.port() == name.port(),
-            _ => to == name,
-        };
         let is_free = |no: &SocketNo| {
             let Some(socket) = self.sockets.get(no) else { return false };
             let other = socket.pair.and_then(|(pair, end)| self.pairs.get(&pair)?.ends.get(1 - end).copied()?);
             // Under -yy who belongs to whom is said.
             other.is_none() && (peer.is_none() || socket.name.is_none() || socket.name.as_ref() == peer)
         };
-        self.connecting.iter().position(|(to, no)| fits(to) && is_free(no))
+        self.connecting.iter().position(|(to, no)| reaches(to, name) && is_free(no))
     }
 
     /// The two ends that `socketpair` made.
@@ -540,7 +548,12 @@ impl Sockets {
 
     /// A call moved bytes, but not even how many is known.
     pub(super) fn moved_unknown(&mut self, no: SocketNo, way: Move, context: &mut Context<'_, '_>) {
+        // What is read may have been handed on when it was written.
         if let Some((pair, sender, _)) = self.take_bytes(no, way, 0, context)
+            && self.pairs.get(&pair).and_then(|pair| pair.flows.get(sender)).is_some_and(|flow| match way {
+                Move::Write => true,
+                Move::Read => flow.read >= flow.written,
+            })
             && let Some((stream, direction)) = self.open(pair, sender, context)
         {
             context.sink.gap(stream, direction, None, GapCause::Lost);
@@ -556,8 +569,9 @@ impl Sockets {
         context: &mut Context<'_, '_>,
     ) -> Option<(PairNo, usize, u64)> {
         let (mut pair, mut end) = self.pair_of(no)?;
-        if self.is_over(pair, end, way) {
+        if self.is_over(pair, end, way, count) {
             // It was taken for closed, but lives.
+            self.end_both(pair, Close::Timeout, context);
             self.reopen(pair);
             (pair, end) = self.pair_of(no)?;
         }
@@ -579,12 +593,12 @@ impl Sockets {
         Some((pair, sender, known.min(count)))
     }
 
-    fn is_over(&self, pair: PairNo, end: usize, way: Move) -> bool {
+    fn is_over(&self, pair: PairNo, end: usize, way: Move, count: u64) -> bool {
         let Some(pair) = self.pairs.get(&pair) else { return false };
         let sender = if way == Move::Write { end } else { 1 - end };
         let Some(flow) = pair.flows.get(sender) else { return false };
         // What was written before the end is read behind it.
-        flow.is_closed && (way == Move::Write || flow.read >= flow.written)
+        flow.closed.is_some() && (way == Move::Write || flow.read.saturating_add(count.max(1)) > flow.written)
     }
 
     /// The ends of this pair go on as another connection.
@@ -626,18 +640,24 @@ impl Sockets {
 
     fn end_flow(&mut self, pair: PairNo, sender: usize, how: Close, context: &mut Context<'_, '_>) {
         let Some(known) = self.pairs.get_mut(&pair) else { return };
-        let Some(flow) = known.flows.get_mut(sender) else { return };
-        if std::mem::replace(&mut flow.is_closed, true) {
+        let Some(flow @ Flow { closed: None, .. }) = known.flows.get_mut(sender) else { return };
+        flow.closed = Some(how);
+        if let Some(open) = &known.open {
+            context.sink.closed(open.no, direction(open.client, sender), how);
             return;
         }
-        // Two ends that never said anything, and of which nobody knows that they ever were connected.
-        let has_two_ends = known.ends.iter().all(Option::is_some);
-        let is_silent = known.open.is_none() && known.flows.iter().all(Flow::is_unused);
-        if is_silent && !(has_two_ends && self.was_connected(pair)) {
-            return;
+        // Two ends that never said anything, and of which nobody knows that they ever were connected, are not told of.
+        if known.ends.iter().all(Option::is_some) && self.was_connected(pair) {
+            self.open(pair, sender, context);
         }
-        if let Some((stream, direction)) = self.open(pair, sender, context) {
-            context.sink.closed(stream, direction, how);
+    }
+
+    /// What is left of both flows is over, the client's first.
+    fn end_both(&mut self, pair: PairNo, how: Close, context: &mut Context<'_, '_>) {
+        let open = self.pairs.get(&pair).and_then(|pair| pair.open.as_ref());
+        let client = open.map_or(0, |open| open.client);
+        for sender in [client, 1 - client] {
+            self.end_flow(pair, sender, how, context);
         }
     }
 
@@ -674,7 +694,7 @@ impl Sockets {
             self.end_flow(pair, 1 - end, Close::Fin, context);
         }
         context.sink.time = now;
-        let is_over = self.pairs.get(&pair).is_none_or(|pair| pair.flows.iter().all(|flow| flow.is_closed));
+        let is_over = self.pairs.get(&pair).is_none_or(|pair| pair.flows.iter().all(|flow| flow.closed.is_some()));
         if is_over {
             self.forget_pair(pair);
         }
@@ -707,9 +727,7 @@ impl Sockets {
         let Some(socket) = self.sockets.get(&no) else { return };
         match socket.pair {
             Some((pair, _)) => {
-                for sender in [0, 1] {
-                    self.end_flow(pair, sender, Close::Timeout, context);
-                }
+                self.end_both(pair, Close::Timeout, context);
                 self.forget_pair(pair);
             }
             None => self.forget(no),
@@ -733,9 +751,7 @@ impl Sockets {
             self.pairs.iter().filter_map(|(no, pair)| Some((pair.open.as_ref()?.no, *no))).collect();
         pairs.sort_unstable();
         for (_, pair) in pairs {
-            for sender in [0, 1] {
-                self.end_flow(pair, sender, Close::EndOfCapture, context);
-            }
+            self.end_both(pair, Close::EndOfCapture, context);
         }
         *self = Self::default();
     }
@@ -749,7 +765,13 @@ impl Sockets {
         let (client, by) = self.client(pair, sender);
         let said = self.say(pair, client, by, context.processes)?;
         let no = context.sink.open(said.clone());
-        self.pairs.get_mut(&pair)?.open = Some(Open { no, client, said });
+        let known = self.pairs.get_mut(&pair)?;
+        known.open = Some(Open { no, client, said });
+        for (sender, flow) in known.flows.iter().enumerate() {
+            if let Some(how) = flow.closed {
+                context.sink.closed(no, direction(client, sender), how);
+            }
+        }
         Some((no, direction(client, sender)))
     }
 
@@ -847,6 +869,15 @@ fn name_of(this: Option<&Socket>, other: Option<&Socket>, is_client: bool, numbe
     // Where only one end is known, its number tells connections apart.
     let inode = inode.or_else(|| other.and_then(|other| other.inode).filter(|_| is_client));
     Endpoint::UnixInode(inode.unwrap_or(number))
+}
+
+/// Whether who connects to `to` may be accepted by a listener called `name`.
+fn reaches(to: &Endpoint, name: &Endpoint) -> bool {
+    match (to, name) {
+        // It may listen on all addresses.
+        (Endpoint::Tcp(to), Endpoint::Tcp(name)) => to.port() == name.port(),
+        _ => to == name,
+    }
 }
 
 fn transport_of(name: &Endpoint) -> Transport {

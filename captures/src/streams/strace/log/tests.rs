@@ -1,1 +1,0 @@
-//! Logs written out, and what must come out of them.

@@ -1,0 +1,91 @@
+//! Recordings written out in tests, and what comes out of them as text.
+
+use std::fmt::Write as _;
+use std::io::Cursor;
+
+use super::{Events, Streams, What};
+use crate::file::Reading;
+
+/// What a recording tells, a line an event:
+///
+/// ```text
+/// 0 opened unix:#1 -> unix:/s connect
+/// 0 ToServer "bytes"
+/// 0 ToServer gap 3 snapped
+/// 0 ToServer closed Fin
+/// ```
+///
+/// Bytes of one direction that follow on each other stand together.
+pub(super) fn told(recording: impl AsRef<[u8]>) -> String {
+    told_by(Reading::from_reader(Box::new(Cursor::new(recording.as_ref().to_vec())), "x").unwrap())
+}
+
+pub(super) fn told_by(mut reading: Reading) -> String {
+    let mut streams = Streams::new(reading.files());
+    let mut events = Events::default();
+    let mut order = 0;
+    while let Some(batch) = reading.next_batch(3).unwrap() {
+        for index in 0..batch.len() {
+            let packet = batch.packet(index);
+            streams.packet(&packet, &mut events).unwrap();
+            let last = events.events.last().map_or(0, |event| event.packet.order);
+            assert!(last >= order, "events come in the order of packets");
+            order = last;
+        }
+    }
+    streams.finish(&mut events);
+    text(&events)
+}
+
+/// The lines for events.
+pub(super) fn text(events: &Events) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut open: Option<(String, String)> = None;
+    for event in &events.events {
+        let no = event.connection.0;
+        let line = match &event.what {
+            What::Data { direction, .. } => {
+                let flow = format!("{no} {direction:?}");
+                let bytes = events.bytes_of(event).escape_ascii().to_string();
+                assert!(!bytes.is_empty());
+                match &mut open {
+                    Some((known, text)) if *known == flow => text.push_str(&bytes),
+                    _ => {
+                        lines.extend(open.take().map(|(flow, text)| format!("{flow} \"{text}\"")));
+                        open = Some((flow, bytes));
+                    }
+                }
+                continue;
+            }
+            What::Opened(said) | What::Updated(said) => {
+                let is_new = matches!(event.what, What::Opened(_));
+                let verb = if is_new { "opened" } else { "updated" };
+                let mut line = format!("{no} {verb} {} -> {} {}", said.client, said.server, said.client_by.name());
+                for (side, process) in [("client", &said.client_process), ("server", &said.server_process)] {
+                    if let Some(process) = process {
+                        let _ = write!(line, " {side} {}", process.pid);
+                        let _ = process.name.as_ref().map(|name| write!(line, " ({name})"));
+                    }
+                }
+                line + if said.joined { " joined" } else { "" }
+            }
+            What::Gap { direction, length, cause } => {
+                let length = length.map_or("?".to_owned(), |length| length.to_string());
+                format!("{no} {direction:?} gap {length} {}", cause.name())
+            }
+            What::Closed { direction, how } => format!("{no} {direction:?} closed {how:?}"),
+        };
+        lines.extend(open.take().map(|(flow, text)| format!("{flow} \"{text}\"")));
+        lines.push(line);
+    }
+    lines.extend(open.take().map(|(flow, text)| format!("{flow} \"{text}\"")));
+    lines.join("\n")
+}
+
+/// Asserts what a recording tells. Spaces in front of lines do not count.
+#[track_caller]
+pub(super) fn check(recording: impl AsRef<[u8]>, expected: &str) {
+    let expected: Vec<_> = expected.lines().map(str::trim_start).filter(|line| !line.is_empty()).collect();
+    let told = told(recording);
+    assert_eq!(told, expected.join("\n"), "told:\n{told}");
+}
