@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use rpcshark_captures::file::FileInfo;
+use rpcshark_captures::file::{FileInfo, Skipped};
 use rpcshark_captures::{Place, Sources};
 use rpcshark_dissectors::describe::{Bodies, Describer, Secrets};
 use rpcshark_dissectors::schema::{Level, Schema};
 use rpcshark_dissectors::store::{Keep, Store};
 
 use super::Talk;
-use super::output::{IN_PART, Problem, complain, remark};
+use super::output::{IN_PART, Problem, remark, repeat};
 use crate::decode_as::{DecodeAsRule, DecodeAsRules};
 use crate::load::{LoadOptions, Loaded, schema};
 
@@ -80,10 +80,8 @@ impl SchemaArgs {
         };
         let loaded = sources.load();
         for said in &loaded.said {
-            match said.level {
-                Level::Error => complain(&said.to_string()),
-                Level::Warning if talk.quiet => {}
-                Level::Warning => remark(&said.to_string()),
+            if said.level == Level::Error || !talk.quiet {
+                repeat(&said.to_string());
             }
         }
         if loaded.failed() { Err(Problem::Schema) } else { Ok(loaded.schema) }
@@ -163,7 +161,7 @@ pub(super) fn tell_files(loaded: &Loaded, talk: Talk) -> ExitCode {
             remark(&format!("{}: {} more notes", file.name, file.more_notes));
         }
     }
-    match loaded.files.iter().any(|file| file.partial) {
+    match loaded.files.iter().any(|file| file.partial || file.skipped.iter().any(Skipped::is_loss)) {
         true => ExitCode::from(IN_PART),
         false => ExitCode::SUCCESS,
     }

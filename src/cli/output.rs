@@ -64,6 +64,11 @@ pub(super) fn remark(text: &str) {
     let _ = writeln!(anstream::stderr(), "{style}note:{style:#} {}", printable(text));
 }
 
+/// Says on standard error what says itself how bad it is.
+pub(super) fn repeat(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{}", printable(text));
+}
+
 /// Text without anything that a terminal would obey but line feeds: names of files are untrusted, too.
 fn printable(text: &str) -> String {
     text.chars()

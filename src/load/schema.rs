@@ -222,7 +222,12 @@ impl ImportSource for Finder {
 
     fn guess(&mut self, name: &str, importer: Option<&str>) -> Located {
         let name = Path::new(name);
-        let fit = |known: &Known| if name.ends_with(&known.inside) { known.inside.components().count() } else { 0 };
+        // A file does not mean itself.
+        let other = |known: &Known| importer != Some(known.identity.as_str());
+        let fit = |known: &Known| match other(known) && name.ends_with(&known.inside) {
+            true => known.inside.components().count(),
+            false => 0,
+        };
         match self.nearest(name, importer, fit) {
             Some(path) => self.found(path),
             None => Located::Missing { looked_in: Vec::new() },
@@ -441,6 +446,25 @@ mod tests {
         assert_eq!(names, ["kept"]);
         let method = schema.method("S", "R").unwrap();
         assert_eq!((&*schema[method.output].name, schema[method.output].fields.len()), ("far.Away", 0));
+    }
+
+    #[test]
+    fn a_file_is_not_taken_for_what_it_imports_and_a_wrong_guess_is_said() {
+        let text = "syntax = \"proto3\"; import \"other/half.proto\"; message A { other.Half half = 1; }";
+        let dir = tree(&[("half.proto", text)]);
+        let loaded = load(&[dir.path().into()], &[]);
+        let texts = said(&loaded, &dir);
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(texts[0].contains("import \"other/half.proto\" is not found"), "{}", texts[0]);
+        assert!(texts[0].contains("looked in ~\n"), "{}", texts[0]);
+
+        // A file that may be meant, and is not.
+        let dir = tree(&[("half.proto", MOUNT), ("whole.proto", text)]);
+        let texts = said(&load(&[dir.path().into()], &[]), &dir);
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(texts[0].contains("type `other.Half` is not defined"), "{}", texts[0]);
+        let guess = "import \"other/half.proto\" is not found and was taken to be ~/half.proto";
+        assert!(texts[0].ends_with(guess), "{}", texts[0]);
     }
 
     #[test]

@@ -44,6 +44,17 @@ pub struct Skipped {
     pub count: u64,
 }
 
+/// What a capture may hold besides packets: who passes it by has still read the file whole.
+const NOT_PACKETS: [&str; 3] = ["custom block", "systemd journal entry", "block of unknown type"];
+
+impl Skipped {
+    /// Whether something was passed by that would have been read if it were whole.
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        !NOT_PACKETS.contains(&self.why)
+    }
+}
+
 /// Something that is wrong with a file, and where.
 ///
 /// `Display` writes `packet 1042 at byte 0x3f2a0: …`.

@@ -120,6 +120,8 @@ struct Loaded {
     imports: Vec<Range<usize>>,
     /// What its imports are.
     resolved: Vec<(Target, bool)>,
+    /// Imports for which a file was taken that may be meant: what is to be said if it is not.
+    guessed: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -188,6 +190,7 @@ impl Builder {
                 origin: Origin::Set(set),
                 imports: Vec::new(),
                 resolved: Vec::new(),
+                guessed: Vec::new(),
             });
         }
     }
@@ -237,6 +240,7 @@ impl Builder {
                     })
                     .collect(),
                 builtin: matches!(loaded.origin, Origin::Builtin),
+                guessed: &loaded.guessed,
             })
             .collect();
         let schema = link(&units, &mut self.said);
@@ -256,6 +260,7 @@ impl Builder {
                     origin: Origin::Text { identity: identity.clone(), text },
                     imports: parsed.imports,
                     resolved: Vec::new(),
+                    guessed: Vec::new(),
                 });
                 Some(self.files.len() - 1)
             }
@@ -331,6 +336,9 @@ impl Builder {
             return Some(there);
         }
         if let Located::Found { identity, name: shown } = source.guess(name, importer.as_deref()) {
+            if let Some(loaded) = self.files.get_mut(at).filter(|loaded| loaded.guessed.len() < MAX_PLACES) {
+                loaded.guessed.push(format!("import \"{name}\" is not found and was taken to be {shown}"));
+            }
             return self.read(identity, shown, source).map(Target::File);
         }
         self.miss(at, no, name, looked_in);
@@ -394,6 +402,7 @@ impl Builder {
             origin: Origin::Builtin,
             imports: Vec::new(),
             resolved: Vec::new(),
+            guessed: Vec::new(),
         });
         // These import only one another, without cycles and two deep.
         let resolved = dependency.iter().filter_map(|name| Some((self.builtin(name)?, false))).collect();

@@ -36,6 +36,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) imports: Vec<(usize, bool)>,
     /// Whether it is one of our own, which give way silently to the user's.
     pub(crate) builtin: bool,
+    /// What is to be said of its imports when it lacks a type: which files were taken for them without being sure.
+    pub(crate) guessed: &'a [String],
 }
 
 /// The table of `units`. Of two definitions of a name, that of the earlier unit is taken.
@@ -520,6 +522,7 @@ impl<'a, 's> Linker<'a, 's> {
     fn finish(mut self) -> Schema {
         let mut missing = std::mem::take(&mut self.missing);
         missing.retain(|missing| self.may_say(missing.unit));
+        let mut guesses_said = HashSet::new();
         for missing in missing {
             let Missing { unit, name, at, first, count, kind } = missing;
             let effect = match kind {
@@ -527,6 +530,7 @@ impl<'a, 's> Linker<'a, 's> {
                 "extension" => format!("the extension `{first}` is left out"),
                 _ => format!("the field `{first}` is shown as unknown"),
             };
+            let guessed = if guesses_said.insert(unit) { self.unit(unit).guessed } else { &[] };
             let unit = self.unit(unit);
             let message = match &*name {
                 "" => format!("a type has no name: {effect}"),
@@ -540,6 +544,7 @@ impl<'a, 's> Linker<'a, 's> {
                     _ => format!("and so in {} more places of this file", count - 1),
                 });
             }
+            said.hints.extend_from_slice(guessed);
             self.said.push(match at {
                 Some(at) => said.at(unit.source, at as usize, at as usize + name.len()),
                 None => said,
