@@ -1,5 +1,6 @@
 //! Conversations as peers have them, through a session; cut, thinned and damaged.
 
+use proptest::prelude::*;
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::{
     Data, Direction, Endpoint, Gap, GapCause, Input, Packet, PacketNo, Place, SourceNo, Timestamp,
@@ -100,6 +101,9 @@ struct Reading {
     connection: crate::store::ConnectionId,
 }
 
+/// Longer holes are shown as if they were so long.
+const LONG: usize = 4096;
+
 const MILLISECOND: i64 = 1_000_000;
 
 impl Reading {
@@ -131,7 +135,6 @@ impl Reading {
         self
     }
 
-    #[allow(dead_code)]
     fn gap(&mut self, direction: Direction, length: Option<u64>) -> &mut Self {
         let (packet, time) = self.next_packet();
         let gap = Gap { length, cause: GapCause::Lost, packet, time };
@@ -139,7 +142,6 @@ impl Reading {
         self
     }
 
-    #[allow(dead_code)]
     fn closed(&mut self, direction: Direction) -> &mut Self {
         let (packet, time) = self.next_packet();
         self.session.closed(direction, Close::Fin, Moment { time, packet: packet.no }, &mut self.lane);
@@ -196,7 +198,7 @@ impl Reading {
     fn body(&self, body: Body, length: u32) -> String {
         let mut text = String::new();
         for piece in self.lane.pieces(body, length) {
-            for at in 0..piece.len as usize {
+            for at in 0..(piece.len as usize).min(LONG) {
                 match piece.at {
                     Place::NOWHERE => text.push_str(".."),
                     place => write!(text, "{:02x}", self.file[place.offset() as usize + at]).unwrap(),
@@ -350,5 +352,378 @@ fn one_direction_after_the_other_gives_the_same_calls() {
         assert_eq!(ends, [response, response, response, response, data, response, data, response], "{first:?}");
         assert!(calls.iter().all(|call| call.request_headers.is_some()));
         assert_eq!(calls[0].start.as_nanos() > MILLISECOND, first == ToClient);
+    }
+}
+
+/// The messages of a conversation that nothing is missing from, for each stream and direction.
+fn true_messages() -> Vec<(u32, String)> {
+    let mut reading = Reading::new(false, None);
+    reading.all(&golden()).finish();
+    reading.calls().flat_map(|call| reading.messages(call).into_iter().map(|text| (call.stream, text))).collect()
+}
+
+/// Whether a message is one of the true ones, as far as it is there.
+fn is_true(truth: &[(u32, String)], stream: u32, message: &str) -> bool {
+    let bare = message.replace("(late)", "");
+    truth.iter().any(|(of, true_message)| {
+        let true_message = true_message.replace("(late)", "");
+        *of == stream
+            && match bare.strip_suffix("(cut)") {
+                None => bare == true_message,
+                Some(bare) => {
+                    bare.len() == true_message.len()
+                        && bare.bytes().zip(true_message.bytes()).all(|(a, b)| a == b'.' || a == b)
+                }
+            }
+    })
+}
+
+/// The conversation in one delivery a frame, without the bytes from `begin` to `end` of one direction. `known`: the gap says
+/// how long it is.
+fn thinned(direction: Direction, begin: usize, end: usize, known: bool) -> Reading {
+    let mut reading = Reading::new(false, None);
+    let mut at = [0; 2];
+    for (way, bytes) in golden() {
+        let from = at[way.index()];
+        at[way.index()] += bytes.len();
+        if way != direction {
+            reading.data(way, &bytes);
+            continue;
+        }
+        let within = |point: usize| point.saturating_sub(from).min(bytes.len());
+        reading.data(way, &bytes[..within(begin)]);
+        if (from..from + bytes.len()).contains(&begin) {
+            reading.gap(way, known.then_some((end - begin) as u64));
+        }
+        reading.data(way, &bytes[within(end)..]);
+    }
+    reading.finish();
+    reading
+}
+
+#[test]
+fn with_a_piece_left_out_no_message_is_wrong_and_something_says_so() {
+    let truth = true_messages();
+    let lengths = Direction::BOTH.map(|direction| -> usize {
+        golden().iter().filter(|(way, _)| *way == direction).map(|(_, bytes)| bytes.len()).sum()
+    });
+    for direction in Direction::BOTH {
+        let total = lengths[direction.index()];
+        for begin in 0..total {
+            for len in [1, 5, 10, 11, 40] {
+                let end = (begin + len).min(total);
+                for known in [true, false] {
+                    let reading = thinned(direction, begin, end, known);
+                    let mut notes = reading.connection().notes.len();
+                    for call in reading.calls() {
+                        notes += call.notes().iter().filter(|note| note.kind != "ttrpc-late").count();
+                        for message in reading.messages(call) {
+                            let text = format!("{direction:?} {begin}..{end} {known}: {message}\n{}", reading.lines());
+                            assert!(is_true(&truth, call.stream, &message), "{text}");
+                        }
+                        let path = reading.path(call);
+                        assert!(path == "?" || GOLDEN.contains(&format!("{} {path} ", call.stream)), "{path}");
+                    }
+                    // Where nothing more comes and every call is over, only the connection's gaps say so.
+                    assert!(notes > 0 || end == total, "{direction:?} {begin}..{end} {known}: nothing is said");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_gap_inside_a_frame_costs_no_other_frame() {
+    // Inside of the first Request's payload.
+    let begin = 10 + 39 + 6 + 2 + 1;
+    let reading = thinned(ToServer, begin, begin + 3, true);
+    let lines = reading.lines();
+    let (first, rest) = lines.split_once('\n').unwrap();
+    assert!(first.contains("t4999889375 containerd-namespace-ttrpc=default k=v1 k=v2"), "{first}");
+    assert!(first.contains(">08......6869(cut) <080812026869"), "{first}");
+    assert!(first.ends_with("[message-cut]"), "{first}");
+    let (_, expected) = GOLDEN.split_once('\n').unwrap();
+    same(rest, expected);
+}
+
+#[test]
+fn frames_are_found_again_behind_a_gap() {
+    // The header of the second Request, and nothing else.
+    let reading = thinned(ToServer, 126, 136, true);
+    let lines = reading.lines();
+    assert!(lines.contains("3 ? |  | response 08051"), "{lines}");
+    assert!(lines.contains("[ttrpc-orphan]"), "{lines}");
+    // The one behind it is whole again.
+    assert!(lines.contains("7 /ttrpc.integration.streaming.Streaming/Echo | >1205656d707479 < |"), "{lines}");
+    assert!(reading.connection().notes.iter().any(|note| note.kind == "resynchronised"));
+}
+
+#[test]
+fn joined_in_the_middle_of_a_connection() {
+    let golden = golden();
+    let first_of_17 = golden.iter().position(|(_, bytes)| bytes[7] == 17).unwrap();
+    for skipped in 0..=first_of_17 {
+        let mut reading = Reading::new(true, None);
+        reading.all(&golden[skipped..]).finish();
+        assert_eq!(reading.connection().protocol.name(), "ttrpc", "{skipped}");
+        let lines = reading.lines();
+        assert!(
+            lines.contains("17 /ttrpc.integration.streaming.Streaming/DivideStream | >080a1002 <0805 <0805 |"),
+            "{lines}"
+        );
+        assert!(lines.contains("late 0803121c"), "{lines}");
+    }
+}
+
+#[test]
+fn the_client_is_whoever_asks() {
+    for joined in [false, true] {
+        let mut reading = Reading::new(joined, None);
+        for (direction, bytes) in golden() {
+            reading.data(direction.reverse(), &bytes);
+        }
+        reading.finish();
+        same(&reading.lines(), GOLDEN);
+        let connection = reading.connection();
+        assert_eq!((&connection.client, connection.client_by), (&Endpoint::UnixInode(2), ClientBy::Protocol));
+        assert!(reading.frames().iter().all(|line| !line.contains("ToClient REQUEST")));
+    }
+}
+
+#[test]
+fn what_was_told_to_be_ttrpc_needs_less_to_be_found() {
+    let response = frame(5, 2, 0, b"\x12\x02hi");
+    let mut reading = Reading::new(true, Some(DecodeAs::Ttrpc));
+    reading.data(ToClient, &response).finish();
+    same(&reading.lines(), "5 ? | <6869 | response [ttrpc-orphan]\n");
+    let mut reading = Reading::new(true, None);
+    reading.data(ToClient, &response).finish();
+    assert_eq!(reading.lines(), "");
+}
+
+#[test]
+fn a_server_alone_is_recognised_by_its_answers() {
+    let mut reading = Reading::new(false, None);
+    reading.data(ToClient, &frame(1, 2, 0, b"\x12\x02hi")).data(ToClient, &frame(3, 2, 0, b"")).finish();
+    same(&reading.lines(), "1 ? | <6869 | response [ttrpc-orphan]\n3 ? | < | response [ttrpc-orphan]\n");
+}
+
+#[test]
+fn ends_of_connections() {
+    let request = frame(1, 1, 0, &[SERVICE, b"\x12\x04Echo"].concat());
+    let response = frame(1, 2, 0, b"");
+    // The client says that it sends no more, and is answered.
+    let mut reading = Reading::new(false, None);
+    reading.data(ToServer, &request).closed(ToServer).data(ToClient, &response).closed(ToClient).finish();
+    assert!(reading.lines().ends_with("| > < | half-closed response\n"), "{}", reading.lines());
+    // The server ends the connection before it has answered; what the client sends then is not answered either.
+    let mut reading = Reading::new(false, None);
+    let another = frame(3, 1, 0, &[SERVICE, b"\x12\x04Echo"].concat());
+    reading.data(ToServer, &request).closed(ToClient).data(ToServer, &another).finish();
+    assert_eq!(reading.lines().matches("| > | half-closed connection\n").count(), 2, "{}", reading.lines());
+    // The capture ends.
+    let mut reading = Reading::new(false, None);
+    reading.data(ToServer, &request).finish();
+    assert!(reading.lines().ends_with("| > | half-closed open\n"), "{}", reading.lines());
+}
+
+#[test]
+fn deadlines_that_pass_are_noted() {
+    // timeout_nano: 1 ms, which is one packet here.
+    let with_timeout = |stream| frame(stream, 1, 0, &[SERVICE, b"\x12\x04Echo\x20\xc0\x84\x3d"].concat());
+    let mut reading = Reading::new(false, None);
+    reading.data(ToServer, &with_timeout(1)).data(ToServer, &with_timeout(3)).data(ToServer, &with_timeout(5));
+    reading.data(ToClient, &frame(5, 2, 0, b"")).data(ToClient, &frame(3, 2, 0, b"")).finish();
+    let kinds: Vec<Vec<_>> = reading.calls().map(|call| call.notes().iter().map(|note| note.kind).collect()).collect();
+    assert_eq!(kinds, [vec!["ttrpc-abandoned"], vec!["ttrpc-deadline"], vec![]]);
+}
+
+#[test]
+fn an_id_used_again_is_another_call() {
+    let request = |method: &[u8]| frame(1, 1, 0, &[SERVICE, b"\x12\x01", method].concat());
+    let mut reading = Reading::new(false, None);
+    reading.data(ToServer, &request(b"A")).data(ToClient, &frame(1, 2, 0, b"\x12\x01a"));
+    reading.data(ToServer, &request(b"B")).data(ToServer, &request(b"C")).data(ToClient, &frame(1, 2, 0, b"\x12\x01c"));
+    reading.finish();
+    let path = "/ttrpc.integration.streaming.Streaming";
+    same(
+        &reading.lines(),
+        &format!(
+            "1 {path}/A | > <61 | half-closed response\n\
+             1 {path}/B | > | half-closed open [ttrpc-id-reused ttrpc-dropped]\n\
+             1 {path}/C | > <63 | half-closed response [ttrpc-id-reused]\n"
+        ),
+    );
+}
+
+#[test]
+fn strange_frames_are_noted_and_read_over() {
+    let large = MAX_LENGTH + 1;
+    let mut oversize = frame(3, 1, 0, &[SERVICE, b"\x12\x04Echo\x1a\x80\x80\x80\x08"].concat());
+    let payload_length = 256 << 16;
+    let length = (oversize.len() - 10 + payload_length) as u32;
+    oversize[..4].copy_from_slice(&length.to_be_bytes());
+    oversize.resize(oversize.len() + payload_length, b'x');
+    assert!(length > large);
+    let echo = |stream, flags| frame(stream, 1, flags, &[SERVICE, b"\x12\x04Echo"].concat());
+    let mut reading = Reading::new(false, None);
+    reading.data(ToServer, &echo(1, 0)).data(ToServer, &oversize[..100]).data(ToServer, &oversize[100..]);
+    reading.data(ToServer, &frame(1, 9, 0, b"?")).data(ToServer, &echo(6, 0x40)).data(ToServer, &echo(9, 0));
+    reading.data(ToServer, &frame(9, 3, 0, b"x")).data(ToClient, &echo(2, 0)).finish();
+    let notes: Vec<Vec<_>> = reading.calls().map(|call| call.notes().iter().map(|note| note.kind).collect()).collect();
+    assert_eq!(
+        notes,
+        [vec!["ttrpc-type"], vec!["ttrpc-oversize"], vec!["ttrpc-stream-id", "ttrpc-flag"], vec!["ttrpc-after-close"]]
+    );
+    assert_eq!(reading.calls().nth(1).unwrap().request.unwrap().length as usize, payload_length);
+    assert_eq!(reading.connection().notes[0].kind, "ttrpc-direction");
+}
+
+#[test]
+fn what_cannot_be_decoded_may_be_encrypted() {
+    let noise: Vec<u8> = (0..64_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let mut reading = Reading::new(false, None);
+    reading.data(ToServer, &frame(1, 1, 0, &noise)).data(ToClient, &frame(1, 2, 0, &noise[7..])).finish();
+    same(&reading.lines(), "1 ? ?=? | | half-closed response [not-decodable not-decodable]\n");
+    assert!(reading.calls().next().unwrap().notes()[0].text.contains("may be encrypted"));
+    assert!(reading.calls().next().unwrap().odd.as_ref().unwrap().ttrpc_opaque);
+}
+
+/// A piece of a trunk.
+fn piece(number: u32, bytes: &[u8]) -> Vec<u8> {
+    [&number.to_be_bytes()[..], &(bytes.len() as u32).to_be_bytes(), bytes].concat()
+}
+
+/// A plugin registers, then the runtime asks it something long; pieces of at most 40 bytes.
+fn trunk_conversation() -> Vec<(Direction, Vec<u8>)> {
+    let register = frame(1, 1, 0, b"\x0a\x1cnri.pkg.api.v1alpha1.Runtime\x12\x0eRegisterPlugin\x1a\x02\x0a\x00");
+    let configure = frame(1, 1, 0, b"\x0a\x1bnri.pkg.api.v1alpha1.Plugin\x12\x09Configure\x1a\x03abc");
+    let in_pieces = |number, bytes: &[u8]| bytes.chunks(40).flat_map(|part| piece(number, part)).collect::<Vec<_>>();
+    vec![
+        (ToServer, in_pieces(2, &register)),
+        (ToClient, in_pieces(2, &frame(1, 2, 0, b""))),
+        (ToClient, in_pieces(1, &configure)),
+        (ToServer, in_pieces(1, &frame(1, 2, 0, b"\x12\x01y"))),
+    ]
+}
+
+const TRUNK: &str = "1 /nri.pkg.api.v1alpha1.Runtime/RegisterPlugin | >0a00 < | half-closed response trunk 2\n\
+    1 /nri.pkg.api.v1alpha1.Plugin/Configure | >616263 <79 | half-closed response trunk 1\n";
+
+#[test]
+fn a_trunk_carries_two_connections() {
+    for (turned, step) in [(false, 1000), (true, 1000), (false, 1), (true, 7), (false, 9)] {
+        let mut reading = Reading::new(false, None);
+        for (direction, bytes) in trunk_conversation() {
+            let direction = if turned { direction.reverse() } else { direction };
+            bytes.chunks(step).for_each(|part| {
+                reading.data(direction, part);
+            });
+        }
+        reading.finish();
+        same(&reading.lines(), TRUNK);
+        let connection = reading.connection();
+        assert_eq!(connection.protocol.name(), "nri");
+        // The plugin is the client.
+        assert_eq!(connection.client, Endpoint::UnixInode(if turned { 2 } else { 1 }));
+        let frames = reading.frames();
+        assert_eq!(
+            frames[0],
+            "ToServer REQUEST [] 50 of stream 1, packet 1, headers, trunk 2".replace("packet 1", &{
+                let at = frames[0].split("packet ").nth(1).unwrap().split(',').next().unwrap();
+                format!("packet {at}")
+            })
+        );
+        assert!(frames[2].starts_with("ToClient REQUEST"), "{}", frames[2]);
+    }
+}
+
+#[test]
+fn a_trunk_with_a_hole_goes_on_behind_it() {
+    let conversation = trunk_conversation();
+    for lost in [1, 3, 20, 47, 48, 60] {
+        let mut reading = Reading::new(false, None);
+        reading.all(&conversation);
+        let configure = &conversation[2].1;
+        reading
+            .data(ToClient, &configure[..5])
+            .gap(ToClient, Some(lost))
+            .data(ToClient, &configure[5 + lost as usize..]);
+        reading.data(ToClient, &piece(1, &frame(5, 1, 0, b"\x0a\x1bnri.pkg.api.v1alpha1.Plugin\x12\x01X")));
+        reading.data(ToClient, &piece(2, &frame(3, 2, 0, b"")));
+        reading.finish();
+        let lines = reading.lines();
+        assert!(lines.starts_with(TRUNK.split("trunk 1").next().unwrap()), "{lost}: {lines}");
+        assert!(lines.contains("5 /nri.pkg.api.v1alpha1.Plugin/X"), "{lost}: {lines}");
+    }
+}
+
+#[test]
+fn a_preamble_is_passed_over() {
+    for (connect, step) in [(&b"CONNECT 1024\n"[..], 100), (b"connect 1024\n", 1)] {
+        let mut reading = Reading::new(false, None);
+        for (direction, line) in [(ToServer, connect), (ToClient, b"OK 1073741824\n")] {
+            line.chunks(step).for_each(|part| {
+                reading.data(direction, part);
+            });
+        }
+        reading.all(&golden()).finish();
+        same(&reading.lines(), GOLDEN);
+        let texts: Vec<_> = reading.connection().notes.iter().map(|note| note.text.as_str()).collect();
+        assert_eq!(texts, ["hybrid vsock: CONNECT 1024", "hybrid vsock: OK 1073741824"]);
+    }
+    // Retries carry nothing else.
+    let mut reading = Reading::new(false, None);
+    reading.data(ToServer, b"CONNECT 1024\n").closed(ToServer).finish();
+    assert_eq!((reading.lines().as_str(), reading.connection().protocol.name()), ("", "unknown"));
+    // The client's next bytes may be delivered before the server's line.
+    let mut reading = Reading::new(false, None);
+    let golden = golden();
+    reading.data(ToServer, &[&b"CONNECT 7\n"[..], &golden[0].1].concat());
+    reading.data(ToClient, &[&b"OK 8\n"[..], &golden[1].1].concat()).finish();
+    same(&reading.lines(), GOLDEN.split_inclusive('\n').next().unwrap());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_any_gaps(
+        steps in prop::collection::vec(
+            (any::<bool>(), prop::collection::vec(prop_oneof![3 => 0..4_u8, 1 => any::<u8>()], 0..40), 0..8_u8), 0..30
+        ),
+        joined in any::<bool>(),
+        told in any::<bool>(),
+    ) {
+        let mut reading = Reading::new(joined, told.then_some(DecodeAs::Ttrpc));
+        for (to_server, bytes, then) in steps {
+            let direction = if to_server { ToServer } else { ToClient };
+            reading.data(direction, &bytes);
+            match then {
+                0 => reading.gap(direction, Some(bytes.len() as u64)),
+                1 => reading.gap(direction, None),
+                2 => reading.closed(direction),
+                _ => &mut reading,
+            };
+        }
+        reading.finish();
+        let _ = (reading.lines(), reading.frames());
+    }
+
+    #[test]
+    fn damaged_bytes_never_panic(
+        at in 0..1200_usize, byte in any::<u8>(), step in 1..50_usize, joined in any::<bool>(), trunk in any::<bool>()
+    ) {
+        let mut reading = Reading::new(joined, None);
+        let mut from = 0;
+        for (direction, mut bytes) in if trunk { trunk_conversation() } else { golden() } {
+            if let Some(hit) = at.checked_sub(from).and_then(|at| bytes.get_mut(at)) {
+                *hit = byte;
+            }
+            from += bytes.len();
+            bytes.chunks(step).for_each(|part| {
+                reading.data(direction, part);
+            });
+        }
+        reading.finish();
+        let _ = (reading.lines(), reading.frames());
     }
 }
