@@ -51,6 +51,11 @@ pub struct Data<'a> {
     pub time: Timestamp,
     /// Where the first of them lies; the others follow it there.
     pub at: Place,
+    /// Where in the flow the first of them stands: bytes and gaps (of known length) before it.
+    pub offset: u64,
+    /// How much of the other flow their sender had acknowledged when it sent them, counted as `offset` counts: what lies
+    /// before this it may have known, what lies behind it cannot have known. `None` where nothing tells.
+    pub acked: Option<u64>,
 }
 
 impl<'a> Data<'a> {
@@ -58,7 +63,8 @@ impl<'a> Data<'a> {
     #[must_use]
     pub fn skip(self, from: usize) -> Self {
         let from = from.min(self.bytes.len());
-        Self { bytes: self.bytes.get(from..).unwrap_or_default(), at: self.at.plus(from as u64), ..self }
+        let (at, offset) = (self.at.plus(from as u64), self.offset + from as u64);
+        Self { bytes: self.bytes.get(from..).unwrap_or_default(), at, offset, ..self }
     }
 
     /// The first `len` of these bytes, and the rest; `len` is held at the end.

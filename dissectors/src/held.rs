@@ -21,6 +21,8 @@ struct Chunk {
     packet: Packet,
     time: Timestamp,
     at: Place,
+    offset: u64,
+    acked: Option<u64>,
 }
 
 impl Held {
@@ -30,8 +32,8 @@ impl Held {
             self.compact();
         }
         self.bytes.extend_from_slice(data.bytes);
-        let chunk =
-            Chunk { end: self.bytes.len(), len: data.bytes.len(), packet: data.packet, time: data.time, at: data.at };
+        let Data { bytes, packet, time, at, offset, acked } = *data;
+        let chunk = Chunk { end: self.bytes.len(), len: bytes.len(), packet, time, at, offset, acked };
         self.chunks.push_back(chunk);
     }
 
@@ -65,6 +67,8 @@ impl Held {
                 packet: chunk.packet,
                 time: chunk.time,
                 at: chunk.at.plus((from - begin) as u64),
+                offset: chunk.offset + (from - begin) as u64,
+                acked: chunk.acked,
             }
         })
     }
@@ -82,6 +86,7 @@ impl Held {
             let lost = self.start.saturating_sub(begin);
             chunk.len -= lost;
             chunk.at = chunk.at.plus(lost as u64);
+            chunk.offset += lost as u64;
             chunk.end -= self.start;
         }
         self.start = 0;
@@ -100,7 +105,7 @@ mod tests {
             let packet = Packet { order: number, no: PacketNo::new(0, number) };
             let time = Timestamp::from_nanos(number as i64);
             let at = Place::new(SourceNo(0), number * 1000);
-            held.push(&Data { bytes: &[number as u8; 7], packet, time, at });
+            held.push(&Data { bytes: &[number as u8; 7], packet, time, at, offset: number * 7, acked: None });
             if number > 0 {
                 held.skip(7);
             }

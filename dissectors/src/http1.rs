@@ -72,7 +72,13 @@ impl Http1 {
     fn upgrade(&mut self, unused: usize, lane: &mut Lane) -> HandOver {
         let fields = request_fields(&self.request.bytes);
         let end = self.request.end.unwrap_or(self.request.begin);
-        let mut next = Http2::upgraded(self.connection, fields, self.request.begin, end, lane);
+        let mut left = body_len(&self.request.bytes);
+        let body = self.behind.data().map_while(|data| {
+            let (body, _) = data.split(left);
+            left -= body.bytes.len();
+            (!body.bytes.is_empty()).then_some(body)
+        });
+        let mut next = Http2::upgraded(self.connection, fields, body, (self.request.begin, end), lane);
         self.behind.skip(body_len(&self.request.bytes));
         for data in self.behind.data() {
             next.input(Direction::ToServer, Input::Data(data), lane);

@@ -14,6 +14,8 @@ use crate::{Joining, Moment, Session};
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Bytes(Direction, Vec<u8>),
+    /// Bytes whose sender had acknowledged so much of the other flow.
+    Acking(Direction, Vec<u8>, u64),
     Lost(Direction, Vec<u8>),
 }
 
@@ -44,10 +46,11 @@ impl Fed {
         let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
         let time = Timestamp::from_nanos(self.order as i64 * 1_000_000);
         let (direction, input) = match step {
-            Step::Bytes(direction, bytes) => {
+            Step::Bytes(direction, bytes) | Step::Acking(direction, bytes, _) => {
+                let acked = if let Step::Acking(.., acked) = step { Some(*acked) } else { None };
                 let at = Place::new(SourceNo(direction.index() as u16), self.sent[direction.index()].len() as u64);
                 self.sent[direction.index()].extend_from_slice(bytes);
-                (*direction, Input::Data(Data { bytes, packet, time, at }))
+                (*direction, Input::Data(Data { bytes, packet, time, at, offset: at.offset(), acked }))
             }
             Step::Lost(direction, bytes) => {
                 self.sent[direction.index()].extend_from_slice(bytes);

@@ -40,8 +40,10 @@ impl StreamWork {
             What::Updated(opened) => name_ends(follow.lane.connection_mut(followed.id), opened),
             What::Data { direction, at, .. } => {
                 let bytes = events.bytes_of(event);
-                flow(facts, *direction).bytes += bytes.len() as u64;
-                let data = Data { bytes, packet: event.packet, time: event.time, at: *at };
+                let flow = flow(facts, *direction);
+                let offset = flow.bytes + flow.missing;
+                flow.bytes += bytes.len() as u64;
+                let data = Data { bytes, packet: event.packet, time: event.time, at: *at, offset, acked: None };
                 let at = if session.is_passed() { data.at } else { follow.kept(&data) };
                 session.input(*direction, Input::Data(Data { at, ..data }), follow.lane);
             }

@@ -6,7 +6,7 @@ use super::held::{Next, Origin};
 use super::hole::{CONTROL_REACH, FLOW_COST, Mark, PLAUSIBLE, STRAYS, Wait};
 use super::join::{JOIN_PACKETS, Join, TOGETHER_PACKETS};
 use super::output::{By, Output};
-use crate::{GapCause, Packet, Place, Segment, TcpFlags, Timestamp};
+use crate::{Data, GapCause, Packet, Place, Segment, TcpFlags, Timestamp};
 
 /// The position that a flow's first packet gets, so that nothing lies below zero.
 const ORIGIN: u64 = 1 << 40;
@@ -110,6 +110,7 @@ impl Flow {
         time: Timestamp,
         at: Place,
         segment: &Segment<'_>,
+        acked: Option<u64>,
         output: &mut Output<'_, T>,
     ) -> bool {
         let is_quiet = self.wait.is_none() && self.strays.is_none();
@@ -117,7 +118,8 @@ impl Flow {
         if !is_plain {
             return false;
         }
-        self.hand_on(segment.payload, packet, time, at.plus(u64::from(segment.payload_at)), output);
+        let at = at.plus(u64::from(segment.payload_at));
+        self.hand_on(Data { bytes: segment.payload, packet, time, at, offset: 0, acked }, output);
         self.high = self.next;
         if self.claim != 0 && self.claim <= self.high {
             self.acked = self.acked.max(std::mem::take(&mut self.claim));
@@ -125,18 +127,18 @@ impl Flow {
         true
     }
 
-    fn hand_on<T: Consumer>(
-        &mut self,
-        bytes: &[u8],
-        packet: Packet,
-        time: Timestamp,
-        at: Place,
-        output: &mut Output<'_, T>,
-    ) {
-        self.time = self.time.max(time);
-        self.seq = self.seq.wrapping_add(bytes.len() as u32);
-        self.next += bytes.len() as u64;
-        output.data(bytes, packet, self.time, at);
+    /// Hands on the bytes that are expected; `time` is their packet's own, and `offset` is found here.
+    fn hand_on<T: Consumer>(&mut self, data: Data<'_>, output: &mut Output<'_, T>) {
+        let offset = self.next - self.base;
+        self.time = self.time.max(data.time);
+        self.seq = self.seq.wrapping_add(data.bytes.len() as u32);
+        self.next += data.bytes.len() as u64;
+        output.data(Data { time: self.time, offset, ..data });
+    }
+
+    /// How much of the flow an acknowledgment number covers; none while it is not known where the flow begins.
+    pub(super) fn covered(&self, ack: u32) -> Option<u64> {
+        (self.stage != Stage::Joining).then(|| self.position(ack).saturating_sub(self.base))
     }
 
     /// Takes any segment but its SYN, which [`syn`](Self::syn) takes, and its RST.
@@ -146,6 +148,7 @@ impl Flow {
         time: Timestamp,
         at: Place,
         segment: &Segment<'_>,
+        acked: Option<u64>,
         output: &mut Output<'_, T>,
     ) {
         let has_syn = segment.flags.has(TcpFlags::SYN);
@@ -187,7 +190,7 @@ impl Flow {
         }
         let wait = self.wait.get_or_insert_default();
         wait.count += 1;
-        let origin = Origin { order: packet.order, no: packet.no, time, count: wait.count };
+        let origin = Origin { order: packet.order, no: packet.no, time, count: wait.count, acked };
         let by = By::Packet(packet, time);
         if self.stage == Stage::Joining
             && let Some(join) = &mut self.join
@@ -284,7 +287,8 @@ impl Flow {
             let bytes = segment.payload.get(skipped as usize..(stop - start) as usize).unwrap_or_default();
             if is_open && piece == self.next {
                 if let By::Packet(packet, time) = by {
-                    self.hand_on(bytes, packet, time, at.plus(skipped), output);
+                    let at = at.plus(skipped);
+                    self.hand_on(Data { bytes, packet, time, at, offset: 0, acked: origin.acked }, output);
                 }
                 self.high = self.high.max(self.next);
                 self.drain(by, output);
@@ -333,7 +337,8 @@ impl Flow {
         match wait.held.take(self.next) {
             Some(Next::Piece(piece)) => {
                 let (packet, _) = by.said_of(piece.origin.no, piece.origin.time);
-                self.hand_on(&piece.bytes, packet, piece.origin.time, piece.at, output);
+                let Origin { time, acked, .. } = piece.origin;
+                self.hand_on(Data { bytes: &piece.bytes, packet, time, at: piece.at, offset: 0, acked }, output);
             }
             Some(Next::Cut(end, origin)) => {
                 self.gap(end, GapCause::Snapped, by.said_of(origin.no, origin.time), output);

@@ -36,6 +36,8 @@ pub(super) struct Origin {
     pub(super) time: Timestamp,
     /// How many segments the flow had had then, as far as its holes are concerned.
     pub(super) count: u64,
+    /// What its sender had acknowledged of the other flow, as [`Data::acked`](crate::Data::acked) says it.
+    pub(super) acked: Option<u64>,
 }
 
 /// A range that was sent in a packet that was cut before it.

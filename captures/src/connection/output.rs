@@ -2,7 +2,7 @@
 
 use super::connections::{Consumer, END_OF_CAPTURE};
 use super::facts::{Close, Differing, Facts, FlowFacts, KnownGap};
-use crate::{Data, Direction, Gap, GapCause, Input, Packet, PacketNo, Place, Timestamp};
+use crate::{Data, Direction, Gap, GapCause, Input, Packet, PacketNo, Timestamp};
 
 /// What makes a flow deliver.
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +49,9 @@ impl<T: Consumer> Output<'_, T> {
         &mut self.facts.flows[self.direction.index()]
     }
 
-    pub(super) fn data(&mut self, bytes: &[u8], packet: Packet, time: Timestamp, at: Place) {
+    pub(super) fn data(&mut self, data: Data<'_>) {
         *self.is_fixed = true;
-        self.flow().bytes += bytes.len() as u64;
-        let data = Data { bytes, packet, time, at };
+        self.flow().bytes += data.bytes.len() as u64;
         self.consumer.input(self.connection, self.facts, self.direction, Input::Data(data));
     }
 

@@ -109,11 +109,12 @@ impl<C> Pair<C> {
         self.count(packet, time);
         let is_quiet =
             !segment.flags.has(TcpFlags::ACK) || self.flows[direction.reverse().index()].ack(segment.ack, packet, time);
+        let acked = self.acked(direction, segment);
         let (flow, mut output) = self.parts(direction, consumer);
         if segment.payload.is_empty() && segment.cut == 0 && !flow.is_joining() {
             return is_quiet;
         }
-        if flow.in_order(packet, time, at, segment, &mut output) {
+        if flow.in_order(packet, time, at, segment, acked, &mut output) {
             return is_quiet;
         }
         self.other(direction, packet, time, at, segment, consumer);
@@ -204,9 +205,16 @@ impl<C> Pair<C> {
         segment: &Segment<'_>,
         consumer: &mut T,
     ) {
+        let acked = self.acked(direction, segment);
         let (flow, mut output) = self.parts(direction, consumer);
-        flow.segment(packet, time, at, segment, &mut output);
+        flow.segment(packet, time, at, segment, acked, &mut output);
         self.close_at_fin(By::Packet(packet, time), consumer);
+    }
+
+    /// How much of the other flow a segment acknowledges.
+    fn acked(&self, direction: Direction, segment: &Segment<'_>) -> Option<u64> {
+        let has_ack = segment.flags.has(TcpFlags::ACK);
+        has_ack.then(|| self.flows[direction.reverse().index()].covered(segment.ack)).flatten()
     }
 
     fn parts<'a, T: Consumer<Connection = C>>(

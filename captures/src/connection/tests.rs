@@ -16,6 +16,8 @@ struct Log {
     lines: Vec<String>,
     facts: Vec<Facts>,
     opened: u64,
+    /// Of what was handed on: where in its flow it stands, and how much of the other flow its sender had acknowledged.
+    known: Vec<(char, u64, Option<u64>)>,
 }
 
 impl Consumer for Log {
@@ -29,7 +31,8 @@ impl Consumer for Log {
     fn input(&mut self, connection: &mut u64, _: &Facts, direction: Direction, input: Input<'_>) {
         let arrow = arrow(direction);
         self.lines.push(match input {
-            Input::Data(Data { bytes, packet, time, at }) => {
+            Input::Data(Data { bytes, packet, time, at, offset, acked }) => {
+                self.known.push((arrow, offset, acked));
                 let text = String::from_utf8_lossy(bytes);
                 let (order, time) = (order(packet), time.as_nanos());
                 format!("{connection} {arrow} {text:?} {order} t{time} {:?}", at.offset())
@@ -639,4 +642,16 @@ fn overlaps_and_holes_together_leave_the_gaps_that_they_should() {
     let gaps: Vec<_> = flow.gaps.iter().map(|gap| (gap.at, gap.length)).collect();
     assert_eq!(gaps, [(192, Some(32)), (256, Some(16)), (273, Some(13)), (287, Some(1))]);
     assert_eq!((flow.bytes, flow.missing, flow.differing), (260, 62, 1));
+}
+
+#[test]
+fn what_is_handed_on_says_how_much_of_the_other_flow_its_sender_had_acknowledged() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"question").down(5001, 1009, ACK, b"ans").down(5007, 1009, ACK, b"end");
+    // Sent before anything of the answer was there, delivered behind all of it.
+    capture.down(5004, 1009, ACK, b"wer").up(1009, 5001, ACK, b"more").up(1013, 5010, ACK, b"!");
+    let known = &capture.log.known;
+    assert_eq!(known[0], ('>', 0, Some(0)));
+    assert_eq!(known[1..4], [('<', 0, Some(8)), ('<', 3, Some(8)), ('<', 6, Some(8))]);
+    assert_eq!(known[4..], [('>', 8, Some(0)), ('>', 12, Some(9))]);
 }

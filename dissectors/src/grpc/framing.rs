@@ -172,6 +172,8 @@ mod tests {
             packet: Packet { order: number, no: PacketNo::new(0, number) },
             time: Timestamp::from_nanos(number as i64),
             at: Place::new(SourceNo(0), offset),
+            offset,
+            acked: None,
         }
     }
 

@@ -26,8 +26,15 @@ pub fn is_binary(name: &[u8]) -> bool {
 }
 
 /// The values in a binary field: base64, of either alphabet, several separated by commas. None for one that is no base64.
+///
+/// Peers that have agreed on it (`GRPC_ALLOW_TRUE_BINARY_METADATA`) send the bytes themselves behind a zero byte.
 pub fn binary_values(value: &[u8]) -> impl Iterator<Item = Option<Vec<u8>>> + '_ {
-    value.split(|&byte| byte == b',').map(|part| {
+    let (raw, base64) = match value.split_first() {
+        Some((0, raw)) => (Some(raw), None),
+        _ => (None, Some(value)),
+    };
+    let raw = raw.into_iter().map(|raw| Some(raw.to_vec()));
+    raw.chain(base64.into_iter().flat_map(|value| value.split(|&byte| byte == b',')).map(|part| {
         let standard: Vec<u8> = part
             .trim_ascii()
             .iter()
@@ -38,7 +45,7 @@ pub fn binary_values(value: &[u8]) -> impl Iterator<Item = Option<Vec<u8>>> + '_
             })
             .collect();
         BASE64.decode(standard).ok()
-    })
+    }))
 }
 
 #[cfg(test)]

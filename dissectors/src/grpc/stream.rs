@@ -25,7 +25,7 @@ pub struct GrpcStream {
     call: Option<CallId>,
     sides: [Side; 2],
     /// What waits for the decision.
-    request_headers: Option<HeaderListId>,
+    request_headers: Option<(HeaderListId, Moment, Moment)>,
     response_headers: Option<(HeaderListId, Moment)>,
 }
 
@@ -37,6 +37,8 @@ struct Side {
     trial: Option<Box<Trial>>,
     /// Where messages begin is a guess.
     guessed: bool,
+    /// What it carries is no messages: a page that says what went wrong.
+    opaque: bool,
 }
 
 /// Messages that are only believed when they end where DATA ends.
@@ -87,8 +89,8 @@ impl GrpcStream {
         let call = Call::new(Protocol::Grpc, self.connection, self.stream, self.begin.time, self.begin.packet);
         let id = lane.add_call(call);
         self.call = Some(id);
-        if let Some(list) = self.request_headers {
-            self.request_headers(lane, list, self.begin);
+        if let Some((list, begin, now)) = self.request_headers {
+            self.request_headers(lane, list, begin, now);
         }
         if let Some((list, now)) = self.response_headers {
             self.response_headers(lane, list, now);
@@ -108,10 +110,12 @@ impl GrpcStream {
     }
 
     /// The first header block of the client.
-    pub fn request_headers(&mut self, lane: &mut Lane, list: HeaderListId, now: Moment) {
+    pub fn request_headers(&mut self, lane: &mut Lane, list: HeaderListId, begin: Moment, now: Moment) {
+        // Nothing of the request was sent before: its messages begin behind this.
+        self.align(Direction::ToServer);
         let web = is_web(&lane.headers[list].facts);
         let Some(id) = self.call else {
-            self.request_headers = Some(list);
+            self.request_headers = Some((list, begin, now));
             return;
         };
         let call = lane.call_mut(id);
@@ -119,6 +123,9 @@ impl GrpcStream {
             call.protocol = Protocol::GrpcWeb;
         }
         call.request_headers = Some(list);
+        // The answer may have been delivered first.
+        call.start = begin.time;
+        call.seen(begin.packet);
         call.seen(now.packet);
     }
 
@@ -127,8 +134,10 @@ impl GrpcStream {
         let facts = &lane.headers[list].facts;
         let status_too_soon = matches!(facts.grpc_status, Found::Known(_));
         let web = is_web(facts);
+        let opaque = is_opaque(facts);
         // Nothing of the response was sent before: its messages begin behind this.
         self.align(Direction::ToClient);
+        self.sides[Direction::ToClient.index()].opaque = opaque;
         let Some(id) = self.call else {
             self.response_headers = Some((list, now));
             return;
@@ -182,6 +191,9 @@ impl GrpcStream {
     /// Bytes of DATA.
     pub fn data(&mut self, lane: &mut Lane, direction: Direction, mut data: Data<'_>) {
         let side = &mut self.sides[direction.index()];
+        if side.opaque {
+            return;
+        }
         if let Some(trial) = &mut side.trial {
             if !trial.wrong {
                 trial.read(&mut side.framer, data);
@@ -226,6 +238,9 @@ impl GrpcStream {
     /// Bytes of a DATA payload whose frame is known are missing.
     pub fn data_gap(&mut self, lane: &mut Lane, direction: Direction, len: u64, now: Moment) {
         let side = &mut self.sides[direction.index()];
+        if side.opaque {
+            return;
+        }
         if let Some(trial) = &mut side.trial {
             trial.wrong = true;
             if !trial.unaligned {
@@ -279,8 +294,8 @@ impl GrpcStream {
         }
     }
 
-    /// RST_STREAM.
-    pub fn reset(&mut self, lane: &mut Lane, reset: Reset, now: Moment) {
+    /// RST_STREAM. `crossed`: its sender cannot have seen the end of the answer, though that was delivered before.
+    pub fn reset(&mut self, lane: &mut Lane, reset: Reset, crossed: bool, now: Moment) {
         for direction in Direction::BOTH {
             self.cut_short(lane, direction, "the stream is reset");
         }
@@ -288,7 +303,9 @@ impl GrpcStream {
         let call = lane.call_mut(id);
         call.seen(now.packet);
         call.reset(reset);
-        call.end(End::Reset, now.time);
+        if !call.end(End::Reset, now.time) && crossed && matches!(call.end, Some(End::Trailers | End::Data)) {
+            call.overtaken(now.time);
+        }
     }
 
     /// A GOAWAY says that the stream was not processed.
@@ -378,6 +395,15 @@ fn enter(lane: &mut Lane, id: CallId, direction: Direction, framed: &Framed, gue
     }
     call.seen(framed.packet);
     call.add_message(message);
+}
+
+/// Whether a response's body is no messages: another content type, or an HTTP error without one.
+fn is_opaque(facts: &HeaderFacts) -> bool {
+    match facts.content_type {
+        Found::Known(carrier) => carrier == Carrier::Other,
+        Found::Absent => facts.http_status.known().is_some_and(|&status| status != 200),
+        Found::Unknown => false,
+    }
 }
 
 fn is_web(facts: &HeaderFacts) -> bool {

@@ -31,11 +31,27 @@ pub struct Http2 {
     /// By [`Direction::index`], as the directions are taken now.
     halves: [Half; 2],
     streams: Streams,
+    /// The highest stream that was opened by its own side, where bytes are in order: odd ones by the client, even ones by
+    /// the server.
+    opened: [u32; 2],
+    /// Resets that wait for what their sender had seen before them.
+    waiting: Vec<WaitingReset>,
     /// Whether the input's directions are the other way round.
     turned: bool,
     /// Whether they may still turn out to be the other way round.
     may_turn: bool,
     proven: bool,
+}
+
+/// An RST_STREAM whose sender had acknowledged more of the other flow than has been delivered.
+#[derive(Clone, Copy, Debug)]
+struct WaitingReset {
+    /// So much of the other flow.
+    acked: u64,
+    direction: Direction,
+    stream: u32,
+    code: u32,
+    now: Moment,
 }
 
 /// How a connection is met.
@@ -55,24 +71,41 @@ impl Http2 {
             Met::InTheMiddle => [Half::seeking(), Half::seeking()],
         };
         let in_the_middle = met == Met::InTheMiddle;
-        let streams = Streams::default();
-        Self { connection, halves, streams, turned: false, may_turn: in_the_middle, proven: !in_the_middle }
+        Self {
+            connection,
+            halves,
+            streams: Streams::default(),
+            opened: [0; 2],
+            waiting: Vec::new(),
+            turned: false,
+            may_turn: in_the_middle,
+            proven: !in_the_middle,
+        }
     }
 
     /// A connection that was HTTP/1.1 until both sides agreed to go on with HTTP/2 (RFC 7540 §3.2): its first request,
-    /// as `fields`, is stream 1, half-closed towards the server. `client_has_begun`: nothing of the client's HTTP/2 was
-    /// read yet.
-    pub fn upgraded(
+    /// as `fields` and `body`, is stream 1, half-closed towards the server.
+    pub fn upgraded<'b>(
         connection: ConnectionId,
         fields: Arc<[Field]>,
-        begin: Moment,
-        end: Moment,
+        body: impl Iterator<Item = Data<'b>>,
+        (begin, end): (Moment, Moment),
         lane: &mut Lane,
     ) -> Self {
         let mut this = Self::new(connection, Met::AtStart);
         lane.connection_mut(connection).protocol = Spoken::Http2;
         let list = this.half(Direction::ToServer).enter(fields, &mut lane.headers);
-        this.header_block(Direction::ToServer, 1, Some(list), true, begin, end, lane);
+        this.header_block(Direction::ToServer, 1, Some(list), false, begin, end, lane);
+        let mut end = end;
+        if let Some(rpc) = this.streams.get_mut(1).and_then(Stream::rpc) {
+            rpc.data_begins(Direction::ToServer);
+            for data in body {
+                end = Moment::from(&data);
+                rpc.data(lane, Direction::ToServer, data);
+            }
+            rpc.data_ends(lane, Direction::ToServer);
+        }
+        this.stream_ends(1, Direction::ToServer, end, lane);
         this
     }
 
@@ -84,6 +117,9 @@ impl Http2 {
     fn read(&mut self, seen: Direction, data: Data<'_>, lane: &mut Lane) {
         self.read_known(seen, data, lane);
         self.read_found(seen, lane);
+        if !self.waiting.is_empty() {
+            self.release_resets(false, lane);
+        }
     }
 
     /// A boundary that was sought may have been found; what is behind it is read now. Each round gives up a boundary that
@@ -98,9 +134,14 @@ impl Http2 {
         while !data.bytes.is_empty() {
             // Any header block may turn the connection round.
             let direction = self.taken(seen);
-            match &mut self.halves[direction.index()].reading {
+            let half = &mut self.halves[direction.index()];
+            half.acked = data.acked;
+            match &mut half.reading {
                 Reading::Header(partial) => match partial.read(&mut data) {
-                    Some((header, begin)) => self.frame_begins(direction, header, begin, &data, lane),
+                    Some((header, begin)) => {
+                        half.position = data.offset;
+                        self.frame_begins(direction, header, begin, &data, lane);
+                    }
                     None => return,
                 },
                 Reading::Payload(_) => self.payload(direction, &mut data, lane),
@@ -228,6 +269,7 @@ impl Http2 {
             open.payload.extend_from_slice(head.bytes);
         }
         open.left -= head.bytes.len() as u32;
+        half.position = data.offset;
         if open.left > 0 {
             return;
         }
@@ -372,7 +414,36 @@ impl Http2 {
         half.max_frame_size = settings.max_frame_size.or(half.max_frame_size);
     }
 
+    /// The two directions are delivered independently. What the other side had sent before, as far as the sender of the
+    /// reset had acknowledged it, comes first.
     fn rst_stream(&mut self, direction: Direction, id: u32, code: u32, now: Moment, lane: &mut Lane) {
+        let other = &self.halves[direction.reverse().index()];
+        if let Some(acked) = self.halves[direction.index()].acked
+            && acked > other.position
+            && !matches!(other.reading, Reading::Seeking(_))
+            && self.waiting.len() < MAX_WAITING
+        {
+            self.waiting.push(WaitingReset { acked, direction, stream: id, code, now });
+            return;
+        }
+        self.reset(direction, id, code, now, lane);
+    }
+
+    /// Enters the resets whose turn has come, or all of them.
+    fn release_resets(&mut self, all: bool, lane: &mut Lane) {
+        let halves = &self.halves;
+        let come = |reset: &WaitingReset| {
+            let other = &halves[reset.direction.reverse().index()];
+            all || reset.acked <= other.position || matches!(other.reading, Reading::Seeking(_))
+        };
+        let (come, waiting) = std::mem::take(&mut self.waiting).into_iter().partition::<Vec<_>, _>(come);
+        self.waiting = waiting;
+        for WaitingReset { direction, stream, code, now, .. } in come {
+            self.reset(direction, stream, code, now, lane);
+        }
+    }
+
+    fn reset(&mut self, direction: Direction, id: u32, code: u32, now: Moment, lane: &mut Lane) {
         // A reset says nothing about a stream of which nothing else was seen.
         if self.streams.get_mut(id).is_none() {
             return;
@@ -381,9 +452,14 @@ impl Http2 {
         if let Some(wrong) = wrong {
             self.violation(id, wrong, now, lane);
         }
+        let acked = self.halves[direction.index()].acked;
         let Some(stream) = self.streams.get_mut(id) else { return };
+        stream.ended[direction.index()] = true;
+        // The end of the answer was on its way when the client gave up: for the client the reset came first.
+        let crossed =
+            direction == Direction::ToServer && acked.zip(stream.answered_at).is_some_and(|(acked, end)| acked < end);
         if let Some(rpc) = stream.rpc() {
-            rpc.reset(lane, Reset { code, direction, at: now.time }, now);
+            rpc.reset(lane, Reset { code, direction, at: now.time }, crossed, now);
         }
         self.settle(id, lane);
     }
@@ -506,6 +582,7 @@ impl Http2 {
             }
             BlockOf::PushPromise => {
                 let Some(promised) = block.promised else { return };
+                self.opened[1] = self.opened[1].max(promised);
                 let wrong = self.advance(promised, Event::Promise, direction, block.begin, lane);
                 if let Some(wrong) = wrong {
                     self.violation(promised, wrong, now, lane);
@@ -583,18 +660,23 @@ impl Http2 {
         }
         let connection = self.connection;
         let new = self.streams.get_mut(id).is_none();
+        let client_whole = self.half(Direction::ToServer).whole;
         let wrong = self.advance(id, Event::Headers, direction, begin, lane);
         if let Some(wrong) = wrong {
             self.violation(id, wrong, now, lane);
+        }
+        if direction == Direction::ToServer {
+            let opened = &mut self.opened[usize::from(id.is_multiple_of(2))];
+            *opened = id.max(*opened);
         }
         let Some(stream) = self.streams.get_mut(id) else { return };
         let facts = list.map(|list| &lane.headers[list].facts);
         let rpc = facts.map_or(Rpc::Unknown, |facts| facts.rpc);
         let informational = facts.and_then(|facts| facts.http_status.known()).is_some_and(|s| (100..200).contains(s));
+        let role = facts.map(|facts| facts.role);
         match direction {
-            Direction::ToServer if stream.requested => {
-                // Trailers of a request: nothing in gRPC has them.
-            }
+            // Trailers of a request: nothing in gRPC has them.
+            Direction::ToServer if stream.requested || role == Some(Role::Neither) && !client_whole => {}
             Direction::ToServer => {
                 stream.requested = true;
                 // A stream that was met before its request keeps what was seen of it.
@@ -604,14 +686,17 @@ impl Http2 {
                     stream.carries = Carries::Rpc(Box::new(rpc));
                 }
                 if let (Some(rpc), Some(list)) = (stream.rpc(), list) {
-                    rpc.request_headers(lane, list, now);
+                    rpc.request_headers(lane, list, begin, now);
                 }
             }
             Direction::ToClient if informational => {}
             Direction::ToClient => {
                 if new && rpc != Rpc::No && !id.is_multiple_of(2) {
                     let mut met = GrpcStream::begin(lane, connection, id, begin, rpc == Rpc::Yes);
-                    met.unalign(lane, Direction::ToServer, None);
+                    // The request may only be late: its direction waits for a packet.
+                    if !client_whole {
+                        met.unalign(lane, Direction::ToServer, None);
+                    }
                     stream.carries = Carries::Rpc(Box::new(met));
                 }
                 if let Some(call) = stream.rpc() {
@@ -634,7 +719,12 @@ impl Http2 {
     /// A side has ended a stream.
     fn stream_ends(&mut self, id: u32, direction: Direction, now: Moment, lane: &mut Lane) {
         self.advance(id, Event::End, direction, now, lane);
+        let position = self.half(direction).position;
         let Some(stream) = self.streams.get_mut(id) else { return };
+        stream.ended[direction.index()] = true;
+        if direction == Direction::ToClient {
+            stream.answered_at = stream.answered_at.or(Some(position));
+        }
         if let Some(rpc) = stream.rpc() {
             rpc.half_close(lane, direction, now);
         }
@@ -666,12 +756,14 @@ impl Http2 {
         lane: &mut Lane,
     ) -> Option<&'static str> {
         let known = self.streams.get_mut(id).is_some();
-        let whole = self.halves.iter().all(|half| half.whole);
-        if !known && whole && id <= self.streams.highest && id != 0 {
-            return Some("a frame on a stream that has closed");
-        }
+        let wholes = self.halves.each_ref().map(|half| half.whole);
+        let whole = wholes.iter().all(|&whole| whole);
         if id == 0 {
             return Some("a frame that needs a stream, on stream 0");
+        }
+        // Streams are opened in the order of their ids: this one has closed and is forgotten.
+        if !known && whole && id <= self.opened[usize::from(id.is_multiple_of(2))] {
+            return Some("a frame on a stream that has closed");
         }
         let connection = self.connection;
         let (breaks, broken_at) =
@@ -684,14 +776,19 @@ impl Http2 {
             // A stream that is met in the middle: perhaps a call; where its messages begin is not known.
             if !whole && event == Event::Data && !id.is_multiple_of(2) {
                 let mut rpc = GrpcStream::begin(lane, connection, id, now, false);
-                Direction::BOTH.into_iter().for_each(|direction| rpc.unalign(lane, direction, None));
+                for direction in Direction::BOTH.into_iter().filter(|direction| !wholes[direction.index()]) {
+                    rpc.unalign(lane, direction, None);
+                }
                 stream.carries = Carries::Rpc(Box::new(rpc));
             }
         }
         stream.pass_breaks(&breaks, &broken_at, lane);
         let (next, wrong) = stream.state.after(event, direction);
         stream.state = next;
-        wrong.filter(|_| whole)
+        // What was on its way when the other side ended the stream is no violation (RFC 9113 §5.1, "closed").
+        let own =
+            stream.ended[direction.index()] || !matches!(event, Event::Headers | Event::Data) || next == State::Open;
+        wrong.filter(|_| whole && own)
     }
 
     /// A frame as `frames` shows it, without what only some types have.
@@ -721,6 +818,7 @@ impl Http2 {
         let now = Moment::from(gap);
         let half = &mut self.halves[direction.index()];
         half.retries = RETRIES;
+        half.position += gap.length.unwrap_or(0);
         if let (Reading::Payload(open), Some(length)) = (&mut half.reading, gap.length)
             && length <= u64::from(open.left)
         {
@@ -790,6 +888,7 @@ impl Http2 {
 
     /// Ends what is still open: by the connection's end, or (`None`) by that of the capture.
     fn abandon(&mut self, now: Option<Moment>, lane: &mut Lane) {
+        self.release_resets(true, lane);
         let breaks = self.halves.each_ref().map(|half| half.breaks);
         let broken_at = self.halves.each_ref().map(|half| half.broken_at);
         let mut open = Vec::new();
@@ -812,7 +911,10 @@ impl Parser for Http2 {
     fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver> {
         match input {
             Input::Data(data) => self.read(direction, data, lane),
-            Input::Gap(gap) => self.gap(self.taken(direction), &gap, lane),
+            Input::Gap(gap) => {
+                self.gap(self.taken(direction), &gap, lane);
+                self.release_resets(false, lane);
+            }
         }
         None
     }
@@ -859,6 +961,9 @@ pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// So many frames behind a boundary that was found may still show that it was none.
 const DOUBTED_FRAMES: u32 = 16;
+
+/// Resets that may wait at once; more than a real peer has under way.
+const MAX_WAITING: usize = 1024;
 
 /// Frames of one header block that are shown: as many as fit a block of 16 MiB in frames of the default size.
 const MAX_BLOCK_FRAMES: usize = 1024;

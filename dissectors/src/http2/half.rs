@@ -36,6 +36,10 @@ pub(super) struct Half {
     pub(super) retries: u8,
     /// Frames read since a boundary was found.
     pub(super) since_found: u32,
+    /// Where in the flow the first byte stands that is not read yet.
+    pub(super) position: u64,
+    /// How much of the other flow the sender of what is being read had acknowledged then.
+    pub(super) acked: Option<u64>,
 }
 
 /// What of a SETTINGS frame matters for reading.
@@ -145,6 +149,8 @@ impl Half {
             whole: from_start,
             retries: RETRIES,
             since_found: 0,
+            position: 0,
+            acked: None,
         }
     }
 

@@ -22,6 +22,10 @@ pub(super) struct Stream {
     pub(super) requested: bool,
     /// Whether nothing more is expected of it.
     pub(super) settled: bool,
+    /// Which directions their own sender has ended or reset.
+    pub(super) ended: [bool; 2],
+    /// Where in its flow the server's end of the stream stands.
+    pub(super) answered_at: Option<u64>,
     /// The breaks in each direction that it has passed.
     pub(super) breaks: [u32; 2],
 }
@@ -37,7 +41,16 @@ pub(super) enum Carries {
 
 impl Stream {
     pub(super) fn new(begin: Moment) -> Self {
-        Self { state: State::Idle, begin, carries: Carries::Other, requested: false, settled: false, breaks: [0; 2] }
+        Self {
+            state: State::Idle,
+            begin,
+            carries: Carries::Other,
+            requested: false,
+            settled: false,
+            ended: [false; 2],
+            answered_at: None,
+            breaks: [0; 2],
+        }
     }
 
     /// Passes the breaks of each direction that came since the stream was last looked at: what was open then is not aligned

@@ -154,6 +154,7 @@ fn joined_in_the_middle_the_client_is_found_by_what_it_says() {
         .map(|step| match step {
             Step::Bytes(direction, bytes) => Step::Bytes(direction.reverse(), bytes.clone()),
             Step::Lost(direction, bytes) => Step::Lost(direction.reverse(), bytes.clone()),
+            Step::Acking(direction, bytes, acked) => Step::Acking(direction.reverse(), bytes.clone(), *acked),
         })
         .collect();
     let outcome = fed(true, &turned);
@@ -179,6 +180,61 @@ fn the_first_end_decides_and_later_ones_are_kept() {
     assert!(call.trailers.is_none());
     let late = call.odd.as_ref().and_then(|odd| odd.late_trailers).expect("late trailers");
     assert_eq!(outcome.lane().headers[late].facts.grpc_status, Found::Known(0));
+}
+
+/// A call that its client resets, having acknowledged all of the answer but `unseen` bytes; the answer comes before the
+/// reset or after it.
+fn crossed(unseen: u64, answer_first: bool) -> String {
+    let settings = frame(SETTINGS, 0, 0, &[]);
+    let answer = frame(HEADERS, END_HEADERS | END_STREAM, 1, &trailers("4"));
+    let acked = (settings.len() + answer.len()) as u64 - unseen;
+    let reset = Step::Acking(ToServer, frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]), acked);
+    let mut steps = vec![
+        up([PREFACE, &settings].concat()),
+        up(frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/a.B/C"))),
+        down(settings),
+    ];
+    steps.extend(if answer_first { [down(answer), reset] } else { [reset, down(answer)] });
+    fed(false, &steps).calls.concat()
+}
+
+#[test]
+fn which_end_came_first_for_its_client_is_decided_by_what_it_had_acknowledged() {
+    for answer_first in [true, false] {
+        assert_eq!(crossed(0, answer_first), "1 /a.B/C trailers", "answer first: {answer_first}");
+        assert_eq!(crossed(1, answer_first), "1 /a.B/C reset", "answer first: {answer_first}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_delivered_before_its_request_is_its_answer() {
+    let mut steps = session();
+    // The server's direction first, then the client's.
+    steps[1..].sort_by_key(|step| matches!(step, Step::Bytes(ToServer, _)));
+    let outcome = fed(false, &steps);
+    let mut calls = outcome.calls.clone();
+    calls.sort();
+    assert_eq!(calls, CALLS);
+    for &at in outcome.store.calls() {
+        let call = outcome.store.call(at);
+        assert!(call.notes().is_empty(), "{:?}", call.notes());
+        assert_eq!(call.guessed, crate::store::Guesses::default());
+    }
+}
+
+#[test]
+fn a_page_that_says_what_went_wrong_is_no_message() {
+    let page = block(&[(":status", "503"), ("content-type", "text/html")]);
+    let steps = [
+        up([PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()),
+        up(frame(HEADERS, END_HEADERS, 1, &request("/a.B/C"))),
+        up(frame(DATA, END_STREAM, 1, &message("hello"))),
+        down([frame(SETTINGS, 0, 0, &[]), frame(HEADERS, END_HEADERS, 1, &page)].concat()),
+        down(frame(DATA, END_STREAM, 1, b"<html>overloaded</html>")),
+    ];
+    let outcome = fed(false, &steps);
+    assert_eq!(outcome.calls, [r#"1 /a.B/C ↑5"hello" data"#]);
+    assert!(outcome.store.call(outcome.store.calls()[0]).notes().is_empty());
 }
 
 #[test]
@@ -284,7 +340,7 @@ proptest! {
             ];
             let at = at % steps.len();
             steps.splice(at..=at, parts.into_iter().filter(|step| {
-                let (Step::Bytes(_, bytes) | Step::Lost(_, bytes)) = step;
+                let (Step::Bytes(_, bytes) | Step::Lost(_, bytes) | Step::Acking(_, bytes, _)) = step;
                 !bytes.is_empty()
             }));
         }

@@ -326,6 +326,15 @@ impl Call {
         true
     }
 
+    /// The call had ended for its client by a reset before its answer's end was there: that end is late.
+    pub fn overtaken(&mut self, at: Timestamp) {
+        self.end = Some(End::Reset);
+        self.ended_at = Some(at);
+        if let Some(trailers) = self.trailers.take() {
+            self.odd.get_or_insert_default().late_trailers = Some(trailers);
+        }
+    }
+
     /// Extends the call's packets to `packet`.
     pub fn seen(&mut self, packet: PacketNo) {
         self.last_packet = self.last_packet.max(packet);

@@ -262,7 +262,14 @@ mod tests {
     use rpcshark_captures::{Data, Packet, Place, SourceNo, Timestamp};
 
     fn data(bytes: &[u8]) -> Data<'_> {
-        Data { bytes, packet: Packet::default(), time: Timestamp::EPOCH, at: Place::new(SourceNo(0), 0) }
+        Data {
+            bytes,
+            packet: Packet::default(),
+            time: Timestamp::EPOCH,
+            at: Place::new(SourceNo(0), 0),
+            offset: 0,
+            acked: None,
+        }
     }
 
     fn whole(bytes: &[u8]) -> Parts {

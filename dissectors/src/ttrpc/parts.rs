@@ -125,7 +125,7 @@ mod tests {
 
     fn data(bytes: &[u8], offset: u64) -> Data<'_> {
         let at = Place::new(SourceNo(0), offset);
-        Data { bytes, packet: Packet::default(), time: Timestamp::EPOCH, at }
+        Data { bytes, packet: Packet::default(), time: Timestamp::EPOCH, at, offset: 0, acked: None }
     }
 
     #[test]

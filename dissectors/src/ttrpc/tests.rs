@@ -131,7 +131,11 @@ impl Reading {
         let at = Place::new(SourceNo(0), self.file.len() as u64);
         self.file.extend(bytes);
         let (packet, time) = self.next_packet();
-        self.session.input(direction, Input::Data(Data { bytes, packet, time, at }), &mut self.lane);
+        self.session.input(
+            direction,
+            Input::Data(Data { bytes, packet, time, at, offset: at.offset(), acked: None }),
+            &mut self.lane,
+        );
         self
     }
 
