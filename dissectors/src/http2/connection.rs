@@ -420,7 +420,6 @@ impl Http2 {
         let other = &self.halves[direction.reverse().index()];
         if let Some(acked) = self.halves[direction.index()].acked
             && acked > other.position
-            && !matches!(other.reading, Reading::Seeking(_))
             && self.waiting.len() < MAX_WAITING
         {
             self.waiting.push(WaitingReset { acked, direction, stream: id, code, now });
@@ -432,10 +431,7 @@ impl Http2 {
     /// Enters the resets whose turn has come, or all of them.
     fn release_resets(&mut self, all: bool, lane: &mut Lane) {
         let halves = &self.halves;
-        let come = |reset: &WaitingReset| {
-            let other = &halves[reset.direction.reverse().index()];
-            all || reset.acked <= other.position || matches!(other.reading, Reading::Seeking(_))
-        };
+        let come = |reset: &WaitingReset| all || reset.acked <= halves[reset.direction.reverse().index()].position;
         let (come, waiting) = std::mem::take(&mut self.waiting).into_iter().partition::<Vec<_>, _>(come);
         self.waiting = waiting;
         for WaitingReset { direction, stream, code, now, .. } in come {
