@@ -12,6 +12,9 @@ use crate::{Direction, LinkType, PacketNo, Timestamp};
 /// A record that is longer is cut: what strace prints of the largest buffers that servers write is shorter.
 const MAX_RECORD: usize = 64 << 20;
 
+/// Records of one batch take at most about so many bytes, as what they say is copied out of them.
+const BATCH_BYTES: usize = 16 << 20;
+
 /// What is kept of one that is longer: enough to see whose it is.
 const KEPT_OF_LONG: usize = 4 << 10;
 
@@ -108,7 +111,7 @@ impl Text {
         log: &mut Log<'_>,
     ) -> Progress {
         let mut at = from;
-        while found.records.len() < most {
+        while found.records.len() < most && (at - from < BATCH_BYTES || found.records.is_empty()) {
             let rest = window.bytes.get(at..).unwrap_or_default();
             if rest.is_empty() && window.ended {
                 return Progress { upto: at, need: 1 };

@@ -8,6 +8,7 @@ use super::fd::{self, Fd, Note, split};
 use super::prefix::{self, number};
 use super::processes::{Descriptor, Processes};
 use super::sockets::{Context, Move, SocketNo, Sockets, Transport};
+use super::strangers::Strangers;
 use super::string;
 use crate::connection::Close;
 use crate::streams::event::Sink;
@@ -24,6 +25,7 @@ const MAX_FD: u32 = 1 << 30;
 pub(crate) struct Log {
     processes: Processes,
     sockets: Sockets,
+    strangers: Strangers,
     /// Calls that have begun, by process.
     pending: HashMap<u32, Pending>,
     pending_bytes: usize,
@@ -154,6 +156,7 @@ impl Log {
                     && let Some((fd, _)) = fd::fd(args)
                 {
                     self.socket(pid, &fd, by_return, sink);
+                    self.no_stranger(pid, fd.number);
                     let lost = self.processes.close(pid, fd.number);
                     self.closed(lost.into_iter().collect(), by_return, sink);
                 }
@@ -250,8 +253,56 @@ impl Log {
         by_return: bool,
         sink: &mut Sink<'_>,
     ) {
+        self.no_stranger(pid, fd);
         let lost = self.processes.set(pid, fd, Descriptor { socket, closes_on_exec });
         self.closed(lost.into_iter().collect(), by_return, sink);
+    }
+
+    fn no_stranger(&mut self, pid: u32, fd: u32) {
+        if let Some(table) = self.processes.table(pid) {
+            self.strangers.forget((table, fd));
+        }
+    }
+
+    /// A call moved bytes of a descriptor of which nothing is known.
+    fn stranger(&mut self, way: Move, shape: Shape, fd: u32, it: &Returning<'_>, by_return: bool, sink: &mut Sink<'_>) {
+        /// What is opened for every process: input, output, errors.
+        const STANDARD: u32 = 2;
+
+        let Some(count @ 1..) = it.returned.value.and_then(|value| u64::try_from(value).ok()) else { return };
+        let Some(table) = self.processes.table(it.pid) else { return };
+        if fd <= STANDARD || self.processes.get(it.pid, fd).is_some() || shape == Shape::Messages {
+            return;
+        }
+        let args = fd::fd(it.args).map_or(&[][..], |(_, rest)| rest.strip_prefix(b", ").unwrap_or(rest));
+        let start = sink.events.bytes.len();
+        let (pieces, rest) = args::collect(shape, args, count, &mut sink.events.bytes);
+        if is_peek(rest) {
+            sink.events.bytes.truncate(start);
+            return;
+        }
+        let bytes = &sink.events.bytes;
+        let found = self.strangers.moved((table, fd), way, &pieces, bytes, sink.packet, sink.time);
+        sink.events.bytes.truncate(start);
+        let Some(stranger) = found else { return };
+        let socket = self.sockets.new_socket(Transport::Unknown, false);
+        self.set(it.pid, fd, Some(socket), false, by_return, sink);
+        let now = (sink.packet, sink.time);
+        for call in &stranger.calls {
+            // It is told of now, but with its own line and time.
+            (sink.packet.no, sink.time) = (call.packet.no, call.time);
+            let start = sink.events.bytes.len();
+            let mut pieces = Vec::new();
+            for piece in &call.pieces {
+                let from = sink.events.bytes.len();
+                sink.events.bytes.extend_from_slice(stranger.bytes.get(piece.bytes.clone()).unwrap_or_default());
+                pieces.push(args::Piece { bytes: from..sink.events.bytes.len(), missing: piece.missing });
+            }
+            let mut context = Context { processes: &self.processes, sink, by_return };
+            self.sockets.used(socket, it.pid, &mut context);
+            self.sockets.moved(socket, call.way, &pieces, start, &mut context);
+        }
+        (sink.packet, sink.time) = now;
     }
 
     fn closed(&mut self, sockets: Vec<SocketNo>, by_return: bool, sink: &mut Sink<'_>) {
@@ -267,7 +318,12 @@ impl Log {
         if fd.note == Note::Other {
             return;
         }
-        let Some(socket) = self.socket(it.pid, &fd, by_return, sink) else { return };
+        let Some(socket) = self.socket(it.pid, &fd, by_return, sink) else {
+            if fd.note == Note::Nothing {
+                self.stranger(way, shape, fd.number, it, by_return, sink);
+            }
+            return;
+        };
         let args = rest.strip_prefix(b", ").unwrap_or(rest);
         let end = match value {
             1.. => None,
@@ -287,7 +343,7 @@ impl Log {
         let Ok(value @ 1..) = u64::try_from(value) else { return };
         let start = context.sink.events.bytes.len();
         let (mut pieces, rest) = args::collect(shape, args, value, &mut context.sink.events.bytes);
-        if way == Move::Read && memchr::memmem::find(rest, b"MSG_PEEK").is_some() {
+        if is_peek(rest) {
             context.sink.events.bytes.truncate(start);
             return;
         }
@@ -515,11 +571,16 @@ impl Log {
     /// A descriptor is something else from now on.
     fn opened(&mut self, returned: &[u8], pid: u32, by_return: bool, sink: &mut Sink<'_>) {
         if let Some((made, _)) = fd::fd(returned)
-            && self.processes.get(pid, made.number).is_some_and(|known| known.socket.is_some())
+            && (made.note == Note::Nothing || self.processes.get(pid, made.number).is_some())
         {
             self.set(pid, made.number, None, false, by_return, sink);
         }
     }
+}
+
+/// Whether a call only looked at what is there, by what follows its bytes.
+fn is_peek(rest: &[u8]) -> bool {
+    memchr::memmem::find(rest, b"MSG_PEEK").is_some()
 }
 
 /// Whether a call that read nothing would have read something: it asked for more than no bytes.

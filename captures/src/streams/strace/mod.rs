@@ -7,7 +7,8 @@
 //! - `prefix` takes the process and the time off a line, `call` finds the system call in it;
 //! - `fd`, `args` and `string` read arguments;
 //! - `processes` knows which descriptor of which process is which socket;
-//! - `sockets` knows which sockets belong together, and which bytes were handed on.
+//! - `sockets` knows which sockets belong together, and which bytes were handed on;
+//! - `strangers` are descriptors of which nothing is known, and which may be sockets.
 //!
 //! What lines mean together is decided in the order in which calls return. io_uring is not visible to strace; what it
 //! moves is not in the log.
@@ -19,6 +20,7 @@ mod log;
 pub(crate) mod prefix;
 mod processes;
 mod sockets;
+mod strangers;
 pub(crate) mod string;
 
 pub(crate) use call::looks_like_call;

@@ -80,6 +80,18 @@ impl Processes {
             self.cloned(parent, pid, shares);
             return;
         }
+        // Without -o, a process has no number until there is another one.
+        if let Some(nameless) = self.processes.get_mut(&0)
+            && nameless.leader == 0
+        {
+            nameless.leader = pid;
+            let (table, name) = (nameless.table, nameless.name.clone());
+            self.adopt(pid, Some(table), pid);
+            if let Some(known) = self.processes.get_mut(&pid) {
+                known.name = name;
+            }
+            return;
+        }
         self.adopt(pid, None, pid);
     }
 
@@ -182,6 +194,11 @@ impl Processes {
         self.descriptors -= table.descriptors.len();
         let sockets = table.descriptors.values().filter_map(|descriptor| descriptor.socket).collect();
         self.let_go(sockets)
+    }
+
+    /// The table in which a process' descriptors are.
+    pub(super) fn table(&self, pid: u32) -> Option<u32> {
+        self.processes.get(&pid).map(|known| known.table)
     }
 
     /// What is known of a descriptor.

@@ -309,6 +309,29 @@ fn a_log_may_begin_in_the_middle_of_a_connection() {
 }
 
 #[test]
+fn bare_descriptors_from_before_the_log_may_be_sockets() {
+    let log = r#"5 1700000000.000001 read(7, "old ", 4096) = 4
+5 1700000000.000002 read(8, "a file", 4096) = 6
+5 1700000000.000003 write(9, "\1\0\0\0\0\0\0\0", 8) = 8
+5 1700000000.000004 read(9, "\1\0\0\0\0\0\0\0", 8) = 8
+5 1700000000.000005 openat(AT_FDCWD, "/x", O_RDWR) = 10
+5 1700000000.000006 write(10, "a file", 6) = 6
+5 1700000000.000007 read(10, "a file", 6) = 6
+5 1700000000.000008 writev(7, [{iov_base="answer", iov_len=6}], 1) = 6
+5 1700000000.000009 recvfrom(7, "n", 1, MSG_PEEK, NULL, NULL) = 1
+5 1700000000.000009 read(7, "new", 4096) = 3
+5 1700000000.000010 close(7) = 0
+"#;
+    let told = told(log);
+    let (opened, rest) = told.split_once('\n').unwrap();
+    assert!(opened.ends_with(" first server 5 joined"), "{opened}");
+    assert_eq!(
+        rest,
+        "0 ToServer \"old \"\n0 ToClient \"answer\"\n0 ToServer \"new\"\n0 ToClient closed Fin\n0 ToServer closed Fin"
+    );
+}
+
+#[test]
 fn numbers_that_are_used_again_are_other_connections() {
     let one = client("write(@, \"one\", 3) = 3\nclose(@) = 0");
     let two = client("write(@, \"two\", 3) = 3\nread(@, 0x7f, 1) = -1 ECONNRESET (Connection reset by peer)");
