@@ -18,7 +18,15 @@ use super::why::tell_why_none;
 use crate::load::Loader;
 
 /// One line a call.
+///
+/// Calls are numbered in the order in which their request headers were there. From a file they come in the order of
+/// their numbers, from standard input in the order in which they ended, as soon as they have.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rpcshark calls capture.pcapng --proto protos/
+  rpcshark calls --json capture.pcapng --proto protos/ | jq 'select(.outcome != \"ok\")'
+  tcpdump -i any -U -w - port 50051 | rpcshark calls - --proto protos/")]
 pub(super) struct CallsArgs {
     /// Captures: files, directories, - for standard input; several are read as one, in the order of their times
     #[arg(required = true, value_name = "FILE")]

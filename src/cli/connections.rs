@@ -16,8 +16,12 @@ use super::output::{Bar, Output, Problem};
 use super::why::tell_why_none;
 use crate::load::{Loaded, Loader};
 
-/// One line a connection.
+/// One line a connection: protocol, ends, calls, errors, bytes, what is missing.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rpcshark connections capture.pcapng
+  rpcshark connections -v capture.pcapng     with a last line for each file: packets, and what was passed by")]
 pub(super) struct ConnectionsArgs {
     /// Captures: files, directories, - for standard input
     #[arg(required = true, value_name = "FILE")]

@@ -15,8 +15,14 @@ use super::output::{Bar, Output, Problem};
 use super::why::tell_why_none;
 use crate::load::Loader;
 
-/// One line a frame.
+/// One line an HTTP/2 or ttrpc frame.
+///
+/// The client preface is no frame. A frame stands under the packet that completed it.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rpcshark frames capture.pcapng
+  rpcshark frames --json capture.pcapng | jq 'select(.type == \"GOAWAY\")'")]
 pub(super) struct FramesArgs {
     /// Captures: files, directories, - for standard input
     #[arg(required = true, value_name = "FILE")]

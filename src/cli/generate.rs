@@ -22,9 +22,30 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<ExitCode, Problem> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn man() -> Result<ExitCode, Problem> {
+/// A manual page, in roff.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rpcshark man > rpcshark.1
+  rpcshark man calls > rpcshark-calls.1")]
+pub(super) struct ManArgs {
+    /// The command that it is about; rpcshark as a whole without one
+    command: Option<String>,
+}
+
+pub(super) fn man(args: &ManArgs) -> Result<ExitCode, Problem> {
+    let mut cli = Cli::command();
+    // Names of pages and options that are valid everywhere are filled in when a command line is built.
+    cli.build();
+    let page = match &args.command {
+        None => cli,
+        Some(name) => match cli.find_subcommand(name) {
+            Some(command) => command.clone(),
+            None => return Err(Problem::Usage(format!("there is no command {name}"))),
+        },
+    };
     let mut output = Output::new();
-    clap_mangen::Man::new(Cli::command()).render(output.buffer())?;
+    clap_mangen::Man::new(page).render(output.buffer())?;
     output.flush()?;
     Ok(ExitCode::SUCCESS)
 }

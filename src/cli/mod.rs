@@ -17,9 +17,10 @@ use crate::record::{self, RecordArgs};
 use input::InputArgs;
 use output::Problem;
 
-/// Reads captures and shows the RPCs in them.
+/// Reads captures and shows the RPCs in them: gRPC and ttrpc, over TCP, Unix sockets and vsock.
 #[derive(Debug, Parser)]
 #[command(name = "rpcshark", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(after_help = EXAMPLES, after_long_help = EXAMPLES_AND_STATUS)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -28,22 +29,45 @@ pub struct Cli {
     calls: Option<calls::CallsArgs>,
 }
 
+/// Stands below `-h`.
+const EXAMPLES: &str = "\
+Examples:
+  rpcshark calls capture.pcapng --proto protos/
+  rpcshark show capture.pcapng 12 --proto protos/ --bytes
+  tcpdump -i any -U -w - port 50051 | rpcshark calls - --proto protos/";
+
+/// Stands below `--help`, and in the manual page.
+const EXAMPLES_AND_STATUS: &str = "\
+Examples:
+  rpcshark calls capture.pcapng --proto protos/
+      the calls in a capture, with messages decoded by every .proto below protos/
+  rpcshark show capture.pcapng 12 --proto protos/ --bytes
+      call 12 in full, each field with its bytes
+  tcpdump -i any -U -w - port 50051 | rpcshark calls - --proto protos/
+      calls as they end
+  strace -f -ttt -yy -xx -s 8388608 -e trace=network,read,write,readv,writev,close,shutdown \\
+      -o trace -p PID; rpcshark calls trace
+      calls over Unix sockets, which no packet capture sees
+  rpcshark record --listen 127.0.0.1:5000 --to 127.0.0.1:50051 -w out.pcapng
+      stands between client and server and records
+
+Exit status:
+  0  done
+  2  the command line or a named schema file is wrong
+  3  a file could not be opened or is no capture
+  4  a file was read only in part: what there was is shown, and where it broke is said
+  5  refused for safety (record --swap)
+  130  interrupted";
+
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// One line a call
     Calls(calls::CallsArgs),
-    /// One line an HTTP/2 or ttrpc frame
     Frames(frames::FramesArgs),
-    /// Calls in full: metadata, messages as trees, with --bytes the bytes beside them
     Show(show::ShowArgs),
-    /// One line a connection: protocol, ends, calls, errors, bytes, what is missing
     Connections(connections::ConnectionsArgs),
-    /// Stand between a client and a server and record what they say
     Record(RecordArgs),
-    /// Completions for a shell
     Completions(generate::CompletionsArgs),
-    /// The manual page, in roff
-    Man,
+    Man(generate::ManArgs),
 }
 
 /// How much is said on standard error.
@@ -69,7 +93,7 @@ pub fn main() -> ExitCode {
         (Some(Command::Show(args)), _) => show::run(args),
         (Some(Command::Connections(args)), _) => connections::run(args),
         (Some(Command::Completions(args)), _) => generate::completions(&args),
-        (Some(Command::Man), _) => generate::man(),
+        (Some(Command::Man(args)), _) => generate::man(&args),
         (Some(Command::Record(args)), _) => {
             return record::run(args, None).unwrap_or_else(|error| {
                 output::complain(&format!("{error:#}"));

@@ -13,8 +13,12 @@ use super::output::{Bar, Output, Problem};
 use super::why::tell_why_none;
 use crate::load::Loader;
 
-/// Calls in full.
+/// Calls in full: metadata, messages as trees, with --bytes the bytes beside them.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rpcshark show capture.pcapng 12 --proto protos/
+  rpcshark show capture.pcapng 12 13 --proto protos/ --bytes --all-headers")]
 pub(super) struct ShowArgs {
     /// A capture, or - for standard input
     #[arg(value_name = "FILE")]

@@ -22,7 +22,14 @@ use super::swap::{self, Restored, Swap, SwapError};
 use crate::address::Address;
 
 /// Stand between a client and a server and record what they say.
+///
+/// Bytes go both ways unchanged. Ctrl-C ends the file properly; SIGKILL loses at most the last second.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  rpcshark record --listen 127.0.0.1:5000 --to 127.0.0.1:50051 -w out.pcapng
+  rpcshark record --swap /run/containerd/containerd.sock -w out.pcapng
+  rpcshark record --restore /run/containerd/containerd.sock     after a recorder that was killed")]
 pub struct RecordArgs {
     /// Where clients connect: host:port, unix:/path, unix-abstract:name or vsock:cid:port
     #[arg(long, value_name = "ADDR", required_unless_present_any = ["swap", "restore"], conflicts_with_all = ["swap", "restore"])]
