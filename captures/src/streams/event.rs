@@ -80,7 +80,7 @@ pub enum ClientBy {
     Connect,
     /// The other side was seen to accept it.
     Accept,
-    /// The other side's socket has a name.
+    /// The other side's socket has a name, or its own has none though names are told.
     Path,
     /// The other side's port is the one that looks like a server's.
     Port,

@@ -17,6 +17,9 @@ use crate::streams::event::Sink;
 /// calls move is missing.
 const MAX_PENDING: usize = 256 << 20;
 
+/// Calls that have begun and not returned, at a time. Behind it, further ones are not kept either.
+const MAX_CALLS: usize = 1 << 16;
+
 /// The largest descriptor that systems allow (`fs.nr_open` is at most this).
 const MAX_FD: u32 = 1 << 30;
 
@@ -119,6 +122,9 @@ impl Log {
     /// The first half of a call.
     fn begin(&mut self, call: Call, pid: u32, name: &[u8], args: &[u8], by_return: bool, sink: &mut Sink<'_>) {
         self.take_pending(pid);
+        if self.pending.len() >= MAX_CALLS {
+            return;
+        }
         let mut writes = None;
         match call {
             Call::Data(Move::Write, _) | Call::Splice { .. } => {

@@ -23,8 +23,8 @@ const MAX_SOCKETS: usize = 1 << 17;
 /// Calls to `connect` that wait for their `accept`. More than any backlog; behind it the oldest are given up.
 const MAX_CONNECTING: usize = 1 << 12;
 
-/// Descriptors on their way to another process, of one flow.
-const MAX_RIGHTS: usize = 1 << 10;
+/// Descriptors on their way to another process, of one flow: as many as one message may carry (`SCM_MAX_FD`).
+const MAX_RIGHTS: usize = 253;
 
 /// A socket that all known processes have closed counts as closed after so many further lines: another process, of
 /// which the log does not show how it was made, may have it too, and will use it soon.
@@ -63,6 +63,8 @@ struct Socket {
     /// Own and other address.
     addresses: Option<(SocketAddr, SocketAddr)>,
     name: Option<Endpoint>,
+    /// What is said of it would have its name if it had one.
+    shows_name: bool,
     /// What this end says that the other one is called.
     peer_name: Option<Endpoint>,
     role: Option<Role>,
@@ -186,6 +188,9 @@ impl Sockets {
                     self.set_name(no, name);
                 }
                 if let Some(peer) = peer {
+                    if let Some(socket) = self.sockets.get_mut(&no) {
+                        socket.shows_name = true;
+                    }
                     let other = self.other_by_inode(*peer);
                     self.link(no, other);
                 }
@@ -819,6 +824,10 @@ impl Sockets {
             return (1 - server, ClientBy::Path);
         }
         if let Some(client) = find(&|end| is_path(&end.peer_name)) {
+            return (client, ClientBy::Path);
+        }
+        // Servers have names.
+        if let Some(client) = find(&|end| end.shows_name) {
             return (client, ClientBy::Path);
         }
         (sender, ClientBy::First)

@@ -148,7 +148,7 @@ fn halves_of_calls_belong_together_by_process() {
          5 1700000000.1 <... read resumed>\"lost\", 4096) = 4\n\
          5 1700000000.1 read(3<UNIX-STREAM:[1->2]>,  <unfinished ...>) = ?\n\
          5 1700000000.1 +++ killed by SIGKILL +++\n",
-        r#"0 opened unix:#8 -> unix:#9 first client 6 joined
+        r#"0 opened unix:#8 -> unix:#9 path client 6 joined
         0 ToServer "x"
         1 opened unix:#1 -> unix-abstract:s connect client 5
         1 ToClient "answer"
