@@ -17,7 +17,7 @@ use crate::ttrpc;
 
 /// The line above the frames.
 pub const FRAMES_HEADING: &str =
-    "     No  Packet         Time Conn   Stream   Type             Length Flags               Call Info\n";
+    "     No  Packet         Time Conn   Stream   Type             Length Flags                   Call Info\n";
 
 impl Describer<'_> {
     /// Appends a frame as one line of JSON, with its newline.
@@ -95,7 +95,7 @@ impl Describer<'_> {
         // Writing to a vector cannot fail.
         let _ = writeln!(
             out,
-            "{no:>7} {packet:>7} {time:>12} c{conn:<5} {stream:>6} {way} {kind:<14} {length:>8} {flags:<18} {call:>5} {info}",
+            "{no:>7} {packet:>7} {time:>12} c{conn:<5} {stream:>6} {way} {kind:<14} {length:>8} {flags:<22} {call:>5} {info}",
             no = at.no,
             packet = frame.packet.number(),
             time = duration_text(frame.time.nanos_since(since)),

@@ -1,5 +1,7 @@
 //! Header fields as output shows them: what the application sent, secrets hidden, what is unknown said to be so.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
+
 use crate::grpc::{binary_values, is_binary, is_metadata};
 use crate::http2::hpack::{Field, Text};
 use crate::json::{Writer, write_bytes_lossy};
@@ -119,6 +121,8 @@ pub(super) fn field_text(field: &Field, secrets: &Secrets) -> String {
     };
     let value = match (field.name.known(), field.value.known()) {
         (Some(name), Some(value)) if secrets.hide(name) => format!("‹hidden, {} bytes›", value.len()),
+        // Bytes that were sent as they are, behind a zero byte: as they would have been sent otherwise.
+        (Some(name), Some([0, raw @ ..])) if is_binary(name) => BASE64_STANDARD.encode(raw),
         (_, Some(value)) => Escaped(value).to_string(),
         (_, None) => "?".to_owned(),
     };
