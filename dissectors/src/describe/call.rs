@@ -246,7 +246,7 @@ impl<'a> CallView<'a> {
 
 /// The status that gRPC trailers state.
 pub(super) fn grpc_status(lane: &Lane, list: HeaderListId, code: u32) -> StatusView<'_> {
-    let field = |name: &[u8]| lane.headers[list].fields.iter().find(|field| field.name.is(name));
+    let field = |name: &[u8]| lane.headers.fields(list).find(|field| field.name.is(name));
     let message = field(b"grpc-message").and_then(|field| field.value.known()).map(percent_decode);
     let details = field(b"grpc-status-details-bin").and_then(|field| {
         let status = crate::grpc::binary_values(field.value.known()?).next()??;

@@ -174,7 +174,7 @@ impl CallJson<'_, '_> {
             && let Some(list) = call.trailers
         {
             json.key("trailer_fields");
-            self.write_fields(json, self.view.lane.headers[list].fields.iter());
+            self.write_fields(json, self.view.lane.headers.fields(list));
         }
         if trailers_only {
             json.key("trailers_only").bool(true);
@@ -190,7 +190,7 @@ impl CallJson<'_, '_> {
 
     fn write_metadata(&self, json: &mut Writer<'_>, list: Option<HeaderListId>) {
         let Some(list) = list else { return json.null() };
-        self.write_fields(json, shown(self.view.call.protocol, &self.view.lane.headers[list].fields));
+        self.write_fields(json, shown(self.view.lane, self.view.call.protocol, list));
     }
 
     fn write_fields<'f>(&self, json: &mut Writer<'_>, fields: impl Iterator<Item = &'f Field>) {
@@ -200,7 +200,7 @@ impl CallJson<'_, '_> {
     fn write_all_headers(&self, json: &mut Writer<'_>, list: Option<HeaderListId>) {
         if let (true, Some(list)) = (self.describer.all_headers, list) {
             json.key("headers");
-            self.write_fields(json, self.view.lane.headers[list].fields.iter());
+            self.write_fields(json, self.view.lane.headers.fields(list));
         }
     }
 
@@ -343,7 +343,7 @@ pub(super) fn notes_of(view: &CallView<'_>) -> Vec<Note> {
         (call.trailers, "the trailers"),
     ] {
         let Some(list) = list else { continue };
-        let fields = view.lane.headers[list].fields.iter();
+        let fields = view.lane.headers.fields(list);
         let unknown = fields.filter(|field| !field.name.is_known() || !field.value.is_known()).count();
         if unknown > 0 {
             let text = format!("{unknown} header fields of {what} refer to entries that are not in the capture");

@@ -68,7 +68,7 @@ impl Describer<'_> {
     fn write_headers(&self, json: &mut Writer<'_>, lane: &Lane, frame: &Frame) {
         let Some(list) = frame.headers else { return };
         json.key("headers").begin_array();
-        for field in lane.headers[list].fields.iter() {
+        for field in lane.headers.fields(list) {
             json.begin_object();
             write_name(json, field);
             write_hidden_or_value(json, field, self.secrets);
@@ -111,7 +111,7 @@ impl Describer<'_> {
     fn info(&self, lane: &Lane, frame: &Frame) -> String {
         let mut info = match frame.headers {
             Some(list) => {
-                let fields = lane.headers[list].fields.iter().map(|field| field_text(field, self.secrets));
+                let fields = lane.headers.fields(list).map(|field| field_text(field, self.secrets));
                 fields.collect::<Vec<_>>().join("  ")
             }
             None if frame.protocol == Framing::Http2 => payload_text(frame),

@@ -5,7 +5,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use crate::grpc::{binary_values, is_binary, is_metadata};
 use crate::http2::hpack::{Field, Text};
 use crate::json::{Writer, write_bytes_lossy};
-use crate::store::Protocol;
+use crate::store::{HeaderListId, Lane, Protocol};
 
 /// Header fields whose values are not shown.
 #[derive(Clone, Debug, Default)]
@@ -34,13 +34,12 @@ impl Secrets {
 }
 
 /// The fields that stand under `metadata`: the application's, and those whose names are unknown and that may be.
-pub(super) fn shown(protocol: Protocol, fields: &[Field]) -> impl Iterator<Item = &Field> {
-    let (fields, all) = match protocol {
-        // Everything behind what is ttrpc's own is the application's, whatever its name.
-        Protocol::Ttrpc => (crate::ttrpc::metadata(fields), true),
-        Protocol::Grpc | Protocol::GrpcWeb => (fields, false),
-    };
-    fields.iter().filter(move |field| all || field.name.known().is_none_or(is_metadata))
+pub(super) fn shown(lane: &Lane, protocol: Protocol, list: HeaderListId) -> impl Iterator<Item = &Field> {
+    let ttrpc = protocol == Protocol::Ttrpc;
+    let fields = lane.headers.fields(list);
+    // Everything behind what is ttrpc's own is the application's, whatever its name.
+    let own = if ttrpc { crate::ttrpc::own_fields(fields.clone()) } else { 0 };
+    fields.skip(own).filter(move |field| ttrpc || field.name.known().is_none_or(is_metadata))
 }
 
 /// Whether names that end in `-bin` say that values are binary.

@@ -109,10 +109,9 @@ impl Show<'_, '_> {
         let at = at.map(|at| self.at(at)).unwrap_or_default();
         line!(self.out, "{arrow} {what} {at}");
         let describer = self.describer;
-        let fields = &self.view.lane.headers[list].fields;
         let fields: Vec<_> = match describer.all_headers {
-            true => fields.iter().collect(),
-            false => shown(self.view.call.protocol, fields).collect(),
+            true => self.view.lane.headers.fields(list).collect(),
+            false => shown(self.view.lane, self.view.call.protocol, list).collect(),
         };
         for field in fields {
             line!(self.out, "    {}", field_text(field, describer.secrets));

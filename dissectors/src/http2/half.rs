@@ -197,7 +197,7 @@ impl ListCache {
                 return *id;
             }
         }
-        let id = lists.enter(Arc::clone(&fields));
+        let id = lists.enter(&fields);
         if let Some(slot) = self.recent.get_mut(self.next) {
             *slot = Some((fields, id));
         }

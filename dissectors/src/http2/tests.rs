@@ -282,7 +282,7 @@ fn a_push_promise_is_decoded_for_its_table_and_is_no_call() {
     assert_eq!(outcome.calls, ["1 /a.B/C open"]);
     let call = outcome.store.call(outcome.store.calls()[0]);
     let list = call.response_headers.expect("seen");
-    let last = outcome.lane().headers[list].fields.last().cloned().expect("fields");
+    let last = outcome.lane().headers.fields(list).last().cloned().expect("fields");
     assert_eq!((last.name.as_str(), last.value.as_str()), (Some("x"), Some("y")));
 }
 

@@ -397,7 +397,7 @@ impl Ttrpc {
             }
             None => self.begin(id, begin, lane),
         };
-        let list = lane.headers.enter_judged(request.fields(), message::facts);
+        let list = lane.headers.enter_judged(&request.fields(), message::facts);
         let opening = header.flags.contains(Flags::REMOTE_OPEN);
         let payload = match request.payload.clone() {
             Some(payload) if opening && payload.is_empty() => None,

@@ -112,7 +112,7 @@ const UNKNOWN: Text = Text::Unknown(UnknownEntry { epoch: 0, number: 0 });
 /// What [`Request::fields`] say about a call.
 pub(super) fn facts(fields: &[HeaderField]) -> HeaderFacts {
     let mut facts = HeaderFacts { role: Role::Request, rpc: Rpc::Yes, ..HeaderFacts::default() };
-    let before_metadata = fields.get(..fields.len() - metadata(fields).len()).unwrap_or_default();
+    let before_metadata = fields.get(..own_fields(fields.iter())).unwrap_or_default();
     for field in before_metadata {
         match field.value.as_str().map(str::parse) {
             _ if field.name.is(PATH) => facts.path = Found::Known(field.value.clone()),
@@ -128,17 +128,11 @@ pub(super) fn facts(fields: &[HeaderField]) -> HeaderFacts {
     facts
 }
 
-/// The metadata in a ttrpc call's list of request headers: what stands behind `:path` and `ttrpc-timeout-nano`.
-pub fn metadata(fields: &[HeaderField]) -> &[HeaderField] {
-    let mut left = fields;
-    for name in [PATH, TIMEOUT] {
-        if let [first, rest @ ..] = left
-            && first.name.is(name)
-        {
-            left = rest;
-        }
-    }
-    left
+/// How many fields of a ttrpc call's list of request headers are ttrpc's own: `:path` and `ttrpc-timeout-nano`, before the
+/// metadata.
+pub fn own_fields<'f>(fields: impl Iterator<Item = &'f HeaderField>) -> usize {
+    let mut fields = fields.peekable();
+    [PATH, TIMEOUT].into_iter().filter(|name| fields.next_if(|field| field.name.is(name)).is_some()).count()
 }
 
 fn field(name: Octets, value: &[u8]) -> HeaderField {
@@ -300,7 +294,7 @@ mod tests {
         let fields = request.fields();
         let names: Vec<_> = fields.iter().map(|f| (f.name.as_str().unwrap(), f.value.as_str().unwrap())).collect();
         assert_eq!(names, [(":path", "/a.B/C"), ("ttrpc-timeout-nano", "300"), ("k", "v"), ("k", "")]);
-        assert_eq!(metadata(&fields).len(), 2);
+        assert_eq!(fields.len() - own_fields(fields.iter()), 2);
         let facts = facts(&fields);
         assert_eq!(facts.timeout_ns, Some(300));
         assert!(facts.path.known().is_some_and(|path| path.is(b"/a.B/C")));

@@ -19,6 +19,6 @@ mod trunk;
 
 pub use connection::Ttrpc;
 pub use frame::{Flags, FrameHeader, FrameType, MAX_LENGTH};
-pub use message::metadata;
+pub use message::own_fields;
 pub(crate) use probe::PLUGIN_SERVES;
 pub use trunk::Trunk;

@@ -233,11 +233,12 @@ impl Reading {
 
     fn line(&self, call: &Call) -> String {
         let mut line = format!("{} {}", call.stream, self.path(call));
-        if let Some(list) = call.request_headers.map(|list| &self.lane.headers[list]) {
-            if let Some(timeout) = list.facts.timeout_ns {
+        if let Some(list) = call.request_headers {
+            if let Some(timeout) = self.lane.headers[list].facts.timeout_ns {
                 write!(line, " t{timeout}").unwrap();
             }
-            for field in metadata(&list.fields) {
+            let fields = self.lane.headers.fields(list);
+            for field in fields.clone().skip(own_fields(fields)) {
                 write!(line, " {}={}", field.name.as_str().unwrap_or("?"), field.value.as_str().unwrap_or("?"))
                     .unwrap();
             }
