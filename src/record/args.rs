@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use rpcshark_captures::Endpoint;
 use rpcshark_captures::write::About;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::journal::{Journal, Summary, Tap};
 use super::recorder::Recorder;
@@ -89,6 +90,7 @@ fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCod
     let write = args.write.context("no file to write to: -w FILE")?;
     let out = open(&write)?;
     let stop = Stop::new()?;
+    allow_many_connections();
     // From here on signals no longer kill: a socket that is moved aside is always put back.
     watch(Arc::clone(&stop))?;
 
@@ -153,6 +155,14 @@ fn open(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
     }
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(Box::new(file))
+}
+
+/// Each connection takes two descriptors, and what the shell allows is often meant for programs that poll.
+fn allow_many_connections() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it is not allowed, there are as many connections as there can be.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 fn about_this_machine() -> About {

@@ -101,7 +101,8 @@ impl End {
     /// The kernel said that this end is gone and all that it sent was passed on. (On TCP the end of writing and the end
     /// of everything look the same, and a late answer is reset by the end itself.)
     fn is_gone(&self) -> bool {
-        self.hung_up && self.closed && self.passed && self.socket.transport != Transport::Tcp
+        let nothing_left = self.closed && self.passed || self.unheard;
+        self.hung_up && nothing_left && self.socket.transport != Transport::Tcp
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Raised once, seen by every thread that polls.
 #[derive(Debug)]
@@ -53,7 +53,8 @@ pub(super) fn watch(stop: Arc<Stop>) -> anyhow::Result<()> {
     let guard = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for signals")?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+    // Whoever starts the program with `nohup` wants it to go on when the terminal goes.
+    let mut hang_up = if is_ignored(SignalKind::hangup()) { None } else { Some(signal(SignalKind::hangup())?) };
     drop(guard);
     let watcher = move || {
         runtime.block_on(async {
@@ -61,7 +62,7 @@ pub(super) fn watch(stop: Arc<Stop>) -> anyhow::Result<()> {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
-                    _ = hangup.recv() => {}
+                    _ = next(&mut hang_up) => {}
                 }
                 if stop.is_raised() {
                     std::process::exit(INTERRUPTED.into());
@@ -72,6 +73,22 @@ pub(super) fn watch(stop: Arc<Stop>) -> anyhow::Result<()> {
     };
     std::thread::Builder::new().name("signals".into()).spawn(watcher)?;
     Ok(())
+}
+
+/// The next signal of a kind that may not be watched for.
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the program was started with a signal ignored.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (kind.as_raw_value() - 1) & 1 > 0
 }
 
 /// The exit status of a program that a signal ended.

@@ -144,7 +144,10 @@ fn a_unix_end_that_shuts_reading_is_not_written_to() {
         }
     }
     assert_eq!(failed, Some(ErrorKind::BrokenPipe));
-    drop((client, rig));
+    drop(client);
+    let mut heard = Vec::new();
+    server.read_to_end(&mut heard).expect("it sees that nobody is there any more");
+    drop(rig);
 }
 
 #[test]
