@@ -295,7 +295,7 @@ impl Writer {
                     self.fail(error);
                 }
                 // A little at a time, so that traffic finds room as soon as there is some.
-                if written > OUT_BUFFER {
+                if written > RELEASE_AT {
                     shared.queue().waiting -= mem::take(&mut written);
                 }
             }
@@ -430,8 +430,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// With so many bytes waiting the writer does not wait any longer.
 const WAKE_AT: usize = 1 << 20;
 
-/// Large enough that many small packets make one write.
-const OUT_BUFFER: usize = 256 << 10;
+/// Many small packets make one write; a full segment is larger and goes to the file without being copied once more.
+const OUT_BUFFER: usize = 32 << 10;
+
+/// So much is written before its room in the buffer is given back.
+const RELEASE_AT: usize = 256 << 10;
 
 /// A limit below this would lose single messages.
 const SMALLEST_LIMIT: usize = 256 << 10;

@@ -25,7 +25,11 @@ pub(crate) fn start(arguments: &[&str]) -> Child {
         line.clear();
         assert!(said.read_line(&mut line).expect("read") > 0, "it ended");
     }
-    std::thread::spawn(move || drop(said.read_to_end(&mut Vec::new())));
+    std::thread::spawn(move || {
+        for line in said.lines().map_while(Result::ok).filter(|line| line.contains("not ")) {
+            eprintln!("{line}");
+        }
+    });
     child
 }
 
