@@ -9,11 +9,12 @@ mod output;
 mod show;
 mod why;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::record::{self, RecordArgs};
+use crate::record::{self, Live, RecordArgs, Tap};
 use input::InputArgs;
 use output::Problem;
 
@@ -95,7 +96,7 @@ pub fn main() -> ExitCode {
         (Some(Command::Completions(args)), _) => generate::completions(&args),
         (Some(Command::Man(args)), _) => generate::man(&args),
         (Some(Command::Record(args)), _) => {
-            return record::run(args, None).unwrap_or_else(|error| {
+            return record_and_tell(args).unwrap_or_else(|error| {
                 output::complain(&format!("{error:#}"));
                 ExitCode::from(output::CANNOT_OPEN)
             });
@@ -103,4 +104,16 @@ pub fn main() -> ExitCode {
         (None, None) => return ExitCode::from(output::USAGE),
     };
     done.unwrap_or_else(Problem::tell)
+}
+
+/// Records; with `--live` calls are printed as they end, where the recording itself does not go.
+fn record_and_tell(args: RecordArgs) -> anyhow::Result<ExitCode> {
+    let to_stdout = args.write.as_deref() == Some(Path::new("-"));
+    let tap: Option<Box<dyn Tap>> = args.live.then(|| -> Box<dyn Tap> {
+        match to_stdout {
+            true => Box::new(Live::new(Box::new(std::io::stderr()))),
+            false => Box::new(Live::new(Box::new(std::io::stdout()))),
+        }
+    });
+    record::run(args, tap)
 }

@@ -10,6 +10,7 @@ mod args;
 mod credentials;
 mod diag;
 mod journal;
+mod live;
 mod recorder;
 mod relay;
 mod say;
@@ -20,5 +21,6 @@ mod vsock;
 
 pub use args::{RecordArgs, run};
 pub use journal::{Journal, Summary, Tap};
+pub use live::Live;
 pub use recorder::Recorder;
 pub use socket::{Listener, SocketError, Target};

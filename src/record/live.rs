@@ -1,0 +1,183 @@
+//! `record --live`: the calls of what is being recorded, printed as they end.
+//!
+//! The recorder's tap hands over bytes in order; they are dissected as if they were read from a capture.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use rpcshark_captures::connection::Close;
+use rpcshark_captures::write::Ends;
+use rpcshark_captures::{Data, Direction, Gap, GapCause, Input, Packet, PacketNo, Place, Timestamp};
+use rpcshark_dissectors::describe::{Bodies, CALLS_HEADING, Describer, Secrets};
+use rpcshark_dissectors::schema::Schema;
+use rpcshark_dissectors::store::{ClientBy, Connection, Keep, Lane, Store};
+use rpcshark_dissectors::{Joining, Moment, Session};
+
+use super::journal::Tap;
+
+/// Prints calls as they end.
+pub struct Live {
+    out: Box<dyn Write + Send>,
+    store: Store,
+    connections: HashMap<u64, Followed>,
+    schema: Schema,
+    /// What happens is numbered, as packets are.
+    order: u64,
+    /// The time of the first thing that happened.
+    since: Option<Timestamp>,
+}
+
+struct Followed {
+    session: Session,
+    /// Bytes so far, by direction, with those that were lost.
+    sent: [u64; 2],
+}
+
+/// Bodies are not kept: a line does not show them.
+struct NoBodies;
+
+impl Bodies for NoBodies {
+    fn read(&self, _: Place, _: usize, _: &mut Vec<u8>) -> bool {
+        false
+    }
+}
+
+impl Live {
+    /// Prints to `out`.
+    pub fn new(out: Box<dyn Write + Send>) -> Self {
+        Self {
+            out,
+            store: Store::new(1, Keep::default()),
+            connections: HashMap::new(),
+            schema: Schema::builtin(),
+            order: 0,
+            since: None,
+        }
+    }
+
+    /// The next thing that happens on `connection`.
+    fn step(&mut self, connection: u64, time: Timestamp, work: impl FnOnce(&mut Followed, Packet, &mut Lane)) {
+        self.order += 1;
+        let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
+        self.since.get_or_insert(time);
+        let Some(followed) = self.connections.get_mut(&connection) else { return };
+        let Some(lane) = self.store.lanes_mut().first_mut() else { return };
+        lane.at(self.order, 0);
+        work(followed, packet, lane);
+    }
+
+    fn close(&mut self, connection: u64, direction: Direction, how: Close, time: Timestamp) {
+        self.step(connection, time, |followed, packet, lane| {
+            followed.session.closed(direction, how, Moment { time, packet: packet.no }, lane);
+        });
+    }
+}
+
+impl Tap for Live {
+    fn opened(&mut self, connection: u64, ends: &Ends, time: Timestamp) {
+        self.order += 1;
+        let Some(lane) = self.store.lanes_mut().first_mut() else { return };
+        let (client, server) = (ends.client.endpoint.clone(), ends.server.endpoint.clone());
+        let mut entry = Connection::new(client, server, ClientBy::Syn, time);
+        entry.recorded(ends.clone());
+        let id = lane.add_connection(Packet { order: self.order, no: PacketNo::new(0, self.order) }, entry);
+        let session = Session::new(id, Joining { joined: false, decode_as: None });
+        self.connections.insert(connection, Followed { session, sent: [0; 2] });
+    }
+
+    fn data(&mut self, connection: u64, direction: Direction, bytes: &[u8], time: Timestamp) {
+        self.step(connection, time, |followed, packet, lane| {
+            let offset = followed.sent[direction.index()];
+            followed.sent[direction.index()] += bytes.len() as u64;
+            let data = Data { bytes, packet, time, at: Place::NOWHERE, offset, acked: None };
+            if !bytes.is_empty() {
+                followed.session.input(direction, Input::Data(data), lane);
+            }
+        });
+    }
+
+    fn lost(&mut self, connection: u64, direction: Direction, bytes: u64, time: Timestamp) {
+        self.step(connection, time, |followed, packet, lane| {
+            followed.sent[direction.index()] += bytes;
+            let gap = Gap { length: Some(bytes), cause: GapCause::Dropped, packet, time };
+            followed.session.input(direction, Input::Gap(gap), lane);
+        });
+    }
+
+    fn closed(&mut self, connection: u64, direction: Direction, time: Timestamp) {
+        self.close(connection, direction, Close::Fin, time);
+    }
+
+    fn reset(&mut self, connection: u64, direction: Direction, time: Timestamp) {
+        self.close(connection, direction, Close::Rst, time);
+    }
+
+    fn ended(&mut self, connection: u64) {
+        let Some(mut followed) = self.connections.remove(&connection) else { return };
+        if let Some(lane) = self.store.lanes_mut().first_mut() {
+            followed.session.finish(lane);
+        }
+    }
+
+    fn settled(&mut self) {
+        let settled = self.store.commit().settled;
+        if settled.is_empty() {
+            return;
+        }
+        let (secrets, no_bodies) = (Secrets::default(), NoBodies);
+        let describer = Describer::new(&self.store, &no_bodies, &self.schema, &[], &secrets);
+        let mut text = Vec::new();
+        if settled.iter().any(|&at| self.store.call(at).no.is_some_and(|no| no.get() == 1)) {
+            text.extend_from_slice(CALLS_HEADING.as_bytes());
+        }
+        for at in settled {
+            describer.write_call_text(at, self.since.unwrap_or_default(), &mut text);
+        }
+        // Whoever reads the calls may go away; the recording goes on.
+        let _ = self.out.write_all(&text).and_then(|()| self.out.flush());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rpcshark_captures::Endpoint;
+    use rpcshark_captures::write::Party;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("nobody panics").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_ttrpc_call_is_printed_when_it_ends_and_not_before() {
+        let out = Shared::default();
+        let mut live = Live::new(Box::new(out.clone()));
+        let printed = || String::from_utf8(out.0.lock().expect("nobody panics").clone()).expect("text");
+        let now = Timestamp::from_nanos(1_000_000);
+        let server = Party::of(Endpoint::UnixPath(b"/run/x.sock".as_slice().into()));
+        live.opened(7, &Ends::new(Party::of(Endpoint::UnixInode(1)), server), now);
+        let request = b"\x0a\x03a.B\x12\x01C\x1a\x02hi"; // service a.B, method C, payload "hi"
+        let mut frame = vec![0, 0, 0, request.len() as u8, 0, 0, 0, 1, 1, 0]; // length, stream 1, Request, no flags
+        frame.extend_from_slice(request);
+        live.data(7, Direction::ToServer, &frame, now);
+        live.settled();
+        assert_eq!(printed(), "");
+        let response = [0, 0, 0, 0, 0, 0, 0, 1, 2, 0]; // stream 1, Response, empty: OK
+        live.data(7, Direction::ToClient, &response, Timestamp::from_nanos(3_000_000));
+        live.settled();
+        assert!(printed().contains("a.B/C"), "{}", printed());
+        assert!(printed().trim_end().ends_with("OK"), "{}", printed());
+        live.ended(7);
+    }
+}
