@@ -522,7 +522,11 @@ impl Log {
         {
             match call {
                 Call::PeerName => self.sockets.set_peer_name(socket, &name),
-                _ => self.sockets.set_name(socket, &name),
+                _ => {
+                    self.sockets.set_name(socket, &name);
+                    let mut context = Context { processes: &self.processes, sink, by_return };
+                    self.sockets.named_late(socket, &mut context);
+                }
             }
         }
     }

@@ -425,6 +425,23 @@ impl Sockets {
         }
     }
 
+    /// An accepted socket got its name: where nothing was known of the listener, only now is known who may have connected
+    /// to it.
+    pub(super) fn named_late(&mut self, no: SocketNo, context: &mut Context<'_, '_>) {
+        let Some(socket) = self.sockets.get(&no) else { return };
+        if socket.role == Some(Role::Accepted)
+            && socket.pair.is_none()
+            && let Some(name) = socket.name.clone()
+            && let Some((_, client)) =
+                self.waiting_for(&name, socket.peer_name.as_ref()).and_then(|at| self.connecting.remove(at))
+        {
+            self.link(client, no);
+            if let Some((pair, _)) = self.sockets.get(&no).and_then(|socket| socket.pair) {
+                self.refresh(pair, context);
+            }
+        }
+    }
+
     /// The first `connect` that a listener of this name accepts: queues are first in, first out.
     fn waiting_for(&self, name: &Endpoint, peer: Option<&Endpoint>) -> Option<usize> {
         let is_free = |no: &SocketNo| {

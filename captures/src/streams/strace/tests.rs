@@ -242,6 +242,21 @@ fn weaker_forms_tell_the_same() {
 }
 
 #[test]
+fn a_listener_from_before_the_log_gets_its_name_from_what_it_accepts() {
+    let log = r#"5 1700000000.1 socket(AF_UNIX, SOCK_STREAM, 0) = 3
+5 1700000000.1 connect(3, {sa_family=AF_UNIX, sun_path="/s"}, 5) = 0
+5 1700000000.1 write(3, "request", 7) = 7
+9 1700000000.1 accept4(8, {sa_family=AF_UNIX}, [112 => 2], SOCK_CLOEXEC) = 9
+9 1700000000.1 getsockname(9, {sa_family=AF_UNIX, sun_path="/s"}, [112 => 5]) = 0
+9 1700000000.1 read(9, "request", 4096) = 7
+9 1700000000.1 write(9, "answer", 6) = 6
+5 1700000000.1 read(3, "answer", 4096) = 6
+"#;
+    let told = told(log);
+    assert!(told.ends_with(&format!("0 ToServer \"request\"\n0 updated unix:#1 -> unix:/s connect client 5 server 9\n0 ToClient \"answer\"\n{OPEN}")), "{told}");
+}
+
+#[test]
 fn the_files_of_ff_are_one_log() {
     // -ff has each call on one line, with the time at which it began.
     let directory = tempfile::tempdir().unwrap();
