@@ -45,6 +45,28 @@ fn joined_after_eight_tenths() {
     joined_after(80);
 }
 
+#[test]
+fn text_and_json_guess_the_same_methods() {
+    let shop = Shop::load();
+    let raw = Raw::of(&shop);
+    let count = shop.capture.packets.len();
+    let kept: Vec<bool> = (0..count).map(|packet| packet >= count / 10).collect();
+    let directory = environment::temporary();
+    let path = directory.path().join("joined.pcap");
+    Damaged::new(&shop, &raw, &kept).write(&path);
+    let (schema, file) = (shop::schema(), text(&path));
+    let guessed = |call: &&Value| call["guessed"].as_array().unwrap().contains(&"path".into());
+    let calls = run(&["calls", "--json", &file, &schema[0], &schema[1]]).done();
+    let guessed: Vec<&str> = calls.iter().filter(guessed).filter_map(|call| call["path"].as_str()).collect();
+    assert!(!guessed.is_empty(), "some are guessed");
+    let listing = run(&["calls", &file, &schema[0], &schema[1]]).stdout;
+    let shown: Vec<&str> = listing.lines().filter(|line| line.contains("(guessed)")).collect();
+    assert_eq!(shown.len(), guessed.len());
+    for (line, path) in shown.iter().zip(guessed) {
+        assert!(line.contains(&path[1..]), "{path}: {line}");
+    }
+}
+
 /// Cuts off this part of the packets.
 fn joined_after(percent: usize) {
     let shop = Shop::load();

@@ -49,8 +49,8 @@ const SHARES: usize = 16;
 pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let schema = input.schema.load(input.talk)?;
-    // A text line needs no body.
-    let keep = Keep { frames: false, bodies: args.json };
+    // A text line needs no body, but where methods may be guessed by what their messages hold.
+    let keep = Keep { frames: false, bodies: args.json || !schema.services.is_empty() };
     let loader = Loader::open(input.load_options(&args.files, keep))?;
     let describing = Describing::new(input, schema, loader.files(), loader.sources());
     let live = args.files.iter().any(|file| file.as_os_str() == "-");
