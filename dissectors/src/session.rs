@@ -316,7 +316,9 @@ impl Session {
     fn hunt(&mut self, lane: &mut Lane) {
         let http2 = Box::new(Http2::new(self.connection, Met::InTheMiddle));
         let ttrpc = Box::new(Ttrpc::new(self.connection, Met::InTheMiddle));
-        let parsers: Vec<Box<dyn Parser>> = vec![http2, ttrpc];
+        // A trunk's pieces hold what looks like ttrpc: it is asked first.
+        let trunk = Box::new(Trunk::new(self.connection, Met::InTheMiddle));
+        let parsers: Vec<Box<dyn Parser>> = vec![http2, trunk, ttrpc];
         let before = std::mem::replace(&mut self.state, State::Seeking(parsers, 0));
         self.replay(before, lane);
     }

@@ -18,8 +18,8 @@ use super::streams::{Stream, Streams};
 use crate::http2::Met;
 use crate::parser::{HandOver, Parser};
 use crate::store::{
-    Call, CallId, ClientBy, ConnectionId, End, Frame, Framing, HeaderListId, Lane, Message, MessageFlags, Piece,
-    Protocol, Spoken,
+    Call, CallId, ClientBy, ConnectionId, End, Frame, Framing, HeaderListId, HeaderLists, Lane, Message, MessageFlags,
+    Piece, Protocol, Spoken,
 };
 use crate::{Moment, Note, Severity};
 
@@ -30,6 +30,7 @@ pub struct Ttrpc {
     /// By [`Direction::index`], as the directions are taken now.
     halves: [Half; 2],
     streams: Streams,
+    lists: ListCache,
     /// Whether the input's directions are the other way round.
     turned: bool,
     /// Whether they may still turn out to be the other way round.
@@ -128,6 +129,7 @@ impl Ttrpc {
             connection,
             halves: [half(), half()],
             streams: Streams::default(),
+            lists: ListCache::default(),
             turned: false,
             may_turn: true,
             proven: !in_the_middle,
@@ -397,7 +399,7 @@ impl Ttrpc {
             }
             None => self.begin(id, begin, lane),
         };
-        let list = lane.headers.enter_judged(&request.fields(), message::facts);
+        let list = self.lists.enter(&request, contents, &mut lane.headers);
         let opening = header.flags.contains(Flags::REMOTE_OPEN);
         let payload = match request.payload.clone() {
             Some(payload) if opening && payload.is_empty() => None,
@@ -770,6 +772,32 @@ impl PartialHeader {
         self.len = end;
         *data = rest;
         (end == FrameHeader::LEN).then(|| (FrameHeader::parse(&self.bytes), self.begin))
+    }
+}
+
+/// The lists that were entered last: clients say the same with most of their requests.
+#[derive(Debug, Default)]
+struct ListCache {
+    recent: [Option<(Box<[u8]>, HeaderListId)>; 8],
+    next: usize,
+}
+
+/// A longer one is not likely to come again.
+const MAX_CACHED: usize = 1024;
+
+impl ListCache {
+    fn enter<'a>(&mut self, request: &Request<'a>, contents: &Contents<'a>, lists: &mut HeaderLists) -> HeaderListId {
+        let key = request.besides(contents).filter(|[before, behind]| before.len() + behind.len() <= MAX_CACHED);
+        let same = |known: &[u8]| key.is_some_and(|[before, behind]| known.strip_prefix(before) == Some(behind));
+        if let Some((_, id)) = self.recent.iter().flatten().find(|(known, _)| same(known)) {
+            return *id;
+        }
+        let id = lists.enter_judged(&request.fields(), message::facts);
+        if let (Some(key), Some(slot)) = (key, self.recent.get_mut(self.next)) {
+            *slot = Some((key.concat().into(), id));
+            self.next = (self.next + 1) % self.recent.len();
+        }
+        id
     }
 }
 

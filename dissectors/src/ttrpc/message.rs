@@ -10,7 +10,8 @@
 //! and what stands behind it is read.
 
 use std::ops::Range;
-use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use super::parts::Contents;
 use crate::Cursor;
@@ -25,8 +26,10 @@ pub(super) struct Request<'a> {
     pub(super) method: Option<&'a [u8]>,
     /// Where in the frame's data the payload lies.
     pub(super) payload: Option<Range<u32>>,
+    /// Where the payload's field begins, with its tag.
+    payload_at: u32,
     pub(super) timeout_nano: Option<i64>,
-    pub(super) metadata: Vec<(&'a [u8], &'a [u8])>,
+    pub(super) metadata: SmallVec<[(&'a [u8], &'a [u8]); 4]>,
     /// Why the rest of it cannot be read.
     pub(super) fault: Option<Fault>,
 }
@@ -56,10 +59,12 @@ impl<'a> Request<'a> {
     pub(super) fn read(contents: &Contents<'a>) -> Self {
         let mut this = Self::default();
         let mut own = None;
-        let walked = walk(contents, |number, item| match (number, item) {
+        let walked = walk(contents, |number, at, item| match (number, item) {
             (1, Item::Value(Value::Bytes(bytes), _)) => this.service = Some(bytes),
             (2, Item::Value(Value::Bytes(bytes), _)) => this.method = Some(bytes),
-            (3, Item::Value(Value::Bytes(_), range) | Item::Cut(range)) => this.payload = Some(range),
+            (3, Item::Value(Value::Bytes(_), range) | Item::Cut(range)) => {
+                (this.payload, this.payload_at) = (Some(range), at);
+            }
             (4, Item::Value(Value::Varint(nanos), _)) => this.timeout_nano = Some(nanos.cast_signed()),
             (5, Item::Value(Value::Bytes(bytes), _)) => match key_value(bytes) {
                 Ok(pair) if this.metadata.len() < MAX_METADATA => this.metadata.push(pair),
@@ -84,9 +89,21 @@ impl<'a> Request<'a> {
         self.fault.is_some() && !utf8(self.service)
     }
 
+    /// The bytes of what it says besides its payload, in two parts; `None` where not all of it can be read.
+    pub(super) fn besides(&self, contents: &Contents<'a>) -> Option<[&'a [u8]; 2]> {
+        let bytes = contents.beginning();
+        if self.fault.is_some() || bytes.len() != contents.length as usize {
+            return None;
+        }
+        match &self.payload {
+            None => Some([bytes, &[]]),
+            Some(payload) => Some([bytes.get(..self.payload_at as usize)?, bytes.get(payload.end as usize..)?]),
+        }
+    }
+
     /// What it says besides its payload, in the form of header fields: the pseudo field `:path`, `ttrpc-timeout-nano`,
     /// then the metadata in order.
-    pub(super) fn fields(&self) -> Arc<[HeaderField]> {
+    pub(super) fn fields(&self) -> Vec<HeaderField> {
         // Of a method that is missing nothing is said; one that is empty is not written.
         let named = self.method.is_some() || self.fault.is_none();
         let path = self.service.filter(|_| named).map(|service| {
@@ -143,7 +160,6 @@ fn field(name: Octets, value: &[u8]) -> HeaderField {
         name_huffman: false,
         value_huffman: false,
         index: None,
-        // Places would make every list a new one: payloads of different lengths stand before the fields.
         span: 0..0,
         value_span: 0..0,
     }
@@ -154,7 +170,7 @@ impl<'a> Response<'a> {
         let mut this = Self::default();
         let mut own = None;
         let mut others = false;
-        let walked = walk(contents, |number, item| match (number, item) {
+        let walked = walk(contents, |number, _, item| match (number, item) {
             (1, Item::Value(Value::Bytes(bytes), _)) => this.status = Some(bytes),
             (1, Item::Cut(_)) => own = Some(Fault::Missing),
             (2, Item::Value(Value::Bytes(_), range) | Item::Cut(range)) => this.payload = Some(range),
@@ -187,8 +203,8 @@ enum Item<'a> {
     Cut(Range<u32>),
 }
 
-/// Hands every field to `each` with its number. What is given back: why not all could be.
-fn walk<'a>(contents: &Contents<'a>, mut each: impl FnMut(u32, Item<'a>)) -> Option<Fault> {
+/// Hands every field to `each` with its number and where its tag lies. What is given back: why not all could be.
+fn walk<'a>(contents: &Contents<'a>, mut each: impl FnMut(u32, u32, Item<'a>)) -> Option<Fault> {
     let mut at = 0;
     while at < contents.length {
         let bytes = contents.from(at);
@@ -200,7 +216,7 @@ fn walk<'a>(contents: &Contents<'a>, mut each: impl FnMut(u32, Item<'a>)) -> Opt
         let mut cut = None;
         for item in fields.by_ref() {
             match item {
-                Ok(field) => each(field.number, Item::Value(field.value, field.value_at..field.end)),
+                Ok(field) => each(field.number, field.at, Item::Value(field.value, field.value_at..field.end)),
                 Err(broken) if broken.cause == Cause::CutShort && !to_end => {
                     cut = Some(broken);
                     break;
@@ -216,7 +232,7 @@ fn walk<'a>(contents: &Contents<'a>, mut each: impl FnMut(u32, Item<'a>)) -> Opt
                 if end > u64::from(contents.length) {
                     return Some(Fault::Wrong(broken.cause.text()));
                 }
-                each(broken.number, Item::Cut(begin..end as u32));
+                each(broken.number, broken.at, Item::Cut(begin..end as u32));
                 end as u32
             }
         };
@@ -311,7 +327,7 @@ mod tests {
                 let request = Request::read(&parts.contents());
                 if begin >= 10 && end <= 14 {
                     assert_eq!((request.fault, request.payload), (None, Some(10..14)), "{begin}..{end}");
-                    assert_eq!(request.metadata, [(&b"k"[..], &b"v"[..]), (b"k", b"")]);
+                    assert_eq!(request.metadata[..], [(&b"k"[..], &b"v"[..]), (b"k", b"")]);
                 } else {
                     assert_eq!(request.fault, Some(Fault::Missing), "{begin}..{end}");
                     assert!(request.payload.is_none_or(|payload| payload == (10..14)), "{begin}..{end}");

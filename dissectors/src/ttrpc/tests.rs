@@ -644,6 +644,27 @@ fn a_trunk_carries_two_connections() {
 }
 
 #[test]
+fn a_trunk_is_joined_in_the_middle() {
+    for turned in [false, true] {
+        let mut reading = Reading::new(true, None);
+        for (direction, bytes) in &trunk_conversation()[1..] {
+            let direction = if turned { direction.reverse() } else { *direction };
+            // Headers and what follows them are written one by one.
+            let (header, rest) = bytes.split_at(8);
+            reading.data(direction, header).data(direction, rest);
+        }
+        reading.finish();
+        same(
+            &reading.lines(),
+            &format!("1 ? | < | response trunk 2 [ttrpc-orphan]\n{}\n", TRUNK.lines().nth(1).unwrap()),
+        );
+        let connection = reading.connection();
+        assert_eq!(connection.protocol.name(), "nri");
+        assert_eq!(connection.client, Endpoint::UnixInode(if turned { 2 } else { 1 }));
+    }
+}
+
+#[test]
 fn a_trunk_with_a_hole_goes_on_behind_it() {
     let conversation = trunk_conversation();
     for lost in [1, 3, 20, 47, 48, 60] {

@@ -13,13 +13,14 @@ use rpcshark_captures::connection::Close;
 use rpcshark_captures::{Data, Direction, Gap, GapCause, Input};
 
 use super::connection::Ttrpc;
+use super::frame::{FrameHeader, FrameType};
 use super::probe::{MAX_TRUNK_LENGTH, PLUGIN_SERVES, RUNTIME_SERVES};
 use super::resync::{Look, look};
 use crate::held::Held;
 use crate::http2::Met;
 use crate::parser::{HandOver, Parser};
-use crate::store::{ConnectionId, Lane, Spoken};
-use crate::{Moment, Note, Severity};
+use crate::store::{ClientBy, ConnectionId, Lane, Spoken};
+use crate::{Cursor, Moment, Note, Severity};
 
 /// An NRI trunk.
 #[derive(Debug)]
@@ -27,7 +28,11 @@ pub struct Trunk {
     connection: ConnectionId,
     /// The connection on which the plugin serves, and the one on which the runtime does.
     inner: [Ttrpc; 2],
+    /// By [`Direction::index`], as the directions are taken now.
     halves: [Reading; 2],
+    /// Whether the input's directions are the other way round.
+    turned: bool,
+    proven: bool,
 }
 
 /// Where in the bytes a direction of the trunk stands.
@@ -47,14 +52,25 @@ const HEADER: usize = 8;
 const MAX_HELD: usize = 1 << 16;
 
 impl Trunk {
-    /// A trunk; what goes to the server comes from the plugin.
+    /// A trunk. Met at its beginning, what goes to the server comes from the plugin; met in the middle, it is found out who
+    /// is the plugin.
     pub fn new(connection: ConnectionId, met: Met) -> Self {
         let inner = |number, reversed| Ttrpc::in_trunk(connection, met, number, reversed);
         let half = || match met {
             Met::AtStart => header(),
             Met::InTheMiddle => Reading::Seeking(Held::default()),
         };
-        Self { connection, inner: [inner(PLUGIN_SERVES, true), inner(RUNTIME_SERVES, false)], halves: [half(), half()] }
+        Self {
+            connection,
+            inner: [inner(PLUGIN_SERVES, true), inner(RUNTIME_SERVES, false)],
+            halves: [half(), half()],
+            turned: false,
+            proven: met == Met::AtStart,
+        }
+    }
+
+    fn taken(&self, direction: Direction) -> Direction {
+        if self.turned { direction.reverse() } else { direction }
     }
 
     /// The connection `number`, and the direction in it.
@@ -67,11 +83,11 @@ impl Trunk {
         }
     }
 
-    fn read(&mut self, direction: Direction, data: Data<'_>, lane: &mut Lane) {
-        self.read_known(direction, data, lane);
-        while let Some(held) = self.found(direction, lane) {
+    fn read(&mut self, from: Direction, data: Data<'_>, lane: &mut Lane) {
+        self.read_known(self.taken(from), data, lane);
+        while let Some(held) = self.found(self.taken(from), lane) {
             for data in held.data() {
-                self.read_known(direction, data, lane);
+                self.read_known(self.taken(from), data, lane);
             }
         }
     }
@@ -128,6 +144,23 @@ impl Trunk {
         }
     }
 
+    fn gap(&mut self, direction: Direction, gap: &Gap, lane: &mut Lane) {
+        match &mut self.halves[direction.index()] {
+            Reading::Piece(number, left) if gap.length.is_some_and(|length| length <= u64::from(*left)) => {
+                *left -= gap.length.unwrap_or_default() as u32;
+                let number = *number;
+                if *left == 0 {
+                    self.halves[direction.index()] = header();
+                }
+                if let Some((inner, direction)) = self.inner(number, direction) {
+                    inner.input(direction, Input::Gap(*gap), lane);
+                }
+            }
+            Reading::Seeking(held) => held.clear(),
+            _ => self.break_off(direction, gap, lane),
+        }
+    }
+
     /// Where the next piece begins is not known any more, nor what of which connection is missing.
     fn break_off(&mut self, direction: Direction, gap: &Gap, lane: &mut Lane) {
         self.halves[direction.index()] = Reading::Seeking(Held::default());
@@ -146,7 +179,8 @@ impl Trunk {
         let found = loop {
             let bytes = held.bytes().get(begin..).unwrap_or_default();
             match is_piece(bytes) {
-                Some(true) => break true,
+                // Who is the plugin, only a Request or a Response tells.
+                Some(true) if self.proven || is_plugins(bytes).is_some() => break true,
                 None if bytes.len() <= MAX_HELD => break false,
                 _ => begin += 1,
             }
@@ -158,6 +192,15 @@ impl Trunk {
         let mut held = std::mem::take(held);
         self.halves[direction.index()] = header();
         held.skip(begin);
+        if !self.proven {
+            self.proven = true;
+            let turn = is_plugins(held.bytes()) == Some(direction == Direction::ToClient);
+            if turn {
+                self.turned = true;
+                self.halves.swap(0, 1);
+            }
+            lane.connection_mut(self.connection).client_shown(turn, ClientBy::Protocol);
+        }
         if begin > 0 {
             let text = format!("{begin} bytes were passed over to find where a piece of the trunk begins");
             let packet = held.data().next().map(|data| data.packet.no).unwrap_or_default();
@@ -173,25 +216,13 @@ impl Parser for Trunk {
     fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver> {
         match input {
             Input::Data(data) => self.read(direction, data, lane),
-            Input::Gap(gap) => match &mut self.halves[direction.index()] {
-                Reading::Piece(number, left) if gap.length.is_some_and(|length| length <= u64::from(*left)) => {
-                    *left -= gap.length.unwrap_or_default() as u32;
-                    let number = *number;
-                    if *left == 0 {
-                        self.halves[direction.index()] = header();
-                    }
-                    if let Some((inner, direction)) = self.inner(number, direction) {
-                        inner.input(direction, Input::Gap(gap), lane);
-                    }
-                }
-                Reading::Seeking(held) => held.clear(),
-                _ => self.break_off(direction, &gap, lane),
-            },
+            Input::Gap(gap) => self.gap(self.taken(direction), &gap, lane),
         }
         None
     }
 
     fn closed(&mut self, direction: Direction, how: Close, now: Moment, lane: &mut Lane) {
+        let direction = self.taken(direction);
         for number in [PLUGIN_SERVES, RUNTIME_SERVES] {
             if let Some((inner, direction)) = self.inner(number, direction) {
                 inner.closed(direction, how, now, lane);
@@ -204,12 +235,22 @@ impl Parser for Trunk {
     }
 
     fn proven(&self) -> bool {
-        true
+        self.proven
     }
 }
 
 const fn header() -> Reading {
     Reading::Header([0; HEADER], 0)
+}
+
+/// Whether a piece that is one is the plugin's; `None` where its frame does not tell.
+fn is_plugins(bytes: &[u8]) -> Option<bool> {
+    let number = Cursor::new(bytes).u32()?;
+    match FrameHeader::parse(bytes.get(HEADER..)?.first_chunk()?).kind {
+        FrameType::REQUEST => Some(number == RUNTIME_SERVES),
+        FrameType::RESPONSE => Some(number == PLUGIN_SERVES),
+        _ => None,
+    }
 }
 
 /// Whether a piece may begin here that begins with a frame, and another piece behind it, unless nothing is. `None`: too
