@@ -54,6 +54,7 @@ fn escapes<'a>(mut text: &'a [u8], mut limit: usize, into: &mut Vec<u8>) -> Opti
 
     let mut block = [0; BLOCK];
     while limit >= BLOCK
+        && text.starts_with(b"\\x")
         && let Some(groups) = text.as_chunks::<4>().0.first_chunk::<BLOCK>()
     {
         let mut is_good = true;
