@@ -258,7 +258,11 @@ impl Session {
                     self.turn(true, lane, ClientBy::Protocol);
                     self.pass_line(Direction::ToServer, len, port, lane)
                 }
-                [a, b] => a == Preamble::NeedMore && there(to_server) || b == Preamble::NeedMore && there(to_client),
+                [a, b] => {
+                    let begun =
+                        a == Preamble::NeedMore && there(to_server) || b == Preamble::NeedMore && there(to_client);
+                    begun && to_server.held.bytes().len() + to_client.held.bytes().len() < MAX_UNASKED
+                }
             };
         }
         match preamble::accepted(to_client.held.bytes()) {

@@ -12,7 +12,7 @@ use crate::http2::ErrorCode;
 use crate::http2::hpack::Field;
 use crate::json::Writer;
 use crate::protobuf::{Printer, SpanNote};
-use crate::store::{Call, CallRef, Guesses, HeaderListId, Message, MessageFlags};
+use crate::store::{Call, CallRef, Guesses, HeaderListId, Message, MessageFlags, Protocol};
 use crate::{Note, Severity};
 
 impl Describer<'_> {
@@ -342,7 +342,8 @@ pub(super) fn notes_of(view: &CallView<'_>) -> Vec<Note> {
         (call.response_headers, "the response"),
         (call.trailers, "the trailers"),
     ] {
-        let Some(list) = list else { continue };
+        // What is unknown of a ttrpc Request has a note of its own.
+        let Some(list) = list.filter(|_| call.protocol != Protocol::Ttrpc) else { continue };
         let fields = view.lane.headers.fields(list);
         let unknown = fields.filter(|field| !field.name.is_known() || !field.value.is_known()).count();
         if unknown > 0 {

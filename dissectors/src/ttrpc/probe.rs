@@ -182,3 +182,90 @@ const fn is_service(byte: u8) -> bool {
 const fn is_method(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: &[u8] = &[
+        0, 0, 0, 10, // length
+        0, 0, 0, 1, // stream
+        1, 0, // Request, no flags
+        0x0a, 3, b'a', b'.', b'B', // service
+        0x12, 1, b'C', // method
+        0x1a, 0, // payload
+    ];
+
+    fn on_stream(stream: u8) -> Vec<u8> {
+        let mut bytes = REQUEST.to_vec();
+        bytes[7] = stream;
+        bytes
+    }
+
+    #[test]
+    fn a_first_request_is_a_clients_from_its_header_on_and_a_later_one_from_its_names_on() {
+        for (bytes, enough) in [(REQUEST.to_vec(), 10), (on_stream(5), 19)] {
+            for part in 1..bytes.len() {
+                let expected = if part < enough { First::NeedMore } else { First::Client };
+                assert_eq!(first(&bytes[..part]), expected, "{part} bytes of {bytes:?}");
+            }
+        }
+        assert_eq!(first(&on_stream(4)), First::None);
+    }
+
+    #[test]
+    fn answers_are_counted() {
+        let answer = |stream: u8| [0, 0, 0, 2, 0, 0, 0, stream, 2, 0, 0x12, 0];
+        let three = [answer(1), answer(3), answer(5)].concat();
+        for (len, whole) in [(10, 0), (11, 0), (12, 1), (23, 1), (24, 2), (36, 3)] {
+            assert_eq!(first(&three[..len]), First::Server(whole), "{len}");
+        }
+        let mut wrong = three;
+        wrong[22] = 0x1a;
+        assert_eq!(first(&wrong), First::None);
+    }
+
+    #[test]
+    fn a_trunk_is_known_by_the_frame_in_it() {
+        let piece = |number: u8, frame: &[u8]| [&[0, 0, 0, number, 0, 0, 0, frame.len() as u8][..], frame].concat();
+        let answer = [0, 0, 0, 2, 0, 0, 0, 1, 2, 0, 0x12, 0];
+        for (bytes, plugin) in [
+            (piece(2, REQUEST), true),
+            (piece(1, REQUEST), false),
+            (piece(1, &answer), true),
+            (piece(2, &answer), false),
+        ] {
+            for part in 1..18 {
+                assert_eq!(first(&bytes[..part]), First::NeedMore, "{part}");
+            }
+            assert_eq!(first(&bytes), First::Trunk { plugin });
+        }
+        assert_eq!(first(&piece(3, REQUEST)), First::None);
+    }
+
+    #[test]
+    fn other_protocols_are_none_of_these() {
+        for other in [
+            &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+            b"GET / HTTP/1.1\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+            b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64", // SETTINGS of HTTP/2
+            b"\0\0\0\x08\x04\xd2\x16\x2f\0\0",         // PostgreSQL asking for TLS
+            &[0; 64],
+        ] {
+            assert_eq!(first(other), First::None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_dotted_words() {
+        let judge = |data: &[u8]| request_names(data, data.len() as u32);
+        assert_eq!(judge(b"\x0a\x03a.B\x12\x01C"), Name::Fits);
+        assert_eq!(judge(b"\x0a\x03a/B\x12\x01C"), Name::Wrong);
+        assert_eq!(judge(b"\x0a\x03a.B\x12\x01.\x1a\x00"), Name::Wrong);
+        assert_eq!(judge(b"\x0a\x00\x12\x01C"), Name::Wrong);
+        assert_eq!(judge(b"\x0a\x03a.B\x12\x01C\x3a"), Name::Wrong);
+        assert_eq!(judge(b"\x0a\x03a.B\x12"), Name::Wrong);
+        assert_eq!(request_names(b"\x0a\x03a.B\x12", 20), Name::NeedMore);
+    }
+}
