@@ -7,13 +7,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rayon::prelude::*;
-use rpcshark_captures::Timestamp;
-use rpcshark_dissectors::describe::{CALLS_HEADING, Describer};
+use rpcshark_dissectors::describe::{Describer, Times, calls_heading};
 use rpcshark_dissectors::store::{CallRef, Keep, Store};
 
 use super::InputArgs;
-use super::input::{Describing, tell_files};
+use super::input::{Describing, TimeArgs, tell_files};
 use super::output::{Bar, Output, Problem};
+use super::paint;
 use super::why::tell_why_none;
 use crate::load::Loader;
 
@@ -30,11 +30,14 @@ Examples:
 pub(super) struct CallsArgs {
     /// Captures: files, directories, - for standard input; several are read as one, in the order of their times
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
 
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    time: TimeArgs,
 
     #[command(flatten)]
     input: InputArgs,
@@ -48,13 +51,14 @@ const SHARES: usize = 16;
 
 pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
+    let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
     // A text line needs no body, but where methods may be guessed by what their messages hold.
     let keep = Keep { frames: false, bodies: args.json || !schema.services.is_empty() };
     let loader = Loader::open(input.load_options(&args.files, keep))?;
     let describing = Describing::new(input, schema, loader.files(), loader.sources());
     let live = args.files.iter().any(|file| file.as_os_str() == "-");
-    let mut lines = Lines { json: args.json, output: Output::new(), headed: false, since: None };
+    let mut lines = Lines { json: args.json, paint, output: Output::new(), times: None, before: None };
     let mut printed = Printed::default();
     let mut bar = Bar::new(input.talk.quiet || live);
     let mut wrote = Ok(());
@@ -65,6 +69,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
         }
         // Somebody may be waiting: what has ended is shown.
         let fresh: Vec<CallRef> = committed.settled.into_iter().filter(|&at| printed.add(store, at)).collect();
+        lines.begin(|| args.time.listed(progress.first));
         wrote = lines.write(&describing.describer(store), &fresh).and_then(|()| lines.output.flush());
         if wrote.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
@@ -72,6 +77,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     bar.done();
     let store = &loaded.store;
     let rest: Vec<CallRef> = store.calls().iter().copied().filter(|&at| !printed.has(store, at)).collect();
+    lines.begin(|| args.time.listed(loaded.first));
     lines.write(&describing.describer(store), &rest)?;
     lines.output.flush()?;
     if store.calls().is_empty() {
@@ -106,34 +112,47 @@ fn index(store: &Store, at: CallRef) -> usize {
 /// Writes calls as lines.
 struct Lines {
     json: bool,
+    paint: bool,
     output: Output,
-    headed: bool,
-    /// What times count from.
-    since: Option<Timestamp>,
+    times: Option<Times>,
+    /// The call of the last line.
+    before: Option<CallRef>,
 }
 
 impl Lines {
+    /// What times are shown as, if that is not known yet.
+    fn begin(&mut self, times: impl FnOnce() -> Times) {
+        self.times.get_or_insert_with(times);
+    }
+
     fn write(&mut self, describer: &Describer<'_>, calls: &[CallRef]) -> io::Result<()> {
-        if calls.is_empty() {
-            return Ok(());
+        let Some(times) = &self.times else { return Ok(()) };
+        let Some(&last) = calls.last() else { return Ok(()) };
+        let before = self.before.replace(last);
+        if !self.json && before.is_none() {
+            let heading = calls_heading(times);
+            let heading = if self.paint { paint::heading(&heading) } else { heading };
+            self.output.buffer().extend_from_slice(heading.as_bytes());
         }
-        if !self.json && !self.headed {
-            self.headed = true;
-            self.output.buffer().extend_from_slice(CALLS_HEADING.as_bytes());
-        }
-        let store = describer.store;
-        let first = || store.connections().first().map(|&at| store.connection(at).first);
-        let since = *self.since.get_or_insert_with(|| first().unwrap_or_default());
-        let json = self.json;
-        for shares in calls.chunks(SHARE * SHARES) {
+        let (json, paint) = (self.json, self.paint);
+        for (shares, first) in calls.chunks(SHARE * SHARES).zip((0..).step_by(SHARE * SHARES)) {
             let texts: Vec<Vec<u8>> = shares
                 .par_chunks(SHARE)
-                .map(|share| {
+                .enumerate()
+                .map(|(share_no, share)| {
+                    let first: usize = first + share_no * SHARE;
+                    let start = |at: CallRef| describer.store.call(at).start;
+                    let mut before = first.checked_sub(1).and_then(|at| calls.get(at).copied()).or(before).map(start);
                     let mut text = Vec::new();
                     for &at in share {
-                        match json {
-                            true => describer.write_call_json(at, false, &mut text),
-                            false => describer.write_call_text(at, since, &mut text),
+                        if json {
+                            describer.write_call_json(at, false, &mut text);
+                            continue;
+                        }
+                        let status = describer.write_call_text(at, times, before, &mut text);
+                        before = Some(start(at));
+                        if paint {
+                            paint::call_line(&mut text, status);
                         }
                     }
                     text

@@ -13,6 +13,7 @@ use rpcshark_dissectors::store::Keep;
 use super::InputArgs;
 use super::input::{Describing, tell_files};
 use super::output::{Bar, Output, Problem};
+use super::paint;
 use super::why::tell_why_none;
 use crate::load::{Loaded, Loader};
 
@@ -37,6 +38,7 @@ pub(super) struct ConnectionsArgs {
 
 pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
+    let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
     let loader = Loader::open(input.load_options(&args.files, Keep::default()))?;
     let describing = Describing::new(input, schema, loader.files(), loader.sources());
@@ -51,12 +53,20 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     let errors = describer.errors();
     let mut output = Output::new();
     if !args.json && !store.connections().is_empty() {
-        output.buffer().extend_from_slice(CONNECTIONS_HEADING.as_bytes());
+        let heading = CONNECTIONS_HEADING.to_owned();
+        let heading = if paint { paint::heading(&heading) } else { heading };
+        output.buffer().extend_from_slice(heading.as_bytes());
     }
     for (&at, errors) in store.connections().iter().zip(errors) {
-        match args.json {
-            true => describer.write_connection_json(at, errors, output.buffer()),
-            false => describer.write_connection_text(at, errors, output.buffer()),
+        match (args.json, paint) {
+            (true, _) => describer.write_connection_json(at, errors, output.buffer()),
+            (false, false) => describer.write_connection_text(at, errors, output.buffer()),
+            (false, true) => {
+                let mut lines = Vec::new();
+                describer.write_connection_text(at, errors, &mut lines);
+                let lines = paint::connection_lines(&String::from_utf8_lossy(&lines));
+                output.buffer().extend_from_slice(lines.as_bytes());
+            }
         }
         output.checkpoint()?;
     }

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rpcshark_captures::Timestamp;
-use rpcshark_dissectors::describe::FRAMES_HEADING;
+use rpcshark_dissectors::describe::{Times, frames_heading};
 use rpcshark_dissectors::store::Keep;
 
 use super::InputArgs;
-use super::input::{Describing, tell_files};
+use super::input::{Describing, TimeArgs, tell_files};
 use super::output::{Bar, Output, Problem};
+use super::paint;
 use super::why::tell_why_none;
 use crate::load::Loader;
 
@@ -33,33 +34,47 @@ pub(super) struct FramesArgs {
     json: bool,
 
     #[command(flatten)]
+    time: TimeArgs,
+
+    #[command(flatten)]
     input: InputArgs,
 }
 
 pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
+    let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
     let loader = Loader::open(input.load_options(&args.files, Keep { frames: true, bodies: false }))?;
     let describing = Describing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet);
     let mut output = Output::new();
-    let mut any = false;
-    let mut since: Option<Timestamp> = None;
+    let mut times: Option<Times> = None;
+    let mut before: Option<Timestamp> = None;
     let mut wrote = Ok(());
     let loaded = loader.run(|store, committed, progress| {
         bar.at(progress);
         let describer = describing.describer(store);
         for frame in &committed.frames {
-            if !any && !args.json {
-                output.buffer().extend_from_slice(FRAMES_HEADING.as_bytes());
+            let times = times.get_or_insert_with(|| {
+                let times = args.time.listed(progress.first);
+                if !args.json {
+                    let heading = frames_heading(&times);
+                    let heading = if paint { paint::heading(&heading) } else { heading };
+                    output.buffer().extend_from_slice(heading.as_bytes());
+                }
+                times
+            });
+            match (args.json, paint) {
+                (true, _) => describer.write_frame_json(frame, output.buffer()),
+                (false, false) => describer.write_frame_text(frame, times, before, output.buffer()),
+                (false, true) => {
+                    let mut line = Vec::new();
+                    describer.write_frame_text(frame, times, before, &mut line);
+                    let line = paint::frame_line(&String::from_utf8_lossy(&line));
+                    output.buffer().extend_from_slice(line.as_bytes());
+                }
             }
-            any = true;
-            let first = store.connections().first().map(|&at| store.connection(at).first);
-            let since = *since.get_or_insert_with(|| first.unwrap_or_default());
-            match args.json {
-                true => describer.write_frame_json(frame, output.buffer()),
-                false => describer.write_frame_text(frame, since, output.buffer()),
-            }
+            before = Some(frame.frame.time);
             wrote = output.checkpoint();
             if wrote.is_err() {
                 return ControlFlow::Break(());
@@ -71,7 +86,7 @@ pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
     })?;
     wrote?;
     bar.done();
-    if !any {
+    if times.is_none() {
         tell_why_none(&loaded, input.talk);
     }
     Ok(tell_files(&loaded, input.talk))

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use jiff::tz::TimeZone;
 use rpcshark_captures::file::{FileInfo, Skipped};
-use rpcshark_captures::{Place, Sources};
-use rpcshark_dissectors::describe::{Bodies, Describer, Secrets};
+use rpcshark_captures::{Place, Sources, Timestamp};
+use rpcshark_dissectors::describe::{Bodies, Describer, Secrets, Times};
 use rpcshark_dissectors::schema::{Level, Schema};
 use rpcshark_dissectors::store::{Keep, Store};
 
@@ -44,6 +45,46 @@ pub(super) struct InputArgs {
     /// Show the values of authorization, cookie, *-token and other secrets
     #[arg(long)]
     pub(super) show_secrets: bool,
+}
+
+/// How text shows times.
+#[derive(Debug, Args)]
+pub(super) struct TimeArgs {
+    /// How text shows times; calls and frames have `relative` if nothing is said
+    #[arg(short, long, value_name = "FORM", value_enum)]
+    time: Option<TimeForm>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TimeForm {
+    /// Since the first packet of the capture
+    Relative,
+    /// Since the line before
+    Delta,
+    /// Date and time of day where this is run
+    Local,
+    /// Date and time of day in UTC
+    Utc,
+    /// Seconds since 1970
+    Epoch,
+}
+
+impl TimeArgs {
+    /// The form that was asked for; `first`: when the first packet was captured.
+    pub(super) fn asked(&self, first: Option<Timestamp>) -> Option<Times> {
+        Some(match self.time? {
+            TimeForm::Relative => Times::Since(first.unwrap_or_default()),
+            TimeForm::Delta => Times::Delta,
+            TimeForm::Local => Times::Zone(TimeZone::system()),
+            TimeForm::Utc => Times::Utc,
+            TimeForm::Epoch => Times::Epoch,
+        })
+    }
+
+    /// The form for listings.
+    pub(super) fn listed(&self, first: Option<Timestamp>) -> Times {
+        self.asked(first).unwrap_or(Times::Since(first.unwrap_or_default()))
+    }
 }
 
 /// Where types come from.

@@ -6,28 +6,31 @@ mod frames;
 mod generate;
 mod input;
 mod output;
+mod paint;
 mod show;
 mod why;
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::record::{self, Live, RecordArgs, Tap};
 use input::InputArgs;
 use output::Problem;
+use paint::Color;
 
 /// Reads captures and shows the RPCs in them: gRPC and ttrpc, over TCP, Unix sockets and vsock.
 #[derive(Debug, Parser)]
 #[command(name = "rpcshark", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(subcommand_negates_reqs = true)]
 #[command(after_help = EXAMPLES, after_long_help = EXAMPLES_AND_STATUS)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
     #[command(flatten)]
-    calls: Option<calls::CallsArgs>,
+    calls: calls::CallsArgs,
 }
 
 /// Stands below `-h`.
@@ -81,6 +84,10 @@ pub(crate) struct Talk {
     /// Say less on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
+
+    /// When output is coloured
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_default_value = true, global = true)]
+    pub(crate) color: Color,
 }
 
 /// Runs the program. Its exit status: 0 done; 2 the command line, a filter or a named schema file is wrong; 3 a file could
@@ -89,7 +96,7 @@ pub(crate) struct Talk {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match (cli.command, cli.calls) {
-        (Some(Command::Calls(args)), _) | (None, Some(args)) => calls::run(args),
+        (Some(Command::Calls(args)), _) => calls::run(args),
         (Some(Command::Frames(args)), _) => frames::run(args),
         (Some(Command::Show(args)), _) => show::run(args),
         (Some(Command::Connections(args)), _) => connections::run(args),
@@ -101,7 +108,10 @@ pub fn main() -> ExitCode {
                 ExitCode::from(output::CANNOT_OPEN)
             });
         }
-        (None, None) => return ExitCode::from(output::USAGE),
+        (None, args) => match args.files.first().and_then(|first| meant(first)) {
+            Some(problem) => Err(problem),
+            None => calls::run(args),
+        },
     };
     done.unwrap_or_else(Problem::tell)
 }
@@ -116,4 +126,49 @@ fn record_and_tell(args: RecordArgs) -> anyhow::Result<ExitCode> {
         }
     });
     record::run(args, tap)
+}
+
+/// What is wrong where a command was mistyped, and so is taken for a file, which is not there.
+fn meant(file: &Path) -> Option<Problem> {
+    let name = file.to_str().filter(|_| !file.exists())?;
+    let cli = Cli::command();
+    let names = cli.get_subcommands().map(clap::Command::get_name);
+    let meant = names.min_by_key(|command| distance(command, name)).filter(|command| distance(command, name) <= 2)?;
+    Some(Problem::Usage(format!("there is no command and no file {name}; did you mean the command {meant}?")))
+}
+
+/// How many letters must be changed, put in or taken out to make `a` of `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (above, a) in (1..).zip(a.bytes()) {
+        let mut before = above;
+        let mut diagonal = std::mem::replace(&mut row[0], above);
+        for (cell, b) in row.iter_mut().skip(1).zip(b.bytes()) {
+            let cost = diagonal + usize::from(a != b);
+            diagonal = *cell;
+            *cell = cost.min(*cell + 1).min(before + 1);
+            before = *cell;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_was_mistyped_is_guessed() {
+        assert_eq!(distance("calls", "cals"), 1);
+        assert_eq!(distance("show", "shwo"), 2);
+        assert_eq!(distance("frames", ""), 6);
+        assert!(meant(Path::new("conections")).is_some_and(|problem| problem.to_string().contains("connections")));
+        assert!(meant(Path::new("capture.pcap")).is_none());
+        assert!(meant(Path::new("/")).is_none());
+    }
 }

@@ -8,8 +8,9 @@ use clap::Args;
 use rpcshark_dissectors::store::Keep;
 
 use super::InputArgs;
-use super::input::{Describing, tell_files};
+use super::input::{Describing, TimeArgs, tell_files};
 use super::output::{Bar, Output, Problem};
+use super::paint;
 use super::why::tell_why_none;
 use crate::load::Loader;
 
@@ -37,11 +38,15 @@ pub(super) struct ShowArgs {
     json: bool,
 
     #[command(flatten)]
+    time: TimeArgs,
+
+    #[command(flatten)]
     input: InputArgs,
 }
 
 pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
+    let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
     let loader =
         Loader::open(input.load_options(std::slice::from_ref(&args.file), Keep { frames: false, bodies: true }))?;
@@ -54,6 +59,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     bar.done();
     let store = &loaded.store;
     let describer = describing.describer(store);
+    let times = args.time.asked(loaded.first);
     let mut output = Output::new();
     let mut missing = None;
     for (no, index) in args.no.iter().zip(0..) {
@@ -66,7 +72,12 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
             false => {
                 let between = if index > 0 { "\n" } else { "" };
                 output.buffer().extend_from_slice(between.as_bytes());
-                output.buffer().extend_from_slice(describer.show(at, args.bytes).as_bytes());
+                let text = describer.show(at, args.bytes, times.as_ref());
+                let text = match paint {
+                    true => paint::shown_call(&text, &describer.call(at).status_text()),
+                    false => text,
+                };
+                output.buffer().extend_from_slice(text.as_bytes());
             }
         }
         output.checkpoint()?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use rpcshark_captures::file::{Batch, Error, FileInfo, OpenOptions, Reading};
-use rpcshark_captures::{Skip, Sources};
+use rpcshark_captures::{Skip, Sources, Timestamp};
 use rpcshark_dissectors::store::{Committed, Keep, Store};
 
 use super::lane::{Shared, Work};
@@ -49,6 +49,8 @@ pub(crate) struct Loaded {
     pub(crate) skipped: BTreeMap<Skip, u64>,
     /// Packets that held one.
     pub(crate) segments: u64,
+    /// When the first packet was captured.
+    pub(crate) first: Option<Timestamp>,
 }
 
 /// How far the reading has come.
@@ -58,6 +60,8 @@ pub(crate) struct Progress {
     pub(crate) read: u64,
     /// Bytes there are, where that is known.
     pub(crate) size: Option<u64>,
+    /// When the first packet was captured.
+    pub(crate) first: Option<Timestamp>,
 }
 
 /// Packets a batch: few enough that what is looked at twice is still in the processor's cache, enough that dividing
@@ -104,6 +108,7 @@ impl Loader {
         let mut next = Batch::default();
         let mut sorted = Sorted::default();
         let mut more = fetch(&mut self.reading, &mut self.left, &mut batch)?;
+        let first = (!batch.is_empty()).then(|| batch.packet(0).time);
         let mut broken_off = false;
         while more {
             let Self { reading, store, works, sorter, decode_as, left } = &mut self;
@@ -118,7 +123,7 @@ impl Loader {
             };
             let committed = store.commit();
             let (read, size) = reading.progress();
-            if each(store, committed, Progress { read, size }).is_break() {
+            if each(store, committed, Progress { read, size, first }).is_break() {
                 broken_off = true;
                 break;
             }
@@ -138,12 +143,13 @@ impl Loader {
             });
             let committed = self.store.commit();
             let (read, size) = self.reading.progress();
-            let _ = each(&self.store, committed, Progress { read, size });
+            let _ = each(&self.store, committed, Progress { read, size, first });
         }
         Ok(Loaded {
             files: self.reading.files().to_vec(),
             skipped: self.sorter.skipped(),
             segments: self.sorter.segments(),
+            first,
             store: self.store,
         })
     }

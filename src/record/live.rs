@@ -8,7 +8,7 @@ use std::io::Write;
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::write::Ends;
 use rpcshark_captures::{Data, Direction, Gap, GapCause, Input, Packet, PacketNo, Place, Timestamp};
-use rpcshark_dissectors::describe::{Bodies, CALLS_HEADING, Describer, Secrets};
+use rpcshark_dissectors::describe::{Bodies, Describer, Secrets, Times, calls_heading};
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::{ClientBy, Connection, Keep, Lane, Store};
 use rpcshark_dissectors::{Joining, Moment, Session};
@@ -126,12 +126,13 @@ impl Tap for Live {
         }
         let (secrets, no_bodies) = (Secrets::default(), NoBodies);
         let describer = Describer::new(&self.store, &no_bodies, &self.schema, &[], &secrets);
+        let times = Times::Since(self.since.unwrap_or_default());
         let mut text = Vec::new();
         if settled.iter().any(|&at| self.store.call(at).no.is_some_and(|no| no.get() == 1)) {
-            text.extend_from_slice(CALLS_HEADING.as_bytes());
+            text.extend_from_slice(calls_heading(&times).as_bytes());
         }
         for at in settled {
-            describer.write_call_text(at, self.since.unwrap_or_default(), &mut text);
+            describer.write_call_text(at, &times, None, &mut text);
         }
         // Whoever reads the calls may go away; the recording goes on.
         let _ = self.out.write_all(&text).and_then(|()| self.out.flush());

@@ -10,16 +10,30 @@ use std::io::Write;
 use rpcshark_captures::{Direction, Timestamp};
 
 use super::Describer;
+use super::Times;
 use super::call::{CallView, Outcome};
 use super::text::{Escaped, duration_text, size_text};
 use crate::store::CallRef;
 
 /// The line above the calls.
-pub const CALLS_HEADING: &str = "    No         Time Conn  Method                                            Msgs        Bytes         Took  Status\n";
+pub fn calls_heading(times: &Times) -> String {
+    format!(
+        "{:>6} {:>width$} {:<5} {:<48} {:<11} {:>10} {:>12}  Status\n",
+        "No",
+        "Time",
+        "Conn",
+        "Method",
+        "Msgs",
+        "Bytes",
+        "Took",
+        width = times.width()
+    )
+}
 
 impl Describer<'_> {
-    /// Appends a call as one line; times count from `since`.
-    pub fn write_call_text(&self, at: CallRef, since: Timestamp, out: &mut Vec<u8>) {
+    /// Appends a call as one line; `before` is when the call of the line before began. Says where in `out` the status
+    /// begins, which ends the line.
+    pub fn write_call_text(&self, at: CallRef, times: &Times, before: Option<Timestamp>, out: &mut Vec<u8>) -> usize {
         let view = self.call(at);
         let call = view.call;
         let connection = view.lane.connection(call.connection);
@@ -37,16 +51,19 @@ impl Describer<'_> {
             (None, _) => "?".to_owned(),
         };
         // Writing to a vector cannot fail.
-        let _ = writeln!(
+        let _ = write!(out, "{:>6} ", call.no.map_or(0, std::num::NonZero::get));
+        times.push(call.start, before, out);
+        let _ = write!(
             out,
-            "{no:>6} {time:>12} c{conn:<4} {method:<48} ↑{up:<4} ↓{down:<4} {bytes:>10} {took:>12}  {status}",
-            no = call.no.map_or(0, std::num::NonZero::get),
-            time = duration_text(call.start.nanos_since(since)),
+            " c{conn:<4} {method:<48} ↑{up:<4} ↓{down:<4} {bytes:>10} {took:>12}  ",
             conn = connection.number().unwrap_or(0),
             method = view.method_text(),
             bytes = size_text(bytes),
-            status = view.status_text(),
         );
+        let status = out.len();
+        out.extend_from_slice(view.status_text().as_bytes());
+        out.push(b'\n');
+        status
     }
 }
 

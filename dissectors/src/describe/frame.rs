@@ -5,10 +5,10 @@ use std::io::Write as _;
 
 use rpcshark_captures::{Direction, Timestamp};
 
-use super::Describer;
 use super::call_json::{rfc3339, write_notes};
 use super::headers::{field_text, write_hidden_or_value, write_name};
-use super::text::{Escaped, duration_text};
+use super::text::Escaped;
+use super::{Describer, Times};
 use crate::http2::payload::{Parsed, Payload};
 use crate::http2::{Flags, FrameHeader, FrameType, payload};
 use crate::json::{Writer, write_bytes_lossy};
@@ -16,8 +16,21 @@ use crate::store::{Frame, FrameRef, Framing, Lane};
 use crate::ttrpc;
 
 /// The line above the frames.
-pub const FRAMES_HEADING: &str =
-    "     No  Packet         Time Conn   Stream   Type             Length Flags                   Call Info\n";
+pub fn frames_heading(times: &Times) -> String {
+    format!(
+        "{:>7} {:>7} {:>width$} {:<6} {:>6}   {:<14} {:>8} {:<22} {:>5} Info\n",
+        "No",
+        "Packet",
+        "Time",
+        "Conn",
+        "Stream",
+        "Type",
+        "Length",
+        "Flags",
+        "Call",
+        width = times.width()
+    )
+}
 
 impl Describer<'_> {
     /// Appends a frame as one line of JSON, with its newline.
@@ -82,8 +95,8 @@ impl Describer<'_> {
         json.end_array();
     }
 
-    /// Appends a frame as one line; times count from `since`.
-    pub fn write_frame_text(&self, at: &FrameRef, since: Timestamp, out: &mut Vec<u8>) {
+    /// Appends a frame as one line; `before` is the time of the line before.
+    pub fn write_frame_text(&self, at: &FrameRef, times: &Times, before: Option<Timestamp>, out: &mut Vec<u8>) {
         let lane = self.store.lane(at.lane);
         let frame = &at.frame;
         let names = Names::of(frame);
@@ -95,10 +108,11 @@ impl Describer<'_> {
         // Writing to a vector cannot fail.
         let _ = writeln!(
             out,
-            "{no:>7} {packet:>7} {time:>12} c{conn:<5} {stream:>6} {way} {kind:<14} {length:>8} {flags:<22} {call:>5} {info}",
+            "{no:>7} {packet:>7} {time:>width$} c{conn:<5} {stream:>6} {way} {kind:<14} {length:>8} {flags:<22} {call:>5} {info}",
             no = at.no,
             packet = frame.packet.number(),
-            time = duration_text(frame.time.nanos_since(since)),
+            time = times.text(frame.time, before),
+            width = times.width(),
             conn = lane.connection(frame.connection).number().unwrap_or(0),
             stream = frame.stream,
             kind = names.kind,

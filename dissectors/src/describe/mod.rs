@@ -13,14 +13,16 @@ mod headers;
 mod meaning;
 mod show;
 mod text;
+mod time;
 
 pub use body::Bodies;
 pub use call::{CallView, Kind, Outcome, StatusView};
-pub use call_text::CALLS_HEADING;
+pub use call_text::calls_heading;
 pub use connection::CONNECTIONS_HEADING;
-pub use frame::FRAMES_HEADING;
+pub use frame::frames_heading;
 pub use headers::Secrets;
 pub use text::{Escaped, duration_text, size_text};
+pub use time::Times;
 
 use crate::schema::Schema;
 use crate::store::Store;

@@ -1,15 +1,16 @@
 //! One call in full: metadata, messages as trees, and with them the bytes.
 
+use std::cell::Cell;
 use std::fmt::Write;
 
 use rpcshark_captures::{Direction, Timestamp};
 
-use super::Describer;
 use super::body::{Body, as_json};
 use super::call::CallView;
 use super::call_json::{notes_of, rfc3339};
 use super::headers::{field_text, shown};
 use super::text::{Escaped, duration_text, size_text};
+use super::{Describer, Times};
 use crate::http2::ErrorCode;
 use crate::json;
 use crate::protobuf::Printer;
@@ -38,10 +39,18 @@ impl Describer<'_> {
         Some((view, nodes))
     }
 
-    /// A call in full, as text. `with_bytes`: with the bytes of each field.
-    pub fn show(&self, at: CallRef, with_bytes: bool) -> String {
+    /// A call in full, as text. `with_bytes`: with the bytes of each field. `times`: how times are shown; if nothing is
+    /// said of it, as date and time where the call begins, and then as what has passed since.
+    pub fn show(&self, at: CallRef, with_bytes: bool, times: Option<&Times>) -> String {
         let view = self.call(at);
-        let mut show = Show { describer: self, view: &view, with_bytes, out: String::new() };
+        let mut show = Show {
+            describer: self,
+            view: &view,
+            with_bytes,
+            times,
+            before: Cell::new(view.call.start),
+            out: String::new(),
+        };
         show.write();
         show.out
     }
@@ -51,6 +60,9 @@ struct Show<'d, 'a> {
     describer: &'d Describer<'a>,
     view: &'d CallView<'a>,
     with_bytes: bool,
+    times: Option<&'d Times>,
+    /// The time that was shown last.
+    before: Cell<Timestamp>,
     out: String,
 }
 
@@ -70,7 +82,11 @@ impl Show<'_, '_> {
             call.duration_ns().map_or("duration unknown".to_owned(), |nanos| format!("took {}", duration_text(nanos)));
         let kind = view.kind().map_or("kind unknown", super::Kind::name);
         let (client, server) = view.ends();
-        line!(self.out, "  {}  {kind}  {took}  {}", rfc3339(call.start), call.protocol.name());
+        let start = match self.times {
+            None | Some(Times::Delta) => rfc3339(call.start),
+            Some(times) => times.text(call.start, None),
+        };
+        line!(self.out, "  {start}  {kind}  {took}  {}", call.protocol.name());
         line!(
             self.out,
             "  c{} stream {}   {} → {}   packets {}–{}",
@@ -100,7 +116,12 @@ impl Show<'_, '_> {
     }
 
     fn at(&self, at: Timestamp) -> String {
-        format!("at {}", duration_text(at.nanos_since(self.view.call.start)))
+        let before = self.before.replace(at);
+        match self.times {
+            None => format!("at {}", duration_text(at.nanos_since(self.view.call.start))),
+            Some(Times::Delta) => format!("after {}", Times::Delta.text(at, Some(before))),
+            Some(times) => format!("at {}", times.text(at, None)),
+        }
     }
 
     fn headers(&mut self, what: &str, list: Option<HeaderListId>, at: Option<Timestamp>) {

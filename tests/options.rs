@@ -1,0 +1,150 @@
+//! Options that several commands share: how times are shown, colour.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::environment;
+use support::run::{rpcshark, run, text};
+
+fn capture(case: &str) -> String {
+    text(&environment::captures().join(case).join(format!("{case}.pcap")))
+}
+
+/// The column of times of a listing, as it stands there.
+fn times(arguments: &[&str]) -> Vec<String> {
+    let run = run(arguments);
+    assert_eq!(run.status, Some(0), "{}: {}", run.line, run.stderr);
+    let mut lines = run.stdout.lines();
+    let heading = lines.next().unwrap();
+    let end = heading.find("Time").unwrap() + 4;
+    // Everything before the times is ASCII; a microsecond has a letter of two bytes.
+    let column = |line: &str| line.chars().take(end).collect::<String>();
+    lines.map(|line| column(line).split_whitespace().skip(1).collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn times_are_shown_in_every_form() {
+    let file = capture("hello");
+    let calls = |form: &str| times(&["calls", &file, "-t", form]);
+    assert_eq!(times(&["calls", &file]), ["2.500 ms"], "since the first packet, which is the SYN");
+    assert_eq!(calls("relative"), ["2.500 ms"]);
+    assert_eq!(calls("delta"), ["0.000 µs"]);
+    assert_eq!(calls("utc"), ["2018-04-07 05:46:40.002500000Z"]);
+    assert_eq!(calls("local"), ["2018-04-07 05:46:40.002500000+00:00"], "the tests run in UTC");
+    assert_eq!(calls("epoch"), ["1523080000.002500000"]);
+    let frames = times(&["frames", &file, "--time", "delta"]);
+    let deltas: Vec<&str> = frames.iter().map(|line| line.split_once(' ').unwrap().1).collect();
+    assert_eq!(deltas, ["0.000 µs", "500.000 µs", "500.000 µs", "500.000 µs", "500.000 µs", "0.000 µs", "0.000 µs"]);
+}
+
+#[test]
+fn local_times_are_those_of_the_zone() {
+    let output = rpcshark().env("TZ", "Asia/Kolkata").args(["calls", &capture("hello"), "-t", "local"]).output();
+    let said = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert!(said.contains(" 2018-04-07 11:16:40.002500000+05:30 "), "{said}");
+}
+
+#[test]
+fn deltas_do_not_depend_on_how_the_work_is_shared() {
+    // Differences add up to what has passed in all.
+    let file = capture("shop");
+    let nanos = |text: &String| {
+        let (number, unit) = text.split_once(' ').unwrap();
+        let unit = match unit {
+            "µs" => 1_000.0,
+            "ms" => 1_000_000.0,
+            _ => 1_000_000_000.0,
+        };
+        (number.parse::<f64>().unwrap() * unit).round() as i64
+    };
+    let utc = times(&["calls", &file, "-t", "epoch"]);
+    let seconds = |text: &String| (text.parse::<f64>().unwrap() * 1e6).round() as i64;
+    let passed = seconds(utc.last().unwrap()) - seconds(&utc[0]);
+    let deltas: i64 = times(&["calls", &file, "-t", "delta"]).iter().map(nanos).sum();
+    assert!((deltas / 1_000 - passed).abs() <= 1, "{deltas} ns, {passed} µs");
+}
+
+#[test]
+fn show_tells_times_from_the_calls_begin_unless_asked_otherwise() {
+    let file = capture("hello");
+    let show = |more: &[&str]| run(&[&["show", &file, "1"], more].concat()).stdout;
+    assert!(show(&[]).contains("↓ response headers at 1.500 ms"), "{}", show(&[]));
+    assert!(show(&["-t", "relative"]).contains("↓ response headers at 4.000 ms"), "{}", show(&["-t", "relative"]));
+    assert!(show(&["-t", "epoch"]).contains("↓ response headers at 1523080000.004000000"));
+    assert!(show(&["-t", "delta"]).contains("↓ response headers after 1.000 ms"), "{}", show(&["-t", "delta"]));
+}
+
+#[test]
+fn json_is_not_changed_by_the_form_of_times() {
+    let file = capture("hello");
+    for command in ["calls", "frames"] {
+        let plain = run(&[command, &file, "--json"]).stdout;
+        assert_eq!(run(&[command, &file, "--json", "-t", "epoch", "--color", "always"]).stdout, plain);
+    }
+    refuses_form(&file);
+}
+
+fn refuses_form(file: &str) {
+    let wrong = run(&["calls", file, "-t", "sundial"]);
+    assert_eq!((wrong.status, wrong.stdout.as_str()), (Some(2), ""));
+    assert!(wrong.stderr.contains("sundial") && wrong.stderr.contains("epoch"), "{}", wrong.stderr);
+}
+
+/// Text without its colours.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| plain + part.split_once('m').unwrap().1)
+}
+
+#[test]
+fn colour_is_only_added_where_it_is_wanted_and_says_nothing_new() {
+    let file = capture("shop");
+    for arguments in [
+        &["calls", &file][..],
+        &["frames", &file],
+        &["connections", &file],
+        &["show", &file, "16", "2"],
+        &["show", &file, "16", "--bytes"],
+    ] {
+        // Not a terminal, and NO_COLOR besides.
+        let without = run(arguments).stdout;
+        assert!(!without.contains('\x1b'), "{arguments:?}");
+        let coloured = run(&[arguments, &["--color", "always"]].concat()).stdout;
+        assert!(coloured.contains("\x1b["), "{arguments:?}");
+        assert_eq!(plain(&coloured), without, "{arguments:?}");
+        assert_eq!(run(&[arguments, &["--color", "never"]].concat()).stdout, without);
+    }
+}
+
+#[test]
+fn no_escape_sequence_of_a_capture_reaches_the_output() {
+    let mut bytes = std::fs::read(capture("shop")).unwrap();
+    // The beginnings of a status message and of an id of messages.
+    for (plain, hostile) in [(b"out of st", b"o\x1b[31m st")] {
+        let places: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(plain)).collect();
+        places.into_iter().for_each(|at| bytes[at..at + plain.len()].copy_from_slice(hostile));
+    }
+    let directory = environment::temporary();
+    let path = directory.path().join("escapes.pcap");
+    std::fs::write(&path, bytes).unwrap();
+    let path = text(&path);
+    for arguments in [&["calls", &path][..], &["frames", &path], &["show", &path, "16", "--all-headers"]] {
+        let out = run(arguments).stdout;
+        assert!(out.contains("\\u{1b}"), "{arguments:?}: the sequence is there, written out");
+        assert!(!out.contains('\x1b'), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_file_alone_is_listed_and_a_mistyped_command_is_guessed() {
+    let file = capture("hello");
+    assert_eq!(run(&[&file]).stdout, run(&["calls", &file]).stdout);
+    assert_eq!(run(&["--json", &file]).stdout, run(&["calls", "--json", &file]).stdout);
+    let alone = run::<&str>(&[]);
+    assert_eq!((alone.status, alone.stdout.as_str()), (Some(2), ""));
+    assert!(alone.stderr.contains("Usage: rpcshark"), "{}", alone.stderr);
+    let mistyped = run(&["cals", &file]);
+    assert_eq!((mistyped.status, mistyped.stdout.as_str()), (Some(2), ""));
+    assert!(mistyped.stderr.contains("did you mean the command calls?"), "{}", mistyped.stderr);
+}
