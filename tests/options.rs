@@ -120,11 +120,10 @@ fn colour_is_only_added_where_it_is_wanted_and_says_nothing_new() {
 #[test]
 fn no_escape_sequence_of_a_capture_reaches_the_output() {
     let mut bytes = std::fs::read(capture("shop")).unwrap();
-    // The beginnings of a status message and of an id of messages.
-    for (plain, hostile) in [(b"out of st", b"o\x1b[31m st")] {
-        let places: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(plain)).collect();
-        places.into_iter().for_each(|at| bytes[at..at + plain.len()].copy_from_slice(hostile));
-    }
+    // In a status message.
+    let (plain, hostile) = (b"out of st", b"o\x1b[31m st");
+    let places: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(plain)).collect();
+    places.into_iter().for_each(|at| bytes[at..at + plain.len()].copy_from_slice(hostile));
     let directory = environment::temporary();
     let path = directory.path().join("escapes.pcap");
     std::fs::write(&path, bytes).unwrap();
