@@ -7,3 +7,4 @@ mod killed;
 mod measure;
 mod passing;
 mod recording;
+mod ttrpc;
