@@ -48,6 +48,22 @@ impl Rig {
         }
     }
 
+    /// The calls in the file, as the program itself reads them: objects of `calls --json`.
+    pub(crate) fn finish_and_read_calls(self) -> (Recording, Vec<serde_json::Value>) {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let memory = self.memory.clone();
+        let (recording, _) = self.finish();
+        std::fs::write(file.path(), &*memory.0.lock().expect("not poisoned")).expect("written");
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_rpcshark"))
+            .args(["calls", "--json"])
+            .arg(file.path())
+            .output()
+            .expect("run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8(output.stdout).expect("text");
+        (recording, lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect())
+    }
+
     pub(crate) fn finish(self) -> (Recording, Summary) {
         let summary = self.recorder.stop();
         assert!(summary.failure.is_none());

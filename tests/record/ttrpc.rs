@@ -44,7 +44,9 @@ struct Fail;
 #[async_trait]
 impl asynchronous::MethodHandler for Fail {
     async fn handler(&self, _: asynchronous::TtrpcContext, _: Request) -> ttrpc::Result<Response> {
-        Err(ttrpc::Error::RpcStatus(ttrpc::get_status(Code::NOT_FOUND, "no such thing")))
+        let mut response = Response::default();
+        response.set_status(ttrpc::get_status(Code::NOT_FOUND, "no such thing"));
+        Ok(response)
     }
 }
 
@@ -125,6 +127,17 @@ const REQUEST: u8 = 1;
 const RESPONSE: u8 = 2;
 const DATA: u8 = 3;
 
+/// Calls as method, kind, outcome, and how many messages went up and down.
+fn outlines(calls: &[serde_json::Value]) -> Vec<String> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("?").to_owned();
+    let count = |part: &serde_json::Value| part["messages"].as_array().map_or(0, Vec::len);
+    let outline = |call: &serde_json::Value| {
+        let [method, kind, outcome] = ["method", "kind", "outcome"].map(|member| text(&call[member]));
+        format!("{method} {kind} {outcome} {}/{}", count(&call["request"]), count(&call["response"]))
+    };
+    calls.iter().map(outline).collect()
+}
+
 #[test]
 fn the_blocking_client_and_server_do_not_notice() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -146,8 +159,16 @@ fn the_blocking_client_and_server_do_not_notice() {
     }
     assert!(client.request(request("Missing", b"")).is_err());
     drop(client);
-    let (recording, _) = rig.finish();
+    let (recording, calls) = rig.finish_and_read_calls();
     server.shutdown();
+    assert_eq!(
+        outlines(&calls),
+        ["Echo unary ok 1/1", "Echo unary ok 1/1", "Echo unary ok 1/1", "Missing unary error 1/0"]
+    );
+    for call in &calls {
+        assert_eq!((&call["protocol"], &call["transport"]), (&"ttrpc".into(), &"unix".into()));
+        assert_eq!(call["server"], *server_address);
+    }
 
     let [up, down] = &recording.connections[0].flows;
     let (asked, answered) = (frames(&up.bytes), frames(&down.bytes));
@@ -168,7 +189,7 @@ fn the_async_client_and_server_do_not_notice() {
     let directory = tempfile::tempdir().expect("a directory");
     let (_, server_address) = socket_path(&directory, "server.sock");
     let (_, address) = socket_path(&directory, "recorder.sock");
-    let recording = runtime.block_on(async {
+    let (recording, calls) = runtime.block_on(async {
         let unix = |address: &str| address.replace("unix:", "unix://");
         let mut server = async_server(&unix(&server_address));
         server.start().await.expect("started");
@@ -200,10 +221,19 @@ fn the_async_client_and_server_do_not_notice() {
         }
         assert!(five.recv().await.is_err(), "the server's end");
         drop((client, chat, count, five));
-        let recording = rig.finish().0;
+        let recorded = rig.finish_and_read_calls();
         let _ = server.shutdown().await;
-        recording
+        recorded
     });
+    let expected = [
+        "Echo unary ok 1/1",
+        "Fail unary error 1/0",
+        "Chat bidi_streaming ok 2/2",
+        "Count client_streaming ok 3/1",
+        "Five server_streaming ok 1/5",
+    ];
+    assert_eq!(outlines(&calls), expected);
+    assert_eq!(calls[1]["status"]["name"], "NOT_FOUND");
 
     let [up, down] = &recording.connections[0].flows;
     let (asked, answered) = (frames(&up.bytes), frames(&down.bytes));
