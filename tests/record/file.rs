@@ -40,7 +40,7 @@ fn stuck() -> (Stuck, Sender<()>, Arc<Mutex<Vec<u8>>>) {
 
 #[test]
 fn a_slow_disk_costs_the_recording_and_not_the_traffic() {
-    const SENT: usize = 50 << 20;
+    const SENT: usize = 20 << 20;
     let directory = tempfile::tempdir().expect("a directory");
     let (server_path, server_address) = socket_path(&directory, "server.sock");
     let (path, address) = socket_path(&directory, "recorder.sock");
@@ -56,26 +56,42 @@ fn a_slow_disk_costs_the_recording_and_not_the_traffic() {
         server.read_to_end(&mut heard).expect("read");
         heard
     });
-    for no in 0..50u8 {
+    for no in 0..20u8 {
         client.write_all(&vec![no; 1 << 20]).expect("written");
     }
+    assert!(started.elapsed() < Duration::from_secs(20), "the traffic waited for the disk");
+    allow.send(()).expect("it waits");
+    thread::sleep(Duration::from_millis(500));
+    client.write_all(b"The End").expect("written");
     client.shutdown(std::net::Shutdown::Write).expect("shut down");
     let heard = reading.join().expect("heard");
-    assert!(heard.len() == SENT && heard.iter().enumerate().all(|(at, &byte)| byte as usize == at >> 20));
-    assert!(started.elapsed() < Duration::from_secs(20), "the traffic waited for the disk");
+    let is_right =
+        |at: usize, byte: u8| if at < SENT { byte as usize == at >> 20 } else { b"The End"[at - SENT] == byte };
+    assert!(heard.len() == SENT + 7 && heard.iter().enumerate().all(|(at, &byte)| is_right(at, byte)));
     drop(client);
 
-    allow.send(()).expect("it waits");
     let summary = recorder.stop();
     let recording = Recording::read(&written.lock().expect("not poisoned"));
     let flow = &recording.connections[0].flows[0];
-    assert!(summary.lost_bytes > 40 << 20, "{summary:?}");
-    assert_eq!(summary.lost_bytes + summary.bytes[0], SENT as u64);
+    assert!(summary.lost_bytes > 15 << 20, "{summary:?}");
+    assert_eq!(summary.lost_bytes + summary.bytes[0], SENT as u64 + 7);
     let told = format!("rpcshark: {} bytes from the client were not recorded here", summary.lost_bytes);
     assert!(recording.comments.contains(&told), "{:?}", recording.comments);
     // What is there is right, and the end stands where it belongs.
-    assert!(flow.fin && flow.bytes.len() == SENT && flow.lost == summary.lost_bytes);
-    assert!(flow.bytes.iter().enumerate().all(|(at, &byte)| byte == 0 || byte as usize == at >> 20));
+    assert!(flow.fin && flow.bytes.len() == SENT + 7 && flow.lost == summary.lost_bytes);
+    assert!(flow.bytes.iter().enumerate().all(|(at, &byte)| byte == 0 || is_right(at, byte)));
+    assert!(flow.bytes.ends_with(b"The End"));
+
+    // The program itself reads the same.
+    let out = directory.path().join("out.pcapng");
+    std::fs::write(&out, &*written.lock().expect("not poisoned")).expect("written");
+    let read = Command::new(env!("CARGO_BIN_EXE_rpcshark")).args(["connections", "--json"]).arg(&out).output();
+    let read = read.expect("run").stdout;
+    let connection: serde_json::Value = serde_json::from_slice(&read).expect("one object");
+    let gaps = connection["to_server"]["gaps"].as_array().expect("a list");
+    let length: u64 = gaps.iter().map(|gap| gap["length"].as_u64().expect("a known length")).sum();
+    assert_eq!(length, summary.lost_bytes, "{connection}");
+    assert_eq!((&connection["server"], &connection["closed"]), (&server_address.as_str().into(), &"fin".into()));
 }
 
 /// A disk that is full after so many bytes.
