@@ -210,8 +210,8 @@ impl Text {
             log.info.packets += lines(bytes).saturating_sub(1);
             bytes = bytes.get(..KEPT_OF_LONG).unwrap_or_default();
         }
-        log.info.packets += lines(bytes);
         let time = self.time(bytes, log);
+        log.info.packets += lines(bytes);
         let data = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         found.records.push(Record {
             time: Timestamp::from_nanos(time),
