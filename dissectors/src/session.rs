@@ -120,11 +120,25 @@ impl Session {
         let (this, other) = if direction == Direction::ToServer { (a, b) } else { (b, a) };
         *this = Some((how, now));
         let both = other.is_some();
+        self.tell_closed(direction, how, now, both, lane);
+    }
+
+    fn tell_closed(&mut self, direction: Direction, how: Close, now: Moment, both: bool, lane: &mut Lane) {
         if let State::Parsing(parser) = &mut self.state {
             parser.closed(direction, how, now, lane);
             if both && how == Close::Fin {
                 // Both sides have closed: nothing is answered any more, whoever closed first.
                 parser.closed(Direction::ToClient, how, now, lane);
+            }
+        }
+    }
+
+    /// What had closed before it was known what the connection speaks.
+    fn tell_what_had_closed(&mut self, lane: &mut Lane) {
+        let both = self.closed.iter().all(Option::is_some);
+        for direction in Direction::BOTH {
+            if let Some((how, now)) = self.closed[direction.index()] {
+                self.tell_closed(direction, how, now, both, lane);
             }
         }
     }
@@ -153,11 +167,13 @@ impl Session {
         match &mut self.state {
             State::Parsing(parser) => parser.finish(lane),
             State::Seeking(parsers, sought) if *sought > 0 => {
-                let mut proven = parsers.iter_mut().filter_map(|parser| {
+                let proven = parsers.iter_mut().position(|parser| {
                     parser.finish(lane);
-                    parser.proven().then_some(())
+                    parser.proven()
                 });
-                if proven.next().is_some() {
+                if let Some(at) = proven {
+                    self.state = State::Parsing(parsers.swap_remove(at));
+                    self.tell_what_had_closed(lane);
                     self.state = State::Passed;
                     return;
                 }
@@ -314,6 +330,7 @@ impl Session {
         lane.connection_mut(self.connection).protocol = spoken;
         let before = std::mem::replace(&mut self.state, State::Parsing(parser));
         self.replay(before, lane);
+        self.tell_what_had_closed(lane);
     }
 
     /// Lets every protocol look for its frames in what is held, and in what comes.
@@ -351,7 +368,7 @@ impl Session {
             parser.input(direction, input, lane);
             if parser.proven() {
                 self.state = State::Parsing(parsers.swap_remove(at));
-                return;
+                return self.tell_what_had_closed(lane);
             }
         }
         if *sought > MAX_SOUGHT {

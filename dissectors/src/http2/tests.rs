@@ -265,6 +265,15 @@ fn a_client_that_closes_may_still_be_answered() {
 }
 
 #[test]
+fn a_connection_that_closed_before_its_frames_were_found_ends_its_calls() {
+    let mut connection = Fed::new(true);
+    connection.step(&down([frame(DATA, 0, 3, &message("one")), frame(DATA, 0, 3, &message("two"))].concat()));
+    connection.close(ToServer, Close::Fin);
+    connection.close(ToClient, Close::Fin);
+    assert_eq!(connection.finish().calls, [r#"3 ? ↓3"one"* ↓3"two"* connection"#]);
+}
+
+#[test]
 fn a_push_promise_is_decoded_for_its_table_and_is_no_call() {
     // The promise inserts a field that the response refers to.
     let mut promise = 2_u32.to_be_bytes().to_vec();
