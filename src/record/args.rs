@@ -13,7 +13,7 @@ use rpcshark_captures::Endpoint;
 use rpcshark_captures::write::About;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use super::journal::{Journal, Summary, Tap};
+use super::journal::{Journal, Summary, Tap, WhenFull};
 use super::recorder::Recorder;
 use super::relay::now;
 use super::say::say;
@@ -59,6 +59,10 @@ pub struct RecordArgs {
     /// How much may wait for a slow disk before it is lost, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub buffer: u32,
+
+    /// Let the traffic wait for a slow disk instead of losing what does not fit
+    #[arg(long, conflicts_with = "restore")]
+    pub wait: bool,
 }
 
 /// Records until a signal ends it. `tap` sees what is recorded (`--live`).
@@ -119,7 +123,8 @@ fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCod
             _ => say(format_args!("writing failed, nothing more is recorded, traffic goes on: {error}")),
         }
     };
-    let journal = Journal::start(out, about, (args.buffer as usize) << 20, tap, failed)?;
+    let when_full = if args.wait { WhenFull::Wait } else { WhenFull::Lose };
+    let journal = Journal::start(out, about, (args.buffer as usize) << 20, when_full, tap, failed)?;
     say(format_args!("recording at {}; Ctrl-C ends it", listener.endpoint()));
     let recorder = Recorder::start_with(listener, target, journal, Arc::clone(&stop))?;
 
@@ -181,7 +186,7 @@ fn report(summary: &Summary, write: &Path) {
     if lost_bytes + lost_connections > 0 {
         say(format_args!(
             "the file could not be written fast enough: {lost_bytes} bytes and {lost_connections} connections \
-             are not in it (a larger --buffer helps against short stalls)"
+             are not in it (a larger --buffer helps against short stalls, --wait lets the traffic wait)"
         ));
     }
 }

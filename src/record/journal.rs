@@ -43,6 +43,16 @@ pub struct Journal {
     writer: Option<JoinHandle<Summary>>,
 }
 
+/// What becomes of what comes when the buffer is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It is not recorded, which is said; the traffic goes on.
+    #[default]
+    Lose,
+    /// It waits, and with it the traffic.
+    Wait,
+}
+
 /// What came of a recording.
 #[derive(Debug, Default)]
 pub struct Summary {
@@ -65,12 +75,15 @@ impl Journal {
         out: Box<dyn Write + Send>,
         about: About,
         limit: usize,
+        when_full: WhenFull,
         tap: Option<Box<dyn Tap>>,
         failed: impl FnOnce(&io::Error) + Send + 'static,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue::default()),
             wake: Condvar::new(),
+            room: Condvar::new(),
+            when_full,
             limit: limit.max(SMALLEST_LIMIT),
         });
         let reader = Arc::clone(&shared);
@@ -92,6 +105,7 @@ impl Journal {
             queue.ended = true;
         }
         self.shared.wake.notify_one();
+        self.shared.room.notify_all();
         let thread = self.writer.take();
         let mut summary = thread.and_then(|thread| thread.join().ok()).unwrap_or_default();
         summary.lost_connections = self.shared.queue().lost_connections;
@@ -133,7 +147,7 @@ impl Entry {
 
     pub(super) fn data(&mut self, direction: Direction, bytes: &[u8], descriptors: usize, time: Timestamp) {
         let Some(connection) = self.connection else { return };
-        if !self.shared.queue().has_room(self.shared.limit) {
+        if !self.shared.wait_for_room() {
             self.lost[direction.index()] += bytes.len() as u64;
             return;
         }
@@ -173,7 +187,11 @@ impl Drop for Entry {
 #[derive(Debug)]
 struct Shared {
     queue: Mutex<Queue>,
+    /// There is something to write.
     wake: Condvar,
+    /// Something was written, where it is waited for.
+    room: Condvar,
+    when_full: WhenFull,
     limit: usize,
 }
 
@@ -181,6 +199,23 @@ impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         // Every change under the lock is whole at every point where it could panic.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is room, now or after a wait that was asked for.
+    fn wait_for_room(&self) -> bool {
+        let mut queue = self.queue();
+        while self.when_full == WhenFull::Wait && !queue.has_room(self.limit) && !queue.ended {
+            queue = self.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.has_room(self.limit)
+    }
+
+    /// What cost so much was written.
+    fn release(&self, cost: usize) {
+        self.queue().waiting -= cost;
+        if self.when_full == WhenFull::Wait {
+            self.room.notify_all();
+        }
     }
 
     fn push(&self, mut queue: MutexGuard<'_, Queue>, connection: u64, time: Timestamp, lost: [u64; 2], what: What) {
@@ -296,10 +331,10 @@ impl Writer {
                 }
                 // A little at a time, so that traffic finds room as soon as there is some.
                 if written > RELEASE_AT {
-                    shared.queue().waiting -= mem::take(&mut written);
+                    shared.release(mem::take(&mut written));
                 }
             }
-            shared.queue().waiting -= written;
+            shared.release(written);
             if let Some(tap) = self.tap.as_mut().filter(|_| !idle) {
                 tap.settled();
             }

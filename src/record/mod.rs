@@ -20,7 +20,7 @@ pub mod swap;
 mod vsock;
 
 pub use args::{RecordArgs, run};
-pub use journal::{Journal, Summary, Tap};
+pub use journal::{Journal, Summary, Tap, WhenFull};
 pub use live::Live;
 pub use recorder::Recorder;
 pub use socket::{Listener, SocketError, Target};

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::recording::{Recording, recorder, socket_path};
+use rpcshark::record::WhenFull;
+
+use crate::recording::{Recording, recorder, recorder_that, socket_path};
 
 /// A disk that writes nothing until it is allowed to.
 struct Stuck {
@@ -92,6 +94,30 @@ fn a_slow_disk_costs_the_recording_and_not_the_traffic() {
     let length: u64 = gaps.iter().map(|gap| gap["length"].as_u64().expect("a known length")).sum();
     assert_eq!(length, summary.lost_bytes, "{connection}");
     assert_eq!((&connection["server"], &connection["closed"]), (&server_address.as_str().into(), &"fin".into()));
+}
+
+#[test]
+fn traffic_waits_for_a_slow_disk_where_that_is_asked_for() {
+    const SENT: usize = 8 << 20;
+    let directory = tempfile::tempdir().expect("a directory");
+    let (server_path, server_address) = socket_path(&directory, "server.sock");
+    let (path, address) = socket_path(&directory, "recorder.sock");
+    let listener = UnixListener::bind(server_path).expect("bound");
+    let (disk, allow, written) = stuck();
+    let recorder = recorder_that(WhenFull::Wait, &address, &server_address, Box::new(disk), 1 << 20);
+    let mut client = UnixStream::connect(&path).expect("connected");
+    let mut server = listener.accept().expect("accepted").0;
+    let writing = thread::spawn(move || client.write_all(&vec![7; SENT]).expect("written"));
+    thread::sleep(Duration::from_millis(300));
+    assert!(!writing.is_finished(), "it did not wait");
+    allow.send(()).expect("it waits");
+    let mut heard = Vec::new();
+    server.read_to_end(&mut heard).expect("read");
+    writing.join().expect("written");
+    assert_eq!(heard.len(), SENT);
+    let summary = recorder.stop();
+    assert_eq!((summary.lost_bytes, summary.bytes[0]), (0, SENT as u64));
+    assert_eq!(Recording::read(&written.lock().expect("not poisoned")).connections[0].flows[0].lost, 0);
 }
 
 /// A disk that is full after so many bytes.

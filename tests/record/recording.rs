@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rpcshark::address::Address;
-use rpcshark::record::{Journal, Listener, Recorder, Summary, Target};
+use rpcshark::record::{Journal, Listener, Recorder, Summary, Target, WhenFull};
 use rpcshark_captures::Endpoint;
 use rpcshark_captures::write::{Ends, parse_endpoint_comment};
 
@@ -73,9 +73,19 @@ impl Rig {
 }
 
 pub(crate) fn recorder(listen: &str, to: &str, out: Box<dyn io::Write + Send>, limit: usize) -> Recorder {
+    recorder_that(WhenFull::Lose, listen, to, out, limit)
+}
+
+pub(crate) fn recorder_that(
+    when_full: WhenFull,
+    listen: &str,
+    to: &str,
+    out: Box<dyn io::Write + Send>,
+    limit: usize,
+) -> Recorder {
     let listener = Listener::bind(&listen.parse().expect("an address")).expect("listening");
     let target = Target::new(to.parse::<Address>().expect("an address")).expect("a target");
-    let journal = Journal::start(out, Default::default(), limit, None, |_| {}).expect("a journal");
+    let journal = Journal::start(out, Default::default(), limit, when_full, None, |_| {}).expect("a journal");
     Recorder::start(listener, target, journal).expect("started")
 }
 
