@@ -525,7 +525,10 @@ mod tests {
         let text = r#"
             syntax = "proto3";
             import "google/api/annotations.proto";
+            import "google/api/client.proto";
             import "google/api/field_behavior.proto";
+            import "google/api/httpbody.proto";
+            import "google/api/resource.proto";
             import "google/rpc/status.proto";
             import "google/protobuf/wrappers.proto";
             import "github.com/gogo/protobuf/gogoproto/gogo.proto";
@@ -533,15 +536,23 @@ mod tests {
             import "validate/validate.proto";
             option (gogoproto.marshaler_all) = true;
             message T {
+              option (google.api.resource) = { type: "a.example/T" pattern: "t/{t}" };
+              google.api.HttpBody page = 4 [(google.api.resource_reference).type = "a.example/U"];
               google.rpc.Status status = 1 [(google.api.field_behavior) = REQUIRED, (gogoproto.nullable) = false];
               google.protobuf.Int32Value n = 2 [(validate.rules).message.required = true];
               string s = 3 [(buf.validate.field).string = { min_len: 1 pattern: "^[a-z]{2}$" }];
             }
-            service S { rpc R(T) returns (T) { option (google.api.http) = { post: "/v1/t" body: "*" }; } }
+            service S {
+              option (google.api.default_host) = "a.example";
+              rpc R(T) returns (T) {
+                option (google.api.http) = { post: "/v1/t" body: "*" };
+                option (google.api.method_signature) = "s,n";
+              }
+            }
         "#;
         let dir = tree(&[("t.proto", text)]);
         let loaded = load(&[dir.path().join("t.proto")], &[]);
         assert_eq!(said(&loaded, &dir), [""; 0]);
-        assert_eq!(loaded.schema[loaded.schema.message("T").unwrap()].fields.len(), 3);
+        assert_eq!(loaded.schema[loaded.schema.message("T").unwrap()].fields.len(), 4);
     }
 }
