@@ -168,9 +168,18 @@ impl Ttrpc {
 
     /// Reads on in one direction of the input until `data` is used up.
     fn read(&mut self, from: Direction, data: Data<'_>, lane: &mut Lane) {
+        let proven = self.proven;
         self.read_known(from, data, lane);
-        // A boundary that was sought may have been found; what is behind it is read now. Each round gives up a boundary
-        // that the last one had found, and retries are few.
+        self.read_found(from, lane);
+        if self.proven != proven {
+            // What was too little to show that this is ttrpc may be enough to find a frame in what is.
+            self.read_found(from.reverse(), lane);
+        }
+    }
+
+    /// Reads what lies behind a boundary that was sought and has been found. Each round gives up a boundary that the last one
+    /// had found, and retries are few.
+    fn read_found(&mut self, from: Direction, lane: &mut Lane) {
         while let Some(held) = self.found(from, lane) {
             for data in held.data() {
                 self.read_known(from, data, lane);

@@ -481,6 +481,17 @@ fn joined_in_the_middle_of_a_connection() {
 }
 
 #[test]
+fn what_shows_the_protocol_in_one_direction_finds_frames_in_the_other() {
+    let mut reading = Reading::new(true, None);
+    reading.data(ToClient, &frame(1, 2, 0, b"\x12\x02hi"));
+    assert_eq!(reading.lines(), "");
+    reading.data(ToServer, &frame(3, 1, 0, &[SERVICE, b"\x12\x04Echo"].concat())).finish();
+    let lines = reading.lines();
+    assert!(lines.contains("1 ? | <6869 | response [ttrpc-orphan]"), "{lines}");
+    assert!(lines.contains("3 /ttrpc.integration.streaming.Streaming/Echo | > | half-closed open"), "{lines}");
+}
+
+#[test]
 fn the_client_is_whoever_asks() {
     for joined in [false, true] {
         let mut reading = Reading::new(joined, None);
@@ -526,6 +537,10 @@ fn ends_of_connections() {
     let another = frame(3, 1, 0, &[SERVICE, b"\x12\x04Echo"].concat());
     reading.data(ToServer, &request).closed(ToClient).data(ToServer, &another).finish();
     assert_eq!(reading.lines().matches("| > | half-closed connection\n").count(), 2, "{}", reading.lines());
+    // What it speaks is known only when all is over.
+    let mut reading = Reading::new(false, None);
+    reading.data(ToClient, &frame(1, 3, 0, b"x")).closed(ToClient).finish();
+    same(&reading.lines(), "1 ? | <78 | connection [ttrpc-orphan]\n");
     // The capture ends.
     let mut reading = Reading::new(false, None);
     reading.data(ToServer, &request).finish();
