@@ -10,12 +10,13 @@ mod paint;
 mod show;
 mod why;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::record::{self, Live, RecordArgs, Tap};
+use crate::record::{self, Beside, Live, RecordArgs, Tap};
 use input::InputArgs;
 use output::Problem;
 use paint::Color;
@@ -119,12 +120,16 @@ pub fn main() -> ExitCode {
 /// Records; with `--live` calls are printed as they end, where the recording itself does not go.
 fn record_and_tell(args: RecordArgs) -> anyhow::Result<ExitCode> {
     let to_stdout = args.write.as_deref() == Some(Path::new("-"));
-    let tap: Option<Box<dyn Tap>> = args.live.then(|| -> Box<dyn Tap> {
-        match to_stdout {
-            true => Box::new(Live::new(Box::new(std::io::stderr()))),
-            false => Box::new(Live::new(Box::new(std::io::stdout()))),
+    let tap: Option<Box<dyn Tap>> = match args.live {
+        true => {
+            let screen: Box<dyn Write + Send> = match to_stdout {
+                true => Box::new(std::io::stderr()),
+                false => Box::new(std::io::stdout()),
+            };
+            Some(Box::new(Live::new(Box::new(Beside::new(screen)?))))
         }
-    });
+        false => None,
+    };
     record::run(args, tap)
 }
 

@@ -7,6 +7,7 @@
 //! What the bytes mean is nobody's matter here.
 
 mod args;
+mod beside;
 mod credentials;
 mod diag;
 mod journal;
@@ -20,6 +21,7 @@ pub mod swap;
 mod vsock;
 
 pub use args::{RecordArgs, run};
+pub use beside::Beside;
 pub use journal::{Journal, Summary, Tap, WhenFull};
 pub use live::Live;
 pub use recorder::Recorder;

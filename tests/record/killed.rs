@@ -1,6 +1,7 @@
 //! A recorder in a process of its own, ended in every way there is.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -57,6 +58,14 @@ impl Place {
     fn swap(&self) -> Child {
         let (socket, out) = (self.path("x.sock"), self.path("out.pcapng"));
         start(&["--swap", socket.to_str().expect("text"), "-w", out.to_str().expect("text")])
+    }
+
+    /// Waits until a recorder listens where the server did.
+    fn wait_until_taken(&self) {
+        let inode = |name: &str| self.path(name).symlink_metadata().map(|there| there.ino()).ok();
+        while inode("x.sock.rpcshark-original").is_none_or(|aside| inode("x.sock") == Some(aside)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// A question and its answer through whatever stands at the path.
@@ -164,10 +173,7 @@ fn a_pipe_that_nobody_reads_ends_the_recorder_quietly() {
     let mut begin = [0; 4];
     pipe.read_exact(&mut begin).expect("the file begins at once");
     assert_eq!(begin, [0x0a, 0x0d, 0x0d, 0x0a]);
-    while UnixStream::connect(place.path("x.sock.rpcshark-original")).is_err() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    drop(place.server.accept());
+    place.wait_until_taken();
     drop(pipe);
     let mut ends = Vec::new();
     for _ in 0..200 {
@@ -182,6 +188,34 @@ fn a_pipe_that_nobody_reads_ends_the_recorder_quietly() {
     }
     assert_eq!(child.wait().expect("ended").code(), Some(0));
     place.only(&["x.sock"]);
+}
+
+#[test]
+fn calls_are_printed_as_they_end() {
+    let place = Place::new();
+    let (socket, out) = (place.path("x.sock"), place.path("out.pcapng"));
+    let mut child = command(&["--live", "--swap", socket.to_str().expect("text"), "-w", out.to_str().expect("text")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    place.wait_until_taken();
+    let mut client = UnixStream::connect(&socket).expect("connected");
+    let mut server = place.server.accept().expect("accepted").0;
+    client.write_all(&[0, 0, 0, 21, 0, 0, 0, 1, 1, 0]).expect("written");
+    client.write_all(b"\x0a\x0bpkg.Service\x12\x06Method").expect("written");
+    server.read_exact(&mut [0; 31]).expect("read");
+    server.write_all(&[0, 0, 0, 0, 0, 0, 0, 1, 2, 0]).expect("written");
+    client.read_exact(&mut [0; 10]).expect("read");
+
+    // The recorder runs on, and so do both ends.
+    let printed = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let line = printed.map_while(Result::ok).find(|line| line.contains("pkg.Service/Method"));
+    assert!(line.expect("the call is printed").contains("OK"));
+    signal(&child, Signal::INT);
+    assert_eq!(child.wait().expect("ended").code(), Some(130));
+    place.only(&["out.pcapng", "x.sock"]);
+    drop((client, server));
 }
 
 #[test]

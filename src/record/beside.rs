@@ -1,0 +1,94 @@
+//! Output that nobody has to wait for: a terminal that is stopped must not stop what writes to it.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+/// Hands what is written to a thread of its own, and drops it while that is stuck.
+#[derive(Debug)]
+pub struct Beside {
+    /// The way to the thread; none when all is said.
+    pieces: Option<SyncSender<Vec<u8>>>,
+    done: Receiver<()>,
+}
+
+impl Beside {
+    /// Begins to write to `out`.
+    pub fn new(mut out: Box<dyn Write + Send>) -> io::Result<Self> {
+        let (pieces, waiting) = sync_channel::<Vec<u8>>(PIECES);
+        let (finished, done) = sync_channel(1);
+        std::thread::Builder::new().name("screen".into()).spawn(move || {
+            for piece in waiting {
+                if out.write_all(&piece).and_then(|()| out.flush()).is_err() {
+                    break;
+                }
+            }
+            let _ = finished.send(());
+        })?;
+        Ok(Self { pieces: Some(pieces), done })
+    }
+}
+
+impl Write for Beside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.pieces.as_ref().map(|pieces| pieces.try_send(bytes.to_vec())) {
+            Some(Ok(()) | Err(TrySendError::Full(_))) => Ok(bytes.len()),
+            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.pieces = None;
+        let _ = self.done.recv_timeout(LAST_LINES);
+    }
+}
+
+/// How many pieces may wait: some thousand lines, more than anybody reads who comes back to a stopped terminal.
+const PIECES: usize = 4096;
+
+/// How long the end waits for what is still to be shown.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+    use std::time::Instant;
+
+    use super::*;
+
+    struct Stopped(Receiver<()>, Sender<Vec<u8>>);
+
+    impl Write for Stopped {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            let _ = self.1.send(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stopped_terminal_stops_nobody() {
+        let (go, stopped) = channel();
+        let (shown, seen) = channel();
+        let mut beside = Beside::new(Box::new(Stopped(stopped, shown))).expect("started");
+        let begun = Instant::now();
+        for _ in 0..10_000 {
+            beside.write_all(b"a line\n").expect("never an error");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        drop(go);
+        drop(beside);
+        let lines = seen.iter().count();
+        assert!((PIECES..PIECES + 3).contains(&lines), "{lines}");
+    }
+}
