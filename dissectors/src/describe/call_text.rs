@@ -5,14 +5,14 @@
 //!      1     0.002 s c0   helloworld.Greeter/SayHello               ↑1 ↓1      20 B    1.500 ms OK
 //! ```
 
-use std::io::Write;
+use std::num::NonZero;
 
 use rpcshark_captures::{Direction, Timestamp};
 
 use super::Describer;
 use super::Times;
 use super::call::{CallView, Outcome};
-use super::text::{Escaped, duration_text, size_text};
+use super::text::{Escaped, push_duration, push_escaped, push_left, push_number, push_right, push_size};
 use crate::store::CallRef;
 
 /// The line above the calls.
@@ -37,7 +37,7 @@ impl Describer<'_> {
         let view = self.call(at);
         let call = view.call;
         let connection = view.lane.connection(call.connection);
-        let (mut up, mut down, mut bytes) = (0_u32, 0_u32, 0_u64);
+        let (mut up, mut down, mut bytes) = (0_u64, 0_u64, 0_u64);
         for message in call.messages(Direction::ToServer) {
             up += 1;
             bytes += u64::from(message.length);
@@ -46,36 +46,53 @@ impl Describer<'_> {
             down += 1;
             bytes += u64::from(message.length);
         }
-        let took = match (call.duration_ns(), call.end) {
-            (Some(nanos), _) => duration_text(nanos),
-            (None, _) => "?".to_owned(),
-        };
-        // Writing to a vector cannot fail.
-        let _ = write!(out, "{:>6} ", call.no.map_or(0, std::num::NonZero::get));
+        push_right(6, out, |out| push_number(call.no.map_or(0, NonZero::get).into(), out));
+        out.push(b' ');
         times.push(call.start, before, out);
-        let _ = write!(
-            out,
-            " c{conn:<4} {method:<48} ↑{up:<4} ↓{down:<4} {bytes:>10} {took:>12}  ",
-            conn = connection.number().unwrap_or(0),
-            method = view.method_text(),
-            bytes = size_text(bytes),
-        );
+        out.extend_from_slice(b" c");
+        push_left(4, out, |out| push_number(connection.number().unwrap_or(0).into(), out));
+        out.push(b' ');
+        push_left(48, out, |out| view.push_method(out));
+        out.extend_from_slice(" ↑".as_bytes());
+        push_left(4, out, |out| push_number(up, out));
+        out.extend_from_slice(" ↓".as_bytes());
+        push_left(4, out, |out| push_number(down, out));
+        out.push(b' ');
+        push_right(10, out, |out| push_size(bytes, out));
+        out.push(b' ');
+        push_right(12, out, |out| match call.duration_ns() {
+            Some(nanos) => push_duration(nanos, out),
+            None => out.push(b'?'),
+        });
+        out.extend_from_slice(b"  ");
         let status = out.len();
-        out.extend_from_slice(view.status_text().as_bytes());
+        match view.outcome {
+            Some(Outcome::Ok) => out.extend_from_slice(OK.as_bytes()),
+            _ => out.extend_from_slice(view.status_text().as_bytes()),
+        }
         out.push(b'\n');
         status
     }
 }
 
+/// How calls go that go well.
+const OK: &str = "OK";
+
 impl CallView<'_> {
     /// The method as people read it; marked where it is a guess.
     pub fn method_text(&self) -> String {
-        match self.path() {
-            None => "(method not in the capture)".to_owned(),
-            Some(path) => {
-                let path = Escaped(path.strip_prefix('/').unwrap_or(path).as_bytes());
-                if self.meaning.path_guessed { format!("{path} (guessed)") } else { path.to_string() }
-            }
+        let mut text = Vec::new();
+        self.push_method(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    fn push_method(&self, out: &mut Vec<u8>) {
+        let Some(path) = self.path() else {
+            return out.extend_from_slice(b"(method not in the capture)");
+        };
+        push_escaped(path.strip_prefix('/').unwrap_or(path).as_bytes(), out);
+        if self.meaning.path_guessed {
+            out.extend_from_slice(b" (guessed)");
         }
     }
 
@@ -85,7 +102,7 @@ impl CallView<'_> {
             |text: &str| if text.is_empty() { String::new() } else { format!("  {}", Escaped(text.as_bytes())) };
         match (self.outcome, &self.status, &self.mapped) {
             (Some(Outcome::Open), _, _) => "~ open".to_owned(),
-            (Some(Outcome::Ok), _, _) => "OK".to_owned(),
+            (Some(Outcome::Ok), _, _) => OK.to_owned(),
             (_, Some(status), _) => format!("✗ {}{}", status.code.name(), message(&status.message)),
             (Some(Outcome::Reset), _, mapped) => {
                 let code = self.call.resets().first().map(|reset| crate::http2::ErrorCode(reset.code).name());

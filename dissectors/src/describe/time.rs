@@ -1,11 +1,9 @@
 //! Times in text, in the form that a user asks for.
 
-use std::io::Write as _;
-
 use jiff::tz::TimeZone;
 use rpcshark_captures::Timestamp;
 
-use super::text::duration_text;
+use super::text::{duration_text, push_duration, push_right};
 
 /// How text shows when something was. (JSON always has RFC 3339 in UTC.)
 #[derive(Clone, Debug)]
@@ -52,8 +50,10 @@ impl Times {
 
     /// Appends the time, filled up with spaces before it to its columns.
     pub(super) fn push(&self, time: Timestamp, before: Option<Timestamp>, out: &mut Vec<u8>) {
-        // Writing to a vector cannot fail.
-        let _ = write!(out, "{:>width$}", self.text(time, before), width = self.width());
+        push_right(self.width(), out, |out| match self {
+            Self::Since(since) => push_duration(time.nanos_since(*since), out),
+            _ => out.extend_from_slice(self.text(time, before).as_bytes()),
+        });
     }
 }
 
