@@ -18,13 +18,19 @@ use crate::{Moment, Note, Severity};
 /// call is only entered when its DATA turns out to be prefixed messages, or a field that only gRPC has is seen.
 #[derive(Debug)]
 pub struct GrpcStream {
+    /// The call in the lane, once it is decided that it is one.
+    call: Option<CallId>,
+    /// What waits for that decision.
+    undecided: Option<Box<Undecided>>,
+    sides: [Side; 2],
+}
+
+/// What will be a call, perhaps.
+#[derive(Debug)]
+struct Undecided {
     connection: ConnectionId,
     stream: u32,
     begin: Moment,
-    /// The call in the lane, once it is decided that it is one.
-    call: Option<CallId>,
-    sides: [Side; 2],
-    /// What waits for the decision.
     request_headers: Option<(HeaderListId, Moment, Moment)>,
     response_headers: Option<(HeaderListId, Moment)>,
 }
@@ -60,20 +66,25 @@ const ENOUGH_MESSAGES: usize = 64;
 impl GrpcStream {
     /// A stream that is a call, or that may be one.
     pub fn begin(lane: &mut Lane, connection: ConnectionId, stream: u32, begin: Moment, decided: bool) -> Self {
-        let mut this = Self {
-            connection,
-            stream,
-            begin,
-            call: None,
-            sides: Default::default(),
-            request_headers: None,
-            response_headers: None,
-        };
-        match decided {
-            true => this.decide(lane),
-            false => this.sides = [(); 2].map(|()| Side { trial: Some(Box::default()), ..Side::default() }),
+        if decided {
+            let call = Some(enter_call(lane, connection, stream, begin));
+            return Self { call, undecided: None, sides: Default::default() };
         }
-        this
+        let undecided = Undecided { connection, stream, begin, request_headers: None, response_headers: None };
+        let sides = [(); 2].map(|()| Side { trial: Some(Box::default()), ..Side::default() });
+        Self { call: None, undecided: Some(Box::new(undecided)), sides }
+    }
+
+    /// A stream that goes on after it was [at rest](Self::at_rest).
+    pub fn resumed(call: CallId) -> Self {
+        Self { call: Some(call), undecided: None, sides: Default::default() }
+    }
+
+    /// The call, where that is all there is to remember: no message has begun, and nothing is on trial, guessed or
+    /// opaque.
+    pub fn at_rest(&self) -> Option<CallId> {
+        let quiet = |side: &Side| side.framer.at_boundary() && side.trial.is_none() && !side.guessed && !side.opaque;
+        self.call.filter(|_| self.sides.iter().all(quiet))
     }
 
     /// The call in the lane, once it is decided that it is one.
@@ -83,16 +94,14 @@ impl GrpcStream {
 
     /// It is a call: enters it, with what has waited for that.
     pub fn decide(&mut self, lane: &mut Lane) {
-        if self.call.is_some() {
-            return;
-        }
-        let call = Call::new(Protocol::Grpc, self.connection, self.stream, self.begin.time, self.begin.packet);
-        let id = lane.add_call(call);
+        let Some(undecided) = self.undecided.take() else { return };
+        let Undecided { connection, stream, begin, request_headers, response_headers } = *undecided;
+        let id = enter_call(lane, connection, stream, begin);
         self.call = Some(id);
-        if let Some((list, begin, now)) = self.request_headers {
+        if let Some((list, begin, now)) = request_headers {
             self.request_headers(lane, list, begin, now);
         }
-        if let Some((list, now)) = self.response_headers {
+        if let Some((list, now)) = response_headers {
             self.response_headers(lane, list, now);
         }
         for direction in Direction::BOTH {
@@ -114,10 +123,10 @@ impl GrpcStream {
         // Nothing of the request was sent before: its messages begin behind this.
         self.align(Direction::ToServer);
         let web = is_web(&lane.headers[list].facts);
-        let Some(id) = self.call else {
-            self.request_headers = Some((list, begin, now));
-            return;
-        };
+        if let Some(undecided) = &mut self.undecided {
+            undecided.request_headers = Some((list, begin, now));
+        }
+        let Some(id) = self.call else { return };
         let call = lane.call_mut(id);
         if web {
             call.protocol = Protocol::GrpcWeb;
@@ -138,10 +147,10 @@ impl GrpcStream {
         // Nothing of the response was sent before: its messages begin behind this.
         self.align(Direction::ToClient);
         self.sides[Direction::ToClient.index()].opaque = opaque;
-        let Some(id) = self.call else {
-            self.response_headers = Some((list, now));
-            return;
-        };
+        if let Some(undecided) = &mut self.undecided {
+            undecided.response_headers = Some((list, now));
+        }
+        let Some(id) = self.call else { return };
         let call = lane.call_mut(id);
         call.seen(now.packet);
         if web {
@@ -378,6 +387,10 @@ impl Trial {
         }
         self.wrong |= framer.open_length() > MAX_TRIED_LENGTH;
     }
+}
+
+fn enter_call(lane: &mut Lane, connection: ConnectionId, stream: u32, begin: Moment) -> CallId {
+    lane.add_call(Call::new(Protocol::Grpc, connection, stream, begin.time, begin.packet))
 }
 
 fn enter(lane: &mut Lane, id: CallId, direction: Direction, framed: &Framed, guessed: bool) {

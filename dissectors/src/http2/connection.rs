@@ -4,6 +4,7 @@
 //! state of the connection is decided here, in this one pass: header blocks, SETTINGS and when they are in force, who has
 //! ended which stream, what a gap hides. What a stream's contents mean is [`GrpcStream`]'s.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rpcshark_captures::connection::Close;
@@ -94,7 +95,7 @@ impl Http2 {
     ) -> Self {
         let mut this = Self::new(connection, Met::AtStart);
         lane.connection_mut(connection).protocol = Spoken::Http2;
-        let list = this.half(Direction::ToServer).enter(fields, &mut lane.headers);
+        let list = lane.headers.enter(&fields);
         this.header_block(Direction::ToServer, 1, Some(list), false, begin, end, lane);
         let mut end = end;
         if let Some(rpc) = this.streams.get_mut(1).and_then(Stream::rpc) {
@@ -140,7 +141,7 @@ impl Http2 {
                 Reading::Header(partial) => match partial.read(&mut data) {
                     Some((header, begin)) => {
                         half.position = data.offset;
-                        self.frame_begins(direction, header, begin, &data, lane);
+                        self.frame_begins(direction, header, begin, &mut data, lane);
                     }
                     None => return,
                 },
@@ -219,7 +220,7 @@ impl Http2 {
         direction: Direction,
         header: FrameHeader,
         begin: Moment,
-        data: &Data<'_>,
+        data: &mut Data<'_>,
         lane: &mut Lane,
     ) {
         let limits = self.limits(direction);
@@ -243,18 +244,24 @@ impl Http2 {
             self.note(lane, Note::new(Severity::Error, "header-block-interrupted", text).at(begin.packet));
         }
         let payload = Vec::new();
-        let open = OpenFrame { header, begin, left: header.length, payload, holes: false, pad: None };
+        let mut open = OpenFrame { header, begin, left: header.length, payload, holes: false, pad: None };
         if header.kind == FrameType::DATA {
             self.data_begins(direction, &header, begin, lane);
         }
-        match header.length {
-            0 => {
-                let now = Moment { time: data.time, packet: data.packet.no };
-                self.half(direction).reading = self::header();
-                self.frame_ends(direction, open, now, lane);
-            }
-            _ => self.half(direction).reading = Reading::Payload(Box::new(open)),
+        if data.bytes.len() < header.length as usize {
+            self.half(direction).reading = Reading::Payload(Box::new(open));
+            return;
         }
+        // The common case: all of it is here.
+        let (whole, rest) = data.split(header.length as usize);
+        *data = rest;
+        let half = self.half(direction);
+        half.reading = self::header();
+        half.position = data.offset;
+        if header.kind == FrameType::DATA && header.length > 0 {
+            Self::data_part(&mut self.streams, &mut open, direction, whole, lane);
+        }
+        self.frame_ends(direction, &open, whole.bytes, Moment::from(&whole), lane);
     }
 
     /// Reads on in a frame's payload.
@@ -274,7 +281,7 @@ impl Http2 {
             return;
         }
         if let Reading::Payload(open) = std::mem::replace(&mut half.reading, header()) {
-            self.frame_ends(direction, *open, Moment::from(&head), lane);
+            self.frame_ends(direction, &open, &open.payload, Moment::from(&head), lane);
         }
     }
 
@@ -312,8 +319,9 @@ impl Http2 {
         }
     }
 
-    fn frame_ends(&mut self, direction: Direction, open: OpenFrame, now: Moment, lane: &mut Lane) {
-        let OpenFrame { header, begin, payload, holes, pad, .. } = open;
+    /// A frame is complete; `payload` is nothing that is needed where it is DATA.
+    fn frame_ends(&mut self, direction: Direction, open: &OpenFrame, payload: &[u8], now: Moment, lane: &mut Lane) {
+        let OpenFrame { header, begin, holes, pad, .. } = *open;
         let stream = header.stream;
         match header.kind {
             FrameType::DATA => {
@@ -334,12 +342,12 @@ impl Http2 {
             }
             FrameType::HEADERS => {
                 let of = BlockOf::Headers { end_stream: header.flags.contains(Flags::END_STREAM) };
-                self.block_begins(direction, &header, of, &payload, holes, begin, now, lane);
+                self.block_begins(direction, &header, of, payload, holes, begin, now, lane);
             }
             FrameType::PUSH_PROMISE => {
-                self.block_begins(direction, &header, BlockOf::PushPromise, &payload, holes, begin, now, lane);
+                self.block_begins(direction, &header, BlockOf::PushPromise, payload, holes, begin, now, lane);
             }
-            FrameType::CONTINUATION => self.block_goes_on(direction, &header, &payload, holes, now, lane),
+            FrameType::CONTINUATION => self.block_goes_on(direction, &header, payload, holes, now, lane),
             _ => self.control(direction, &header, payload, holes, now, lane),
         }
     }
@@ -349,14 +357,14 @@ impl Http2 {
         &mut self,
         direction: Direction,
         header: &FrameHeader,
-        payload: Vec<u8>,
+        payload: &[u8],
         holes: bool,
         now: Moment,
         lane: &mut Lane,
     ) {
         // The stream's call is looked up before a reset closes it.
         let frame = lane.keep.frames.then(|| self.frame(direction, header, now));
-        let Parsed { payload: parsed, faults } = payload::parse(*header, &payload);
+        let Parsed { payload: parsed, faults } = payload::parse(*header, payload);
         match parsed {
             // What is missing might be what matters.
             _ if holes => {}
@@ -371,7 +379,7 @@ impl Http2 {
                 true => frame.notes.push(holes_note(now)),
                 false => frame.notes.extend(faults.iter().map(|fault| fault.note(header.kind).at(now.packet))),
             }
-            frame.payload = payload.into_boxed_slice();
+            frame.payload = payload.into();
             lane.add_frame(frame);
         }
     }
@@ -507,14 +515,14 @@ impl Http2 {
             stream: header.stream,
             of,
             promised: promised.filter(|_| !holes),
-            bytes: fragment.unwrap_or_default().to_vec(),
+            bytes: Cow::Borrowed(fragment.unwrap_or_default()),
             holes: holes || fragment.is_none(),
             begin,
             frames,
         };
         match header.flags.contains(Flags::END_HEADERS) {
             true => self.block_ends(direction, block, now, lane),
-            false => self.half(direction).block = Some(block),
+            false => self.half(direction).block = Some(block.kept()),
         }
     }
 
@@ -542,7 +550,7 @@ impl Http2 {
         block.holes |= holes;
         // Past the limit the block cannot be decoded any more: as if the rest were missing.
         match block.bytes.len() + payload.len() <= hpack::MAX_BLOCK {
-            true => block.bytes.extend_from_slice(payload),
+            true => block.bytes.to_mut().extend_from_slice(payload),
             false => block.holes = true,
         }
         if block.frames.len() < MAX_BLOCK_FRAMES {
@@ -554,7 +562,7 @@ impl Http2 {
         }
     }
 
-    fn block_ends(&mut self, direction: Direction, mut block: OpenBlock, now: Moment, lane: &mut Lane) {
+    fn block_ends(&mut self, direction: Direction, mut block: OpenBlock<'_>, now: Moment, lane: &mut Lane) {
         let half = self.half(direction);
         let mut notes = Vec::new();
         let mut list = None;
@@ -563,10 +571,10 @@ impl Http2 {
             let text = "a part of the header block is missing";
             notes.push(Note::new(Severity::Warning, "header-block-missing", text).at(now.packet));
         } else {
-            let decoded = half.hpack.decode(&block.bytes);
+            let (decoded, faults) = half.decode(&block.bytes, &mut lane.headers);
             let fault = |fault: &hpack::Fault| Note::new(Severity::Error, "hpack", fault.to_string()).at(now.packet);
-            notes.extend(decoded.faults.iter().map(fault));
-            list = Some(half.enter(decoded.fields, &mut lane.headers));
+            notes.extend(faults.iter().map(fault));
+            list = Some(decoded);
         }
         let mut direction = direction;
         if let (Some(list), BlockOf::Headers { .. }) = (list, block.of) {
@@ -584,6 +592,9 @@ impl Http2 {
                     self.violation(promised, wrong, now, lane);
                 }
             }
+        }
+        if notes.is_empty() && block.frames.is_empty() {
+            return;
         }
         let call = self.streams.get_mut(block.stream).and_then(|stream| stream.call());
         if let Some(call) = call {
@@ -761,24 +772,27 @@ impl Http2 {
         if !known && whole && id <= self.opened[usize::from(id.is_multiple_of(2))] {
             return Some("a frame on a stream that has closed");
         }
-        let connection = self.connection;
-        let (breaks, broken_at) =
-            (self.halves.each_ref().map(|half| half.breaks), self.halves.each_ref().map(|half| half.broken_at));
-        let Some(stream) = self.streams.entry(id, now) else {
-            return Some("a stream more than are followed at once");
-        };
+        let breaks = self.halves.each_ref().map(|half| half.breaks);
         if !known {
+            let mut stream = Stream::new(now);
             stream.breaks = breaks;
             // A stream that is met in the middle: perhaps a call; where its messages begin is not known.
             if !whole && event == Event::Data && !id.is_multiple_of(2) {
-                let mut rpc = GrpcStream::begin(lane, connection, id, now, false);
+                let mut rpc = GrpcStream::begin(lane, self.connection, id, now, false);
                 for direction in Direction::BOTH.into_iter().filter(|direction| !wholes[direction.index()]) {
                     rpc.unalign(lane, direction, None);
                 }
                 stream.carries = Carries::Rpc(Box::new(rpc));
             }
+            if !self.streams.open(id, stream) {
+                return Some("a stream more than are followed at once");
+            }
         }
-        stream.pass_breaks(&breaks, &broken_at, lane);
+        let stream = self.streams.get_mut(id)?;
+        if stream.breaks != breaks {
+            let broken_at = self.halves.each_ref().map(|half| half.broken_at);
+            stream.pass_breaks(&breaks, &broken_at, lane);
+        }
         let (next, wrong) = stream.state.after(event, direction);
         stream.state = next;
         // What was on its way when the other side ended the stream is no violation (RFC 9113 §5.1, "closed").
@@ -839,7 +853,7 @@ impl Http2 {
                 }
             }
             if done && let Reading::Payload(open) = std::mem::replace(&mut self.half(direction).reading, header()) {
-                self.frame_ends(direction, *open, now, lane);
+                self.frame_ends(direction, &open, &open.payload, now, lane);
             }
             return;
         }

@@ -1,12 +1,12 @@
 //! One direction of a connection: where in which frame its bytes stand, and what its sender has announced.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use rpcshark_captures::Data;
 
 use super::frame::FrameHeader;
-use super::hpack::{self, Field};
+use super::hpack;
 use super::resync::Seeker;
 use super::settings::{SettingId, Settings};
 use crate::Moment;
@@ -17,9 +17,10 @@ use crate::store::{Frame, HeaderListId, HeaderLists};
 pub(super) struct Half {
     pub(super) reading: Reading,
     pub(super) hpack: hpack::Decoder,
-    lists: ListCache,
+    /// The lists that blocks of this direction came to.
+    lists: hpack::Cache<HeaderListId>,
     /// A header block that is not complete.
-    pub(super) block: Option<OpenBlock>,
+    pub(super) block: Option<OpenBlock<'static>>,
     /// SETTINGS of this sender that the other side has not acknowledged.
     pub(super) unacknowledged: VecDeque<Announced>,
     /// Acknowledgments of this sender that came before the SETTINGS they are for.
@@ -114,17 +115,25 @@ pub(super) struct OpenFrame {
 
 /// A header block that is not complete.
 #[derive(Debug)]
-pub(super) struct OpenBlock {
+pub(super) struct OpenBlock<'a> {
     pub(super) stream: u32,
     pub(super) of: BlockOf,
     /// The stream that it promises.
     pub(super) promised: Option<u32>,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Cow<'a, [u8]>,
     /// Bytes of it are missing.
     pub(super) holes: bool,
     pub(super) begin: Moment,
     /// The frames that carry it: they wait until it can be read.
     pub(super) frames: Vec<Frame>,
+}
+
+impl OpenBlock<'_> {
+    /// To be kept until the rest of it is there.
+    pub(super) fn kept(self) -> OpenBlock<'static> {
+        let Self { stream, of, promised, bytes, holes, begin, frames } = self;
+        OpenBlock { stream, of, promised, bytes: Cow::Owned(bytes.into_owned()), holes, begin, frames }
+    }
 }
 
 /// What a header block belongs to.
@@ -139,7 +148,7 @@ impl Half {
         Self {
             reading,
             hpack: hpack::Decoder::new(from_start),
-            lists: ListCache::default(),
+            lists: hpack::Cache::default(),
             block: None,
             unacknowledged: VecDeque::new(),
             early_acks: 0,
@@ -171,9 +180,18 @@ impl Half {
         self.unacknowledged.clear();
     }
 
-    /// Enters a header list.
-    pub(super) fn enter(&mut self, fields: Arc<[Field]>, lists: &mut HeaderLists) -> HeaderListId {
-        self.lists.enter(fields, lists)
+    /// Decodes a header block, and enters the list.
+    pub(super) fn decode(&mut self, block: &[u8], lists: &mut HeaderLists) -> (HeaderListId, Vec<hpack::Fault>) {
+        let state = self.hpack.state();
+        if let Some(list) = self.lists.find(block, state) {
+            return (list, Vec::new());
+        }
+        let decoded = self.hpack.decode(block);
+        let list = lists.enter(&decoded.fields);
+        if decoded.repeatable {
+            self.lists.remember(block, state, list);
+        }
+        (list, decoded.faults)
     }
 }
 
@@ -183,25 +201,35 @@ pub(super) const RETRIES: u8 = 4;
 /// SETTINGS that may wait for their acknowledgment; more than any real peer has under way.
 pub(super) const MAX_UNACKNOWLEDGED: usize = 64;
 
-/// The lists that were entered last: a repeated block comes out of the decoder as the very same `Arc`.
-#[derive(Debug, Default)]
-struct ListCache {
-    recent: [Option<(Arc<[Field]>, HeaderListId)>; 4],
-    next: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl ListCache {
-    fn enter(&mut self, fields: Arc<[Field]>, lists: &mut HeaderLists) -> HeaderListId {
-        for (known, id) in self.recent.iter().flatten() {
-            if Arc::ptr_eq(known, &fields) {
-                return *id;
-            }
-        }
-        let id = lists.enter(&fields);
-        if let Some(slot) = self.recent.get_mut(self.next) {
-            *slot = Some((fields, id));
-        }
-        self.next = (self.next + 1) % self.recent.len();
-        id
+    /// What the blocks of a connection come to, one after the other, as text.
+    fn decoded(half: &mut Half, lists: &mut HeaderLists, block: &[u8]) -> (HeaderListId, String) {
+        let (list, faults) = half.decode(block, lists);
+        assert!(faults.is_empty(), "{faults:?}");
+        let text = |text: &hpack::Text| text.as_str().unwrap_or("?").to_owned();
+        let fields = lists.fields(list).map(|field| text(&field.name) + "=" + &text(&field.value));
+        (list, fields.collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn the_same_block_is_the_same_list_until_something_is_inserted() {
+        let (mut half, mut lists) =
+            (Half::new(Reading::Header(PartialHeader::default()), true), HeaderLists::default());
+        let insert = |value: u8| [0x40, 3, b'x', b'-', b'a', 1, value]; // x-a, inserted
+        let (get, _) = decoded(&mut half, &mut lists, &[0x82]);
+        assert_eq!(decoded(&mut half, &mut lists, &[0x82]), (get, ":method=GET".to_owned()));
+        assert_eq!(decoded(&mut half, &mut lists, &insert(b'1')).1, "x-a=1");
+        let (first, _) = decoded(&mut half, &mut lists, &[0xbe]);
+        assert_eq!(decoded(&mut half, &mut lists, &[0xbe]), (first, "x-a=1".to_owned()));
+        assert_eq!(decoded(&mut half, &mut lists, &insert(b'2')).1, "x-a=2");
+        assert_eq!(decoded(&mut half, &mut lists, &insert(b'2')).1, "x-a=2");
+        assert_eq!(half.hpack.insertions(), 3);
+        assert_eq!(decoded(&mut half, &mut lists, &[0xbe]).1, "x-a=2");
+        assert_eq!(decoded(&mut half, &mut lists, &[0x82]), (get, ":method=GET".to_owned()));
+        half.hpack.new_epoch();
+        assert_eq!(decoded(&mut half, &mut lists, &[0xbe]).1, "?=?");
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Stream {
 pub(super) enum Carries {
     /// A call, or perhaps one.
     Rpc(Box<GrpcStream>),
+    /// A call that has ended: more of it may come all the same.
+    Ended(CallId),
     /// No call: not known yet, a request that is no RPC, a push.
     Other,
 }
@@ -71,16 +73,29 @@ impl Stream {
     }
 
     pub(super) fn rpc(&mut self) -> Option<&mut GrpcStream> {
+        if let Carries::Ended(call) = self.carries {
+            self.carries = Carries::Rpc(Box::new(GrpcStream::resumed(call)));
+        }
         match &mut self.carries {
             Carries::Rpc(rpc) => Some(rpc),
-            Carries::Other => None,
+            Carries::Ended(_) | Carries::Other => None,
         }
     }
 
     pub(super) fn call(&self) -> Option<CallId> {
         match &self.carries {
             Carries::Rpc(rpc) => rpc.call(),
+            Carries::Ended(call) => Some(*call),
             Carries::Other => None,
+        }
+    }
+
+    /// Gives back the memory that is only needed while something is open.
+    fn rest(&mut self) {
+        if let Carries::Rpc(rpc) = &self.carries
+            && let Some(call) = rpc.at_rest()
+        {
+            self.carries = Carries::Ended(call);
         }
     }
 }
@@ -88,9 +103,9 @@ impl Stream {
 /// All streams of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    by_id: HashMap<u32, Stream>,
-    /// Closed ones that are still in `by_id`, the oldest first.
-    closed: VecDeque<u32>,
+    open: HashMap<u32, Stream>,
+    /// Those that have closed, the oldest first. Calls come and go, so these are kept small and apart from what is in use.
+    closed: VecDeque<(u32, Stream)>,
     /// The highest id seen, 0 where none was.
     pub(super) highest: u32,
 }
@@ -103,32 +118,61 @@ const MAX_STREAMS: usize = 1 << 16;
 
 impl Streams {
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Stream> {
-        self.by_id.get_mut(&id)
-    }
-
-    /// The stream `id`, made if it is not there. `None`: there are too many.
-    pub(super) fn entry(&mut self, id: u32, begin: Moment) -> Option<&mut Stream> {
-        self.highest = self.highest.max(id);
-        if self.by_id.len() >= MAX_STREAMS && !self.by_id.contains_key(&id) {
+        if id > self.highest {
             return None;
         }
-        Some(self.by_id.entry(id).or_insert_with(|| Stream::new(begin)))
+        match self.open.get_mut(&id) {
+            Some(stream) => Some(stream),
+            None => self.closed.iter_mut().rev().find(|(closed, _)| *closed == id).map(|(_, stream)| stream),
+        }
+    }
+
+    /// Makes the stream `id`, which is not there. False: there are too many.
+    pub(super) fn open(&mut self, id: u32, stream: Stream) -> bool {
+        self.highest = self.highest.max(id);
+        let room = self.open.len() < MAX_STREAMS;
+        if room {
+            self.open.insert(id, stream);
+        }
+        room
     }
 
     /// Says that `id` has closed, so that it is forgotten after a while.
     pub(super) fn close(&mut self, id: u32) {
-        self.closed.push_back(id);
-        if self.closed.len() > CLOSED_KEPT
-            && let Some(oldest) = self.closed.pop_front()
-        {
-            self.by_id.remove(&oldest);
+        let Some(mut stream) = self.open.remove(&id) else { return };
+        stream.rest();
+        if self.closed.len() >= CLOSED_KEPT {
+            self.closed.pop_front();
         }
+        self.closed.push_back((id, stream));
     }
 
     /// All streams in the order of their ids.
     pub(super) fn in_order(&mut self) -> Vec<(u32, &mut Stream)> {
-        let mut all: Vec<_> = self.by_id.iter_mut().map(|(&id, stream)| (id, stream)).collect();
+        let closed = self.closed.iter_mut().map(|(id, stream)| (*id, stream));
+        let mut all: Vec<_> = self.open.iter_mut().map(|(&id, stream)| (id, stream)).chain(closed).collect();
         all.sort_unstable_by_key(|&(id, _)| id);
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closed_streams_are_known_for_a_while() {
+        let mut streams = Streams::default();
+        let ids = || (1..=2 * CLOSED_KEPT as u32).map(|nth| 2 * nth - 1);
+        for id in ids() {
+            assert!(streams.get_mut(id).is_none());
+            assert!(streams.open(id, Stream::new(Moment::default())));
+            assert!(streams.get_mut(id).is_some());
+            streams.close(id);
+            assert!(streams.get_mut(id).is_some());
+        }
+        let known: Vec<u32> = ids().filter(|&id| streams.get_mut(id).is_some()).collect();
+        assert_eq!(known, ids().skip(CLOSED_KEPT).collect::<Vec<_>>());
+        assert_eq!(streams.in_order().iter().map(|(id, _)| *id).collect::<Vec<_>>(), known);
     }
 }

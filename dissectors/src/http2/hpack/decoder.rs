@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::cache::{Cache, State};
+use super::cache::State;
 use super::table::{ENTRY_OVERHEAD, Found, Table};
 use super::{Coded, Fault, FaultKind, Field, Octets, Text, huffman, integer, static_table};
 use crate::Cursor;
@@ -36,7 +36,6 @@ pub struct Decoder {
     table: Table,
     /// SETTINGS_HEADER_TABLE_SIZE of the side that decodes, if it was seen.
     limit: Option<u32>,
-    cache: Cache,
     /// Strings are decoded here before they find their place.
     scratch: Vec<u8>,
     /// Fields are gathered here before their number is known.
@@ -52,19 +51,15 @@ pub struct Block {
     pub faults: Vec<Fault>,
     /// Whether it was read to its end.
     pub complete: bool,
+    /// Whether the same bytes mean the same again, as long as nothing is inserted.
+    pub repeatable: bool,
 }
 
 impl Decoder {
     /// Before the first block. `from_start`: of the connection; otherwise it was joined in the middle, and the table holds
     /// entries that were not seen.
     pub fn new(from_start: bool) -> Self {
-        Self {
-            table: Table::new(from_start),
-            limit: None,
-            cache: Cache::default(),
-            scratch: Vec::new(),
-            fields: Vec::new(),
-        }
+        Self { table: Table::new(from_start), limit: None, scratch: Vec::new(), fields: Vec::new() }
     }
 
     /// Begins a new epoch: blocks may have been lost, and what the table holds is no longer known.
@@ -92,9 +87,6 @@ impl Decoder {
     /// After a fault that ends the block, or one that leaves an entry unreadable, a new epoch has begun.
     pub fn decode(&mut self, block: &[u8]) -> Block {
         let before = self.state();
-        if let Some(fields) = self.cache.find(block, before) {
-            return Block { fields: Arc::clone(fields), faults: Vec::new(), complete: true };
-        }
         let mut reading = Reading {
             cursor: Cursor::new(block),
             table: &mut self.table,
@@ -116,13 +108,12 @@ impl Decoder {
             self.scratch = Vec::new();
         }
         self.fields.shrink_to(FIELDS_KEPT);
-        if faults.is_empty() && !resized && self.state() == before {
-            self.cache.remember(block, before, &fields);
-        }
-        Block { fields, faults, complete }
+        let repeatable = faults.is_empty() && !resized && self.state() == before;
+        Block { fields, faults, complete, repeatable }
     }
 
-    fn state(&self) -> State {
+    /// What tells this state of the table from others.
+    pub(in crate::http2) fn state(&self) -> State {
         State { epoch: self.table.epoch(), inserted_ever: self.table.inserted_ever() }
     }
 }

@@ -33,6 +33,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(super) use cache::Cache;
 pub use decoder::{Block, Decoder, MAX_BLOCK, MAX_DECODED, MAX_FAULTS, MAX_FIELDS, MAX_STRING};
 pub use fault::{Fault, FaultKind};
 pub use field::{Coded, Field, Text, UnknownEntry};

@@ -375,13 +375,13 @@ mod repeated {
     use super::*;
 
     #[test]
-    fn the_same_block_is_the_same_list() {
+    fn what_means_the_same_again_is_said() {
         let mut decoder = Decoder::new(true);
-        let first = decoder.decode(&hex("82 86 84"));
-        let second = decoder.decode(&hex("82 86 84"));
-        assert!(std::sync::Arc::ptr_eq(&first.fields, &second.fields));
-        let other = decoder.decode(&hex("82 86 85"));
-        assert_ne!(other, first);
+        assert!(decoder.decode(&hex("82 86 84")).repeatable);
+        assert!(!decoder.decode(&hex("40 03 782d61 01 31")).repeatable, "it inserts");
+        assert!(decoder.decode(&hex("be")).repeatable);
+        assert!(!decoder.decode(&hex("20 82")).repeatable, "it changes the table's size");
+        assert!(!decoder.decode(&hex("ff")).repeatable, "it is cut short");
     }
 
     #[test]
