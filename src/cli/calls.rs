@@ -49,6 +49,9 @@ const SHARE: usize = 2048;
 /// Shares described before their text is written: bounds what is in memory.
 const SHARES: usize = 16;
 
+/// Bytes that a line of text mostly takes.
+const LINE: usize = 160;
+
 pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
@@ -83,7 +86,10 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     if store.calls().is_empty() {
         tell_why_none(&loaded, input.talk);
     }
-    Ok(tell_files(&loaded, input.talk))
+    let code = tell_files(&loaded, input.talk);
+    // The program ends: the system takes all memory back at once, which going through every call would only delay.
+    std::mem::forget(loaded);
+    Ok(code)
 }
 
 /// Calls that are printed already, by their numbers.
@@ -143,7 +149,7 @@ impl Lines {
                     let first: usize = first + share_no * SHARE;
                     let start = |at: CallRef| describer.store.call(at).start;
                     let mut before = first.checked_sub(1).and_then(|at| calls.get(at).copied()).or(before).map(start);
-                    let mut text = Vec::new();
+                    let mut text = Vec::with_capacity(if json { 0 } else { LINE * share.len() });
                     for &at in share {
                         if json {
                             describer.write_call_json(at, false, &mut text);

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::load;
 use crate::record::{self, Beside, Live, RecordArgs, Tap};
 use input::InputArgs;
 use output::Problem;
@@ -96,6 +97,9 @@ pub(crate) struct Talk {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if !matches!(cli.command, Some(Command::Record(_))) {
+        load::work_along();
+    }
     let done = match (cli.command, cli.calls) {
         (Some(Command::Calls(args)), _) => calls::run(args),
         (Some(Command::Frames(args)), _) => frames::run(args),

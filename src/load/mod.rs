@@ -11,3 +11,10 @@ mod sort;
 mod streams;
 
 pub(crate) use reader::{LoadOptions, Loaded, Loader, Progress};
+
+/// Makes the calling thread one of those that work, instead of one that waits for them. To be called once, by the main
+/// thread; without it all works as well, but handing over each batch takes longer.
+pub(crate) fn work_along() {
+    // Refused where the threads are there already: then they are waited for.
+    let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
+}
