@@ -66,7 +66,7 @@ pub(crate) struct Progress {
 
 /// Packets a batch: few enough that what is looked at twice is still in the processor's cache, enough that dividing
 /// the work costs nothing beside it.
-const BATCH: usize = 8192;
+const BATCH: usize = 4096;
 
 impl Loader {
     /// Opens a capture.

@@ -22,7 +22,7 @@ const FRAGMENT: u8 = u8::MAX - 1;
 const STREAM: u8 = u8::MAX - 2;
 
 /// Packets looked at by one thread at a time.
-const SHARE: usize = 1024;
+const SHARE: usize = 512;
 
 /// A datagram put together from fragments is looked into so often: tunnels may hold fragments in fragments.
 const MAX_REASSEMBLIES: usize = 4;

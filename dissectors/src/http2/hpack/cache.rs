@@ -17,7 +17,9 @@ pub(in crate::http2) struct Cache<T> {
     slots: Vec<[Slot<T>; 2]>,
 }
 
+/// As long as a line of the processor's cache.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 struct Slot<T> {
     /// What the table was when the block was decoded.
     state: State,
