@@ -134,7 +134,7 @@ impl CallJson<'_, '_> {
         let call = self.view.call;
         json.key("request").begin_object();
         json.key("headers_at_ns");
-        nanos(json, call.request_headers.map(|_| 0));
+        self.at(json, call.request_headers_at);
         json.key("metadata");
         self.write_metadata(json, call.request_headers);
         self.write_all_headers(json, call.request_headers);

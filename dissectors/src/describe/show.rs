@@ -100,7 +100,7 @@ impl Show<'_, '_> {
         if let Some(deadline) = view.deadline_ns() {
             line!(self.out, "  deadline {}", duration_text(i64::try_from(deadline).unwrap_or(i64::MAX)));
         }
-        self.headers("request headers", call.request_headers, call.request_headers.map(|_| call.start));
+        self.headers("request headers", call.request_headers, call.request_headers_at);
         self.messages(Direction::ToServer);
         if let Some(at) = call.half_close_at {
             line!(self.out, "↑ end {}", self.at(at));

@@ -132,6 +132,7 @@ impl GrpcStream {
             call.protocol = Protocol::GrpcWeb;
         }
         call.request_headers = Some(list);
+        call.request_headers_at = Some(now.time);
         // The answer may have been delivered first.
         call.start = begin.time;
         call.seen(begin.packet);

@@ -36,6 +36,8 @@ pub struct Call {
     pub last_packet: PacketNo,
     /// The request's header block (ttrpc: what the Request says besides its payload).
     pub request_headers: Option<HeaderListId>,
+    /// When the last byte of it was there.
+    pub request_headers_at: Option<Timestamp>,
     /// The response's header block; a trailers-only response has none.
     pub response_headers: Option<HeaderListId>,
     /// The response's trailers, where they came in time.
@@ -283,6 +285,7 @@ impl Call {
             first_packet,
             last_packet: first_packet,
             request_headers: None,
+            request_headers_at: None,
             response_headers: None,
             trailers: None,
             response_headers_at: None,
@@ -381,6 +384,7 @@ impl Call {
     pub fn turn(&mut self) {
         std::mem::swap(&mut self.request, &mut self.response);
         std::mem::swap(&mut self.request_headers, &mut self.response_headers);
+        std::mem::swap(&mut self.request_headers_at, &mut self.response_headers_at);
         let messages = self.request.iter_mut().chain(&mut self.response);
         for message in messages.chain(self.more.iter_mut().flat_map(|more| more.iter_mut())) {
             message.direction = message.direction.reverse();

@@ -419,6 +419,7 @@ impl Ttrpc {
         {
             let call = lane.call_mut(call);
             call.request_headers = Some(list);
+            call.request_headers_at = Some(now.time);
             if header.flags.0 != 0 {
                 call.odd.get_or_insert_default().ttrpc_flags = header.flags.0;
             }
