@@ -5,3 +5,4 @@ pub mod cli;
 mod decode_as;
 mod load;
 pub mod record;
+mod signals;

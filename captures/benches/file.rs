@@ -78,7 +78,7 @@ fn read(mut reading: Reading) -> u64 {
 
 fn read_paths(paths: &[&Path], no_mmap: bool) -> u64 {
     let paths: Vec<PathBuf> = paths.iter().map(|&path| path.to_owned()).collect();
-    read(Reading::open(&paths, &OpenOptions { no_mmap }).expect("the capture can be opened"))
+    read(Reading::open(&paths, &OpenOptions { no_mmap, ..OpenOptions::default() }).expect("the capture can be opened"))
 }
 
 #[divan::bench(args = [false, true])]

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use rayon::prelude::*;
@@ -11,11 +12,11 @@ use rpcshark_dissectors::describe::{Describer, Times, calls_heading};
 use rpcshark_dissectors::store::{CallRef, Keep, Store};
 
 use super::InputArgs;
-use super::input::{Describing, TimeArgs, tell_files};
+use super::input::{Describing, TimeArgs, is_live, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
 use super::why::tell_why_none;
-use crate::load::Loader;
+use crate::signals::{INTERRUPTED, Stop};
 
 /// One line a call.
 ///
@@ -35,6 +36,10 @@ pub(super) struct CallsArgs {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+
+    /// Go on reading as the file grows
+    #[arg(long)]
+    follow: bool,
 
     #[command(flatten)]
     time: TimeArgs,
@@ -58,10 +63,11 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let schema = input.schema.load(input.talk)?;
     // A text line needs no body, but where methods may be guessed by what their messages hold.
     let keep = Keep { frames: false, bodies: args.json || !schema.services.is_empty() };
-    let loader = Loader::open(input.load_options(&args.files, keep))?;
+    let loader = input.open(&args.files, args.follow, keep)?;
     let describing = Describing::new(input, schema, loader.files(), loader.sources());
-    let live = args.files.iter().any(|file| file.as_os_str() == "-");
-    let mut lines = Lines { json: args.json, paint, output: Output::new(), times: None, before: None };
+    let live = args.follow || args.files.iter().any(|file| is_live(file));
+    let stop = loader.stop();
+    let mut lines = Lines { json: args.json, paint, output: Output::new(), times: None, before: None, stop: None };
     let mut printed = Printed::default();
     let mut bar = Bar::new(input.talk.quiet || live);
     let mut wrote = Ok(());
@@ -81,8 +87,13 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let store = &loaded.store;
     let rest: Vec<CallRef> = store.calls().iter().copied().filter(|&at| !printed.has(store, at)).collect();
     lines.begin(|| args.time.listed(loaded.first));
+    // What was read before a signal is shown; one that comes now ends the listing behind a whole line.
+    lines.stop = stop.filter(|_| !loaded.interrupted);
     lines.write(&describing.describer(store), &rest)?;
     lines.output.flush()?;
+    if lines.is_stopped() {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
     if store.calls().is_empty() {
         tell_why_none(&loaded, input.talk);
     }
@@ -123,12 +134,18 @@ struct Lines {
     times: Option<Times>,
     /// The call of the last line.
     before: Option<CallRef>,
+    /// What ends the writing before the end.
+    stop: Option<Arc<Stop>>,
 }
 
 impl Lines {
     /// What times are shown as, if that is not known yet.
     fn begin(&mut self, times: impl FnOnce() -> Times) {
         self.times.get_or_insert_with(times);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.is_raised())
     }
 
     fn write(&mut self, describer: &Describer<'_>, calls: &[CallRef]) -> io::Result<()> {
@@ -165,6 +182,9 @@ impl Lines {
                 })
                 .collect();
             for text in texts {
+                if self.is_stopped() {
+                    return Ok(());
+                }
                 self.output.write(&text)?;
             }
         }

@@ -15,7 +15,7 @@ use super::input::{Describing, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
 use super::why::tell_why_none;
-use crate::load::{Loaded, Loader};
+use crate::load::Loaded;
 
 /// One line a connection: protocol, ends, calls, errors, bytes, what is missing.
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
-    let loader = Loader::open(input.load_options(&args.files, Keep::default()))?;
+    let loader = input.open(&args.files, false, Keep::default())?;
     let describing = Describing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet);
     let loaded = loader.run(|_, _, progress| {

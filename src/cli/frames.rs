@@ -10,11 +10,10 @@ use rpcshark_dissectors::describe::{Times, frames_heading};
 use rpcshark_dissectors::store::Keep;
 
 use super::InputArgs;
-use super::input::{Describing, TimeArgs, tell_files};
+use super::input::{Describing, TimeArgs, is_live, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
 use super::why::tell_why_none;
-use crate::load::Loader;
 
 /// One line an HTTP/2 or ttrpc frame.
 ///
@@ -33,6 +32,10 @@ pub(super) struct FramesArgs {
     #[arg(long)]
     json: bool,
 
+    /// Go on reading as the file grows
+    #[arg(long)]
+    follow: bool,
+
     #[command(flatten)]
     time: TimeArgs,
 
@@ -44,9 +47,9 @@ pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
-    let loader = Loader::open(input.load_options(&args.files, Keep { frames: true, bodies: false }))?;
+    let loader = input.open(&args.files, args.follow, Keep { frames: true, bodies: false })?;
     let describing = Describing::new(input, schema, loader.files(), loader.sources());
-    let mut bar = Bar::new(input.talk.quiet);
+    let mut bar = Bar::new(input.talk.quiet || args.follow || args.files.iter().any(|file| is_live(file)));
     let mut output = Output::new();
     let mut times: Option<Times> = None;
     let mut before: Option<Timestamp> = None;

@@ -1,6 +1,6 @@
 //! Options that the reading commands share: what to read, by which schema, and what to hide.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use rpcshark_dissectors::store::{Keep, Store};
 use super::Talk;
 use super::output::{IN_PART, Problem, remark, repeat};
 use crate::decode_as::{DecodeAsRule, DecodeAsRules};
-use crate::load::{LoadOptions, Loaded, schema};
+use crate::load::{LoadOptions, Loaded, Loader, schema};
+use crate::signals::{INTERRUPTED, Stop};
 
 /// What to read, and how.
 #[derive(Debug, Args)]
@@ -130,15 +131,26 @@ impl SchemaArgs {
 }
 
 impl InputArgs {
-    /// What the loader is to do with `paths`.
-    pub(super) fn load_options(&self, paths: &[PathBuf], keep: Keep) -> LoadOptions {
-        LoadOptions {
+    /// Opens `paths`. From then on, a signal only ends the reading.
+    pub(super) fn open(&self, paths: &[PathBuf], follow: bool, keep: Keep) -> Result<Loader, Problem> {
+        if let (true, [_, _, ..]) = (follow, paths) {
+            return Err(Problem::Usage("--follow takes one file".to_owned()));
+        }
+        // Without a watch, signals end the program as they always do.
+        let stop = Stop::watched().ok();
+        let options = LoadOptions {
             paths: paths.to_vec(),
             no_mmap: self.no_mmap,
+            follow,
+            stop: stop.clone(),
             count: self.count,
             keep,
             decode_as: DecodeAsRules(self.decode_as.clone()),
-        }
+        };
+        Loader::open(options).map_err(|error| match stop.is_some_and(|stop| stop.is_raised()) {
+            true => Problem::Interrupted,
+            false => error.into(),
+        })
     }
 
     /// What is hidden.
@@ -174,6 +186,11 @@ impl Describing {
     }
 }
 
+/// Whether somebody may be waiting for what a file brings: it is standard input, or a pipe.
+pub(super) fn is_live(path: &Path) -> bool {
+    path.as_os_str() == "-" || path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
 /// Bodies that lie in the files of a reading.
 pub(super) struct FileBodies(Arc<Sources>);
 
@@ -194,6 +211,10 @@ impl Bodies for FileBodies {
 
 /// Says what was wrong with the files, and gives the exit status that follows from it.
 pub(super) fn tell_files(loaded: &Loaded, talk: Talk) -> ExitCode {
+    if loaded.interrupted {
+        // That the last packet was not there to its end is no fault of the file.
+        return ExitCode::from(INTERRUPTED);
+    }
     for file in &loaded.files {
         for note in file.notes.iter().filter(|_| !talk.quiet) {
             remark(&format!("{}: {note}", file.name));

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rpcshark_captures::file;
 
 use crate::load::Progress;
+use crate::signals::INTERRUPTED;
 
 /// Exit status: the command line, a filter, a rule or a named schema file is wrong.
 pub(super) const USAGE: u8 = 2;
@@ -27,6 +28,9 @@ pub(super) enum Problem {
     /// Schema files are wrong, as has been said.
     #[error("no schema")]
     Schema,
+    /// A signal came before anything was read.
+    #[error("interrupted")]
+    Interrupted,
     /// A capture cannot be read.
     #[error("{0}")]
     Capture(#[from] file::Error),
@@ -41,12 +45,13 @@ impl Problem {
         match &self {
             // Whoever read the output has seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
-            Self::Schema => {}
+            Self::Schema | Self::Interrupted => {}
             _ => complain(&self.to_string()),
         }
         ExitCode::from(match self {
             Self::Usage(_) | Self::Schema => USAGE,
             Self::Capture(_) | Self::Output(_) => CANNOT_OPEN,
+            Self::Interrupted => INTERRUPTED,
         })
     }
 }

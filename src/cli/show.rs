@@ -12,7 +12,6 @@ use super::input::{Describing, TimeArgs, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
 use super::why::tell_why_none;
-use crate::load::Loader;
 
 /// Calls in full: metadata, messages as trees, with --bytes the bytes beside them.
 #[derive(Debug, Args)]
@@ -48,8 +47,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
-    let loader =
-        Loader::open(input.load_options(std::slice::from_ref(&args.file), Keep { frames: false, bodies: true }))?;
+    let loader = input.open(std::slice::from_ref(&args.file), false, Keep { frames: false, bodies: true })?;
     let describing = Describing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet);
     let loaded = loader.run(|_, _, progress| {

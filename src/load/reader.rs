@@ -13,6 +13,7 @@ use rpcshark_dissectors::store::{Committed, Keep, Store};
 use super::lane::{Shared, Work};
 use super::sort::{LANES, Sorted, Sorter};
 use crate::decode_as::DecodeAsRules;
+use crate::signals::Stop;
 
 /// What to read, and what to keep of it.
 #[derive(Debug, Default)]
@@ -21,6 +22,10 @@ pub(crate) struct LoadOptions {
     pub(crate) paths: Vec<PathBuf>,
     /// Read files instead of mapping them.
     pub(crate) no_mmap: bool,
+    /// Wait for more at the end of a file.
+    pub(crate) follow: bool,
+    /// What ends the reading before the end.
+    pub(crate) stop: Option<Arc<Stop>>,
     /// Stop after so many packets.
     pub(crate) count: Option<u64>,
     /// What is to be kept.
@@ -37,6 +42,7 @@ pub(crate) struct Loader {
     sorter: Sorter,
     decode_as: DecodeAsRules,
     left: Option<u64>,
+    stop: Option<Arc<Stop>>,
 }
 
 /// All that a capture held.
@@ -51,6 +57,8 @@ pub(crate) struct Loaded {
     pub(crate) segments: u64,
     /// When the first packet was captured.
     pub(crate) first: Option<Timestamp>,
+    /// The reading was ended before the end.
+    pub(crate) interrupted: bool,
 }
 
 /// How far the reading has come.
@@ -75,13 +83,16 @@ impl Loader {
     ///
     /// If a file is missing or is no capture.
     pub(crate) fn open(options: LoadOptions) -> Result<Self, Error> {
-        let reading = Reading::open(&options.paths, &OpenOptions { no_mmap: options.no_mmap })?;
+        let stop = options.stop.as_ref().map(|stop| stop.event());
+        let opening = OpenOptions { no_mmap: options.no_mmap, follow: options.follow, stop };
+        let reading = Reading::open(&options.paths, &opening)?;
         Ok(Self {
             store: Store::new(LANES, options.keep),
             works: (0..LANES).map(|_| Work::new()).collect(),
             sorter: Sorter::new(reading.files()),
             decode_as: options.decode_as,
             left: options.count,
+            stop: options.stop,
             reading,
         })
     }
@@ -89,6 +100,11 @@ impl Loader {
     /// The files, as far as they have been read.
     pub(crate) fn files(&self) -> &[FileInfo] {
         self.reading.files()
+    }
+
+    /// What ends the reading before the end.
+    pub(crate) fn stop(&self) -> Option<Arc<Stop>> {
+        self.stop.clone()
     }
 
     /// Where bodies are read from.
@@ -111,7 +127,7 @@ impl Loader {
         let first = (!batch.is_empty()).then(|| batch.packet(0).time);
         let mut broken_off = false;
         while more {
-            let Self { reading, store, works, sorter, decode_as, left } = &mut self;
+            let Self { reading, store, works, sorter, decode_as, left, stop } = &mut self;
             let shared = Shared { sources: &sources, decode_as };
             let mut work = || work_through(&batch, sorter, &mut sorted, works, store, &shared);
             let fetched = match ahead {
@@ -128,6 +144,8 @@ impl Loader {
                 break;
             }
             more = match ahead {
+                // A pipe ends by itself soon, and what it still brings is wanted.
+                true if stop.as_ref().is_some_and(|stop| stop.is_raised()) => false,
                 true => fetched?,
                 false => fetch(reading, left, &mut next)?,
             };
@@ -149,6 +167,7 @@ impl Loader {
             files: self.reading.files().to_vec(),
             skipped: self.sorter.skipped(),
             segments: self.sorter.segments(),
+            interrupted: self.stop.is_some_and(|stop| stop.is_raised()),
             first,
             store: self.store,
         })

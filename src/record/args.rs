@@ -17,10 +17,10 @@ use super::journal::{Journal, Summary, Tap, WhenFull};
 use super::recorder::Recorder;
 use super::relay::now;
 use super::say::say;
-use super::signals::{INTERRUPTED, Stop, watch};
 use super::socket::{Listener, SocketError, Target};
 use super::swap::{self, Restored, Swap, SwapError};
 use crate::address::Address;
+use crate::signals::{INTERRUPTED, Stop, watch};
 
 /// Stand between a client and a server and record what they say.
 ///

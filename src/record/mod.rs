@@ -15,7 +15,6 @@ mod live;
 mod recorder;
 mod relay;
 mod say;
-mod signals;
 mod socket;
 pub mod swap;
 mod vsock;

@@ -12,8 +12,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::journal::{Entry, Journal, Summary};
 use super::relay::{Relay, now};
 use super::say::say;
-use super::signals::Stop;
 use super::socket::{Listener, Socket, Target};
+use crate::signals::Stop;
 
 /// A recorder at work.
 #[derive(Debug)]

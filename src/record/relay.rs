@@ -27,8 +27,8 @@ use rustix::net::{
 
 use super::journal::Entry;
 use super::say::say;
-use super::signals::Stop;
 use super::socket::{Socket, Transport};
+use crate::signals::Stop;
 
 /// Two connected sockets and what is on its way between them.
 pub(super) struct Relay {

@@ -2,11 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use lz4_flex::frame::FrameDecoder;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::error::Error;
 use super::sniff::{self, Kind, Method};
@@ -171,12 +174,96 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// A pipe, or anything else that is read as it comes.
-pub(crate) struct Pipe(pub(crate) Arc<File>);
+pub(crate) struct Pipe {
+    file: Arc<File>,
+    /// What can be read from once nothing more is to be waited for.
+    stop: Option<Arc<OwnedFd>>,
+    /// When reading ends, once it is to.
+    until: Option<Instant>,
+}
+
+/// What stops the reader has often stopped the writer as well, who then writes what it had kept back.
+const GRACE: Duration = Duration::from_millis(300);
+
+impl Pipe {
+    pub(crate) fn new(file: Arc<File>, stop: Option<Arc<OwnedFd>>) -> Self {
+        Self { file, stop, until: None }
+    }
+
+    /// Waits for bytes, or for the end; false: nothing more is to be read.
+    fn has_more(&mut self) -> io::Result<bool> {
+        let Some(stop) = &self.stop else { return Ok(true) };
+        if self.until.is_none() {
+            let mut both = [PollFd::new(&*self.file, PollFlags::IN), PollFd::new(&**stop, PollFlags::IN)];
+            poll(&mut both, None)?;
+            let [_, stopped] = both;
+            if stopped.revents().is_empty() {
+                return Ok(true);
+            }
+        }
+        let until = *self.until.get_or_insert_with(|| Instant::now() + GRACE);
+        let left = until.saturating_duration_since(Instant::now());
+        Ok(!left.is_zero() && wait(&*self.file, left)?)
+    }
+}
 
 impl Read for Pipe {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(into)
+        if !self.has_more()? {
+            return Ok(0);
+        }
+        (&*self.file).read(into)
     }
+}
+
+/// A file that somebody still writes: at its end, more is waited for.
+pub(crate) struct Growing {
+    input: FromStart,
+    stop: Option<Arc<OwnedFd>>,
+}
+
+/// How often is looked whether a file has grown.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Growing {
+    pub(crate) fn new(file: Arc<File>, stop: Option<Arc<OwnedFd>>) -> Self {
+        Self { input: FromStart::new(file), stop }
+    }
+
+    /// Whether nothing more is to be read; waits so long for that.
+    fn stopped(&self, time: Duration) -> io::Result<bool> {
+        match &self.stop {
+            Some(stop) => wait(&**stop, time),
+            None => {
+                std::thread::sleep(time);
+                Ok(false)
+            }
+        }
+    }
+}
+
+impl Read for Growing {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut stopped = self.stopped(Duration::ZERO)?;
+        while !stopped {
+            let len = self.input.read(into)?;
+            if len > 0 || into.is_empty() {
+                return Ok(len);
+            }
+            if self.input.file.metadata()?.len() < self.input.at {
+                return Err(io::Error::other("the file has become shorter"));
+            }
+            stopped = self.stopped(LOOK)?;
+        }
+        Ok(0)
+    }
+}
+
+/// Waits so long for something to be read from `from`, or its end; whether there is.
+fn wait(from: impl AsFd, time: Duration) -> io::Result<bool> {
+    let mut one = [PollFd::new(&from, PollFlags::IN)];
+    let time = Timespec::try_from(time).ok();
+    Ok(poll(&mut one, time.as_ref())? > 0)
 }
 
 /// A file from its beginning, whoever else reads from it.

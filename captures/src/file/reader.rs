@@ -71,15 +71,18 @@ pub(crate) enum Pace {
     Live,
     /// Those that have come to this pipe or socket.
     Piped(Arc<File>),
+    /// Those that this file, which still grows, has.
+    Growing(Arc<File>),
 }
 
 impl Pace {
-    /// Whether it may take time until more comes.
-    fn is_slow(&self) -> bool {
+    /// Whether it may take time until more comes than the `read` bytes so far.
+    fn is_slow(&self, read: u64) -> bool {
         match self {
             Self::Full => false,
             Self::Live => true,
             Self::Piped(pipe) => rustix::io::ioctl_fionread(pipe).unwrap_or_default() == 0,
+            Self::Growing(file) => file.metadata().map_or(true, |metadata| metadata.len() <= read),
         }
     }
 }
@@ -126,7 +129,7 @@ impl Reader {
 
     /// Whether its packets are wanted as soon as they have come.
     pub(crate) fn is_live(&self) -> bool {
-        matches!(&self.supply, Supply::Stream(Stream { pace: Pace::Live | Pace::Piped(_), .. }))
+        matches!(&self.supply, Supply::Stream(Stream { pace: Pace::Live | Pace::Piped(_) | Pace::Growing(_), .. }))
     }
 
     /// Finds packets until there are `most` in `found` (which is empty), or as many as are there without waiting for
@@ -176,7 +179,7 @@ impl Stream {
             }
             let wanted = self.buffer.upto + progress.need;
             while self.buffer.filled < wanted && !self.ended {
-                if some && self.pace.is_slow() {
+                if some && self.pace.is_slow(self.read.load(Ordering::Relaxed)) {
                     return self.lend(found);
                 }
                 match self.buffer.read(&mut self.input) {

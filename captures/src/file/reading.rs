@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::batch::{Batch, Holder};
-use super::bytes::{self, Counted, FromStart, Input, Opened, Pipe};
+use super::bytes::{self, Counted, FromStart, Growing, Input, Opened, Pipe};
 use super::error::Error;
 use super::info::{FileInfo, Secret};
 use super::map::Map;
@@ -27,10 +27,14 @@ const MAX_FILES: usize = 60_000;
 const AHEAD: usize = 1024;
 
 /// How inputs are opened.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
     /// Read files instead of mapping them. A mapped file that is made shorter meanwhile kills the program.
     pub no_mmap: bool,
+    /// Wait for more at the end of a regular file: somebody still writes it.
+    pub follow: bool,
+    /// Once this can be read from, nothing more is waited for: what is piped or followed is taken to have ended.
+    pub stop: Option<Arc<OwnedFd>>,
 }
 
 /// One or several inputs, read as one: packets in the order of their times, those of one input in the order in which
@@ -82,7 +86,7 @@ impl Reading {
         let mut parts = Vec::new();
         for (path, number) in inputs.iter().zip(0..) {
             parts.push(match path.as_os_str() == "-" {
-                true => Part::standard_input()?,
+                true => Part::standard_input(options)?,
                 false => Part::open(path, SourceNo(number), options)?,
             });
         }
@@ -321,21 +325,21 @@ struct Part {
 
 impl Part {
     /// Standard input, wherever it stands.
-    fn standard_input() -> Result<Self, Error> {
+    fn standard_input(options: &OpenOptions) -> Result<Self, Error> {
         let name = "standard input";
         // Another handle to it, as the standard one has a buffer of its own, of which nobody can see what is in it.
         let file = io::stdin().as_fd().try_clone_to_owned().map_err(|source| Error::open(name, source))?;
-        Self::pipe(File::from(file), name.to_owned())
+        Self::pipe(File::from(file), name.to_owned(), options)
     }
 
     /// What is read as it comes.
-    fn pipe(file: File, name: String) -> Result<Self, Error> {
+    fn pipe(file: File, name: String, options: &OpenOptions) -> Result<Self, Error> {
         let file = Arc::new(file);
         let pace = match file.metadata() {
             Ok(metadata) if metadata.is_file() => Pace::Full,
             _ => Pace::Piped(Arc::clone(&file)),
         };
-        Self::stream(Box::new(Pipe(file)), name, pace)
+        Self::stream(Box::new(Pipe::new(file, options.stop.clone())), name, pace)
     }
 
     /// What comes from somewhere and lies nowhere.
@@ -357,9 +361,12 @@ impl Part {
         let failed = |source| Error::open(&name, source);
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
+        if options.follow && metadata.is_file() {
+            return Self::growing(file, path, number, options);
+        }
         // What the system makes up when it is read says that it has no bytes.
         if !metadata.is_file() || metadata.len() == 0 {
-            let mut part = Self::pipe(file, name)?;
+            let mut part = Self::pipe(file, name, options)?;
             part.info.path = Some(path.to_owned());
             return Ok(part);
         }
@@ -388,6 +395,22 @@ impl Part {
         Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
     }
 
+    /// A regular file that somebody still writes.
+    fn growing(file: File, path: &Path, number: SourceNo, options: &OpenOptions) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let file = Arc::new(file);
+        let (input, read) = Counted::new(Growing::new(Arc::clone(&file), options.stop.clone()));
+        let Opened { kind, methods, head, rest } = bytes::open(Box::new(input), &name)?;
+        let info =
+            FileInfo { format: format_name(kind, &methods), path: Some(path.to_owned()), name, ..FileInfo::default() };
+        if !methods.is_empty() {
+            let stream = Stream::new(rest, head, read, Pace::Live, Place::NOWHERE);
+            return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
+        }
+        let stream = Stream::new(rest, head, read, Pace::Growing(Arc::clone(&file)), Place::new(number, 0));
+        Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
+    }
+
     /// A file that holds what one side sent.
     fn open_raw(path: &Path, direction: Direction, number: SourceNo, options: &OpenOptions) -> Result<Self, Error> {
         let name = path.display().to_string();
@@ -399,7 +422,7 @@ impl Part {
             FileInfo { format: format_name(kind, &[]), path: Some(path.to_owned()), name, ..FileInfo::default() };
         if !metadata.is_file() || metadata.len() == 0 {
             let file = Arc::new(file);
-            let (input, read) = Counted::new(Pipe(Arc::clone(&file)));
+            let (input, read) = Counted::new(Pipe::new(Arc::clone(&file), options.stop.clone()));
             let stream = Stream::new(Box::new(input), Vec::new(), read, Pace::Piped(file), Place::NOWHERE);
             return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
         }
@@ -622,7 +645,7 @@ mod tests {
         let end = bytes.len() - 10;
         writer.write_all(&bytes[..end - 60]).unwrap();
         writer.write_all(&bytes[end - 60..end]).unwrap();
-        let part = Part::pipe(File::from(std::os::fd::OwnedFd::from(reader)), "pipe".to_owned()).unwrap();
+        let part = Part::pipe(File::from(OwnedFd::from(reader)), "pipe".to_owned(), &OpenOptions::default()).unwrap();
         let mut reading = Reading::new(vec![part]);
         let batch = reading.next_batch(1_000).unwrap().unwrap();
         assert_eq!(batch.len(), 3, "the writer is still open, and the last packet is not whole");
@@ -638,7 +661,8 @@ mod tests {
         let path = directory.path().join("many.pcap");
         fs::write(&path, many()).unwrap();
         for no_mmap in [false, true] {
-            let mut reading = Reading::open(std::slice::from_ref(&path), &OpenOptions { no_mmap }).unwrap();
+            let mut reading =
+                Reading::open(std::slice::from_ref(&path), &OpenOptions { no_mmap, ..OpenOptions::default() }).unwrap();
             let sources = reading.sources();
             let mut batch = Batch::default();
             let mut bytes = Vec::new();

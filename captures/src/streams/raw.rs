@@ -54,7 +54,8 @@ mod tests {
         fs::write(&client, "request").unwrap();
         fs::write(&server, "answer").unwrap();
         for no_mmap in [false, true] {
-            let reading = Reading::open_raw_pair(&client, &server, &OpenOptions { no_mmap }).unwrap();
+            let reading =
+                Reading::open_raw_pair(&client, &server, &OpenOptions { no_mmap, ..OpenOptions::default() }).unwrap();
             assert_eq!(
                 told_by(reading),
                 "0 opened unix:#1 -> unix:#2 stated\n0 ToServer \"request\"\n0 ToClient \"answer\"\n\

@@ -11,31 +11,43 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Raised once, seen by every thread that polls.
 #[derive(Debug)]
-pub(super) struct Stop {
-    event: OwnedFd,
+pub(crate) struct Stop {
+    event: Arc<OwnedFd>,
     raised: AtomicBool,
 }
 
 impl Stop {
-    pub(super) fn new() -> io::Result<Arc<Self>> {
+    pub(crate) fn new() -> io::Result<Arc<Self>> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Arc::new(Self { event, raised: AtomicBool::new(false) }))
+        Ok(Arc::new(Self { event: Arc::new(event), raised: AtomicBool::new(false) }))
     }
 
-    pub(super) fn raise(&self) {
+    /// One that signals raise.
+    pub(crate) fn watched() -> anyhow::Result<Arc<Self>> {
+        let stop = Self::new()?;
+        watch(Arc::clone(&stop))?;
+        Ok(stop)
+    }
+
+    pub(crate) fn raise(&self) {
         self.raised.store(true, Ordering::Release);
         // The counter is never read, so that the descriptor stays readable; it cannot overflow by a few ones.
-        let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
+        let _ = rustix::io::write(&*self.event, &1u64.to_ne_bytes());
     }
 
-    pub(super) fn is_raised(&self) -> bool {
+    pub(crate) fn is_raised(&self) -> bool {
         self.raised.load(Ordering::Acquire)
     }
 
+    /// What can be read from once it is raised.
+    pub(crate) fn event(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.event)
+    }
+
     /// Waits until it is raised.
-    pub(super) fn wait(&self) {
+    pub(crate) fn wait(&self) {
         while !self.is_raised() {
-            let _ = poll(&mut [PollFd::new(&self.event, PollFlags::IN)], None);
+            let _ = poll(&mut [PollFd::new(&*self.event, PollFlags::IN)], None);
         }
     }
 }
@@ -48,7 +60,7 @@ impl AsFd for Stop {
 
 /// Raises `stop` at the first signal that asks the program to end; at the second one ends it at once.
 /// When this returns the signals no longer kill.
-pub(super) fn watch(stop: Arc<Stop>) -> anyhow::Result<()> {
+pub(crate) fn watch(stop: Arc<Stop>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let guard = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for signals")?;
@@ -92,4 +104,4 @@ fn is_ignored(kind: SignalKind) -> bool {
 }
 
 /// The exit status of a program that a signal ended.
-pub(super) const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
