@@ -3,8 +3,11 @@
 
 mod support;
 
-use support::environment;
+use std::path::Path;
+
+use support::pcap::{Capture, Form};
 use support::run::{rpcshark, run, text};
+use support::{environment, tcp};
 
 fn capture(case: &str) -> String {
     text(&environment::captures().join(case).join(format!("{case}.pcap")))
@@ -146,4 +149,91 @@ fn a_file_alone_is_listed_and_a_mistyped_command_is_guessed() {
     let mistyped = run(&["cals", &file]);
     assert_eq!((mistyped.status, mistyped.stdout.as_str()), (Some(2), ""));
     assert!(mistyped.stderr.contains("did you mean the command calls?"), "{}", mistyped.stderr);
+}
+
+/// The port that the shop's server listens on.
+const SHOP_PORT: u16 = 50051;
+
+fn shop_capture() -> Capture {
+    Capture::read(Path::new(&capture("shop")))
+}
+
+#[test]
+fn two_raw_files_are_one_connection() {
+    let directory = environment::temporary();
+    let files = ["client", "server"].map(|name| directory.path().join(name));
+    for (flow, file) in tcp::assemble(&shop_capture(), SHOP_PORT).iter().zip(&files) {
+        std::fs::write(file, &flow.bytes).unwrap();
+    }
+    let [client, server] = files.each_ref().map(|file| text(file));
+    let run = run(&["calls", "--json", "--raw-client", &client, "--raw-server", &server]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let printed = run.values();
+    assert_eq!(printed.len(), 74);
+    let whole = self::run(&["calls", "--json", &capture("shop")]).values();
+    for call in &printed {
+        let same = whole.iter().find(|other| other["stream"] == call["stream"]).unwrap();
+        assert_eq!(call["path"], same["path"]);
+        let lengths = |call: &serde_json::Value| -> Vec<serde_json::Value> {
+            let messages = call["response"]["messages"].as_array().unwrap().iter();
+            messages.map(|message| message["length"].clone()).collect()
+        };
+        assert_eq!(lengths(call), lengths(same), "stream {}", call["stream"]);
+    }
+    let alone = self::run(&["calls", "--raw-client", &client]);
+    assert_eq!(alone.status, Some(2), "{}", alone.stderr);
+}
+
+#[test]
+fn names_that_a_capture_gives_to_addresses_are_shown_in_their_place() {
+    let mut bytes = shop_capture().to_bytes(Form::Pcapng { big_endian: false, resolution: 6, sections: 1 });
+    bytes.extend(4_u32.to_le_bytes()); // block type: name resolution
+    bytes.extend(36_u32.to_le_bytes()); // block length
+    bytes.extend([1, 0, 15, 0]); // record: IPv4, 15 bytes
+    bytes.extend([127, 0, 0, 1]);
+    bytes.extend(b"shop.local\0\0"); // the name, its end, padding
+    bytes.extend([0; 4]); // end of records
+    bytes.extend(36_u32.to_le_bytes());
+    let directory = environment::temporary();
+    let file = directory.path().join("named.pcapng");
+    std::fs::write(&file, bytes).unwrap();
+    let file = text(&file);
+    let connection = &run(&["connections", "--json", &file]).values()[0];
+    assert_eq!(connection["server_name"], "shop.local");
+    assert_eq!(connection["server"], format!("127.0.0.1:{SHOP_PORT}"));
+    for command in [&["connections", &*file][..], &["show", &*file, "1"]] {
+        let run = run(command);
+        assert!(run.stdout.contains(&format!("shop.local:{SHOP_PORT}")), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_protocol_that_is_named_is_looked_for_whatever_the_beginning_looks_like() {
+    let mut capture = shop_capture();
+    let at = capture.packets.iter().position(|packet| packet.bytes.windows(3).any(|bytes| bytes == b"PRI")).unwrap();
+    let bytes = &mut capture.packets[at].bytes;
+    let preface = bytes.windows(3).position(|bytes| bytes == b"PRI").unwrap();
+    // As TLS begins: a handshake record.
+    bytes[preface..preface + 5].copy_from_slice(&[0x16, 3, 1, 0, 200]);
+    let directory = environment::temporary();
+    let file = directory.path().join("disguised.pcap");
+    capture.write(&file);
+    let file = text(&file);
+    assert_eq!(run(&["connections", "--json", &file]).values()[0]["protocol"], "tls");
+    let told = run(&["calls", "--json", &file, "-d", &format!("tcp.port=={SHOP_PORT},http2")]);
+    assert_eq!(told.values().len(), 74, "{}", told.stderr);
+    let wrong = run(&["calls", "--json", &file, "-d", &format!("tcp.port=={SHOP_PORT},ttrpc")]);
+    assert_eq!(wrong.values().len(), 0, "{}", wrong.stdout);
+}
+
+#[test]
+fn a_call_says_which_file_it_is_of_and_counts_packets_there() {
+    let files = [capture("hello"), capture("shop")];
+    let calls = run(&["calls", "--json", &files[0], &files[1]]).values();
+    assert_eq!(calls.len(), 75);
+    assert_eq!(calls[0]["file"], files[0]);
+    assert_eq!(calls[0]["packets"], serde_json::json!({"first": 6, "last": 9}));
+    let alone = &run(&["calls", "--json", &files[1]]).values()[0];
+    assert_eq!(calls[1]["file"], files[1]);
+    assert_eq!(calls[1]["packets"], alone["packets"]);
 }

@@ -228,7 +228,17 @@ impl Session {
         }
         let State::Beginning(beginnings) = &self.state else { return };
         let [to_server, to_client] = &**beginnings;
+        let broken = to_server.broken || to_client.broken;
         match first_bytes([to_server.held.bytes(), to_client.held.bytes()]) {
+            // The user knows better than what the bytes look like. (HTTP/1 may yet be upgraded.)
+            Guess::Tls | Guess::None | Guess::Ttrpc { .. } | Guess::Nri { .. }
+                if self.told == Some(DecodeAs::Http2) =>
+            {
+                self.hunt(lane);
+            }
+            Guess::Tls | Guess::Http1 { .. } | Guess::Http2 { .. } if self.told == Some(DecodeAs::Ttrpc) => {
+                self.ttrpc(false, lane);
+            }
             Guess::Http2 { turn } => {
                 self.turn(turn, lane, ClientBy::Preface);
                 let met = Met::AtStart;
@@ -244,12 +254,12 @@ impl Session {
             }
             Guess::Ttrpc { turn } => self.ttrpc(turn, lane),
             Guess::Nri { turn } => {
-                let met = if to_server.broken || to_client.broken { Met::InTheMiddle } else { Met::AtStart };
+                let met = if broken { Met::InTheMiddle } else { Met::AtStart };
                 self.turn(turn, lane, ClientBy::Protocol);
                 self.start(Box::new(Trunk::new(self.connection, met)), Spoken::Nri, lane);
             }
             Guess::NeedMore if to_server.held.bytes().len() + to_client.held.bytes().len() < MAX_UNASKED => {}
-            Guess::NeedMore | Guess::None if to_server.broken || to_client.broken => self.hunt(lane),
+            Guess::NeedMore | Guess::None if broken => self.hunt(lane),
             Guess::NeedMore | Guess::None if self.told == Some(DecodeAs::Ttrpc) => self.ttrpc(false, lane),
             // Bytes of the server that say nothing by themselves: the client's will.
             Guess::None if to_server.held.bytes().is_empty() && to_client.held.bytes().len() < MAX_UNASKED => {}
@@ -333,13 +343,17 @@ impl Session {
         self.tell_what_had_closed(lane);
     }
 
-    /// Lets every protocol look for its frames in what is held, and in what comes.
+    /// Lets every protocol, or the one that the user names, look for its frames in what is held, and in what comes.
     fn hunt(&mut self, lane: &mut Lane) {
-        let http2 = Box::new(Http2::new(self.connection, Met::InTheMiddle));
-        let ttrpc = Box::new(Ttrpc::new(self.connection, Met::InTheMiddle));
-        // A trunk's pieces hold what looks like ttrpc: it is asked first.
-        let trunk = Box::new(Trunk::new(self.connection, Met::InTheMiddle));
-        let parsers: Vec<Box<dyn Parser>> = vec![http2, trunk, ttrpc];
+        let mut parsers: Vec<Box<dyn Parser>> = Vec::new();
+        if self.told != Some(DecodeAs::Ttrpc) {
+            parsers.push(Box::new(Http2::new(self.connection, Met::InTheMiddle)));
+        }
+        if self.told != Some(DecodeAs::Http2) {
+            // A trunk's pieces hold what looks like ttrpc: it is asked first.
+            parsers.push(Box::new(Trunk::new(self.connection, Met::InTheMiddle)));
+            parsers.push(Box::new(Ttrpc::new(self.connection, Met::InTheMiddle)));
+        }
         let before = std::mem::replace(&mut self.state, State::Seeking(parsers, 0));
         self.replay(before, lane);
     }

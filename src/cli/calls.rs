@@ -12,7 +12,7 @@ use rpcshark_dissectors::describe::{Describer, Times, calls_heading};
 use rpcshark_dissectors::store::{CallRef, Keep, Store};
 
 use super::InputArgs;
-use super::input::{Describing, TimeArgs, is_live, tell_files};
+use super::input::{Describing, RawArgs, TimeArgs, is_live, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
 use super::why::tell_why_none;
@@ -30,7 +30,7 @@ Examples:
   tcpdump -i any -U -w - port 50051 | rpcshark calls - --proto protos/")]
 pub(super) struct CallsArgs {
     /// Captures: files, directories, - for standard input; several are read as one, in the order of their times
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "raw_client", value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
 
     /// One JSON object a line
@@ -43,6 +43,9 @@ pub(super) struct CallsArgs {
 
     #[command(flatten)]
     time: TimeArgs,
+
+    #[command(flatten)]
+    raw: RawArgs,
 
     #[command(flatten)]
     input: InputArgs,
@@ -63,7 +66,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let schema = input.schema.load(input.talk)?;
     // A text line needs no body, but where methods may be guessed by what their messages hold.
     let keep = Keep { frames: false, bodies: args.json || !schema.services.is_empty() };
-    let loader = input.open(&args.files, args.follow, keep)?;
+    let loader = input.open(args.raw.or(&args.files), args.follow, keep)?;
     let describing = Describing::new(input, schema, loader.files(), loader.sources());
     let live = args.follow || args.files.iter().any(|file| is_live(file));
     let stop = loader.stop();

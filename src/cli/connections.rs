@@ -11,7 +11,7 @@ use rpcshark_dissectors::json::Writer;
 use rpcshark_dissectors::store::Keep;
 
 use super::InputArgs;
-use super::input::{Describing, tell_files};
+use super::input::{Describing, RawArgs, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
 use super::why::tell_why_none;
@@ -25,12 +25,15 @@ Examples:
   rpcshark connections -v capture.pcapng     with a last line for each file: packets, and what was passed by")]
 pub(super) struct ConnectionsArgs {
     /// Captures: files, directories, - for standard input
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "raw_client", value_name = "FILE")]
     files: Vec<PathBuf>,
 
     /// One JSON object a line; with -v a last line about the files
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    raw: RawArgs,
 
     #[command(flatten)]
     input: InputArgs,
@@ -40,14 +43,15 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
-    let loader = input.open(&args.files, false, Keep::default())?;
-    let describing = Describing::new(input, schema, loader.files(), loader.sources());
+    let loader = input.open(args.raw.or(&args.files), false, Keep::default())?;
+    let mut describing = Describing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet);
     let loaded = loader.run(|_, _, progress| {
         bar.at(progress);
         ControlFlow::Continue(())
     })?;
     bar.done();
+    describing.names = loaded.names.clone();
     let store = &loaded.store;
     let describer = describing.describer(store);
     let errors = describer.errors();

@@ -10,7 +10,7 @@ use rpcshark_dissectors::describe::{Times, frames_heading};
 use rpcshark_dissectors::store::Keep;
 
 use super::InputArgs;
-use super::input::{Describing, TimeArgs, is_live, tell_files};
+use super::input::{Describing, RawArgs, TimeArgs, is_live, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
 use super::why::tell_why_none;
@@ -25,7 +25,7 @@ Examples:
   rpcshark frames --json capture.pcapng | jq 'select(.type == \"GOAWAY\")'")]
 pub(super) struct FramesArgs {
     /// Captures: files, directories, - for standard input
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "raw_client", value_name = "FILE")]
     files: Vec<PathBuf>,
 
     /// One JSON object a line
@@ -40,6 +40,9 @@ pub(super) struct FramesArgs {
     time: TimeArgs,
 
     #[command(flatten)]
+    raw: RawArgs,
+
+    #[command(flatten)]
     input: InputArgs,
 }
 
@@ -47,7 +50,7 @@ pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
-    let loader = input.open(&args.files, args.follow, Keep { frames: true, bodies: false })?;
+    let loader = input.open(args.raw.or(&args.files), args.follow, Keep { frames: true, bodies: false })?;
     let describing = Describing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet || args.follow || args.files.iter().any(|file| is_live(file)));
     let mut output = Output::new();

@@ -1,5 +1,7 @@
 //! Options that the reading commands share: what to read, by which schema, and what to hide.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use rpcshark_dissectors::store::{Keep, Store};
 use super::Talk;
 use super::output::{IN_PART, Problem, remark, repeat};
 use crate::decode_as::{DecodeAsRule, DecodeAsRules};
-use crate::load::{LoadOptions, Loaded, Loader, schema};
+use crate::load::{Inputs, LoadOptions, Loaded, Loader, schema};
 use crate::signals::{INTERRUPTED, Stop};
 
 /// What to read, and how.
@@ -46,6 +48,28 @@ pub(super) struct InputArgs {
     /// Show the values of authorization, cookie, *-token and other secrets
     #[arg(long)]
     pub(super) show_secrets: bool,
+}
+
+/// One connection as two files of raw bytes, without times.
+#[derive(Clone, Debug, Args)]
+pub(super) struct RawArgs {
+    /// Instead of FILE: what a client sent, as raw bytes without anything around them (as socat -r writes them)
+    #[arg(long, value_name = "FILE", requires = "raw_server", conflicts_with = "files")]
+    raw_client: Option<PathBuf>,
+
+    /// And what its server sent
+    #[arg(long, value_name = "FILE", requires = "raw_client")]
+    raw_server: Option<PathBuf>,
+}
+
+impl RawArgs {
+    /// What is to be read: this, or `files`.
+    pub(super) fn or(&self, files: &[PathBuf]) -> Inputs {
+        match (&self.raw_client, &self.raw_server) {
+            (Some(client), Some(server)) => Inputs::RawPair { client: client.clone(), server: server.clone() },
+            _ => Inputs::Paths(files.to_vec()),
+        }
+    }
 }
 
 /// How text shows times.
@@ -131,15 +155,16 @@ impl SchemaArgs {
 }
 
 impl InputArgs {
-    /// Opens `paths`. From then on, a signal only ends the reading.
-    pub(super) fn open(&self, paths: &[PathBuf], follow: bool, keep: Keep) -> Result<Loader, Problem> {
-        if let (true, [_, _, ..]) = (follow, paths) {
+    /// Opens `inputs`. From then on, a signal only ends the reading.
+    pub(super) fn open(&self, inputs: Inputs, follow: bool, keep: Keep) -> Result<Loader, Problem> {
+        let is_one = matches!(&inputs, Inputs::Paths(paths) if paths.len() == 1);
+        if follow && !is_one {
             return Err(Problem::Usage("--follow takes one file".to_owned()));
         }
         // Without a watch, signals end the program as they always do.
         let stop = Stop::watched().ok();
         let options = LoadOptions {
-            paths: paths.to_vec(),
+            inputs,
             no_mmap: self.no_mmap,
             follow,
             stop: stop.clone(),
@@ -166,6 +191,8 @@ pub(super) struct Describing {
     pub(super) files: Vec<String>,
     pub(super) bodies: FileBodies,
     pub(super) all_headers: bool,
+    /// Names that the capture gives to addresses.
+    pub(super) names: BTreeMap<IpAddr, Box<str>>,
 }
 
 impl Describing {
@@ -176,12 +203,14 @@ impl Describing {
             files: files.iter().map(|file| file.name.clone()).collect(),
             bodies: FileBodies(sources),
             all_headers: input.all_headers,
+            names: BTreeMap::new(),
         }
     }
 
     pub(super) fn describer<'a>(&'a self, store: &'a Store) -> Describer<'a> {
         let mut describer = Describer::new(store, &self.bodies, &self.schema, &self.files, &self.secrets);
         describer.all_headers = self.all_headers;
+        describer.names = Some(&self.names);
         describer
     }
 }

@@ -12,6 +12,7 @@ use super::input::{Describing, TimeArgs, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
 use super::why::tell_why_none;
+use crate::load::Inputs;
 
 /// Calls in full: metadata, messages as trees, with --bytes the bytes beside them.
 #[derive(Debug, Args)]
@@ -47,14 +48,15 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
-    let loader = input.open(std::slice::from_ref(&args.file), false, Keep { frames: false, bodies: true })?;
-    let describing = Describing::new(input, schema, loader.files(), loader.sources());
+    let loader = input.open(Inputs::Paths(vec![args.file.clone()]), false, Keep { frames: false, bodies: true })?;
+    let mut describing = Describing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet);
     let loaded = loader.run(|_, _, progress| {
         bar.at(progress);
         ControlFlow::Continue(())
     })?;
     bar.done();
+    describing.names = loaded.names.clone();
     let store = &loaded.store;
     let describer = describing.describer(store);
     let times = args.time.asked(loaded.first);

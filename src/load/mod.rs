@@ -10,7 +10,7 @@ pub(crate) mod schema;
 mod sort;
 mod streams;
 
-pub(crate) use reader::{LoadOptions, Loaded, Loader, Progress};
+pub(crate) use reader::{Inputs, LoadOptions, Loaded, Loader, Progress};
 
 /// Makes the calling thread one of those that work, instead of one that waits for them. To be called once, by the main
 /// thread; without it all works as well, but handing over each batch takes longer.

@@ -1,6 +1,7 @@
 //! Driving the reading of a capture, batch by batch.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,10 +17,10 @@ use crate::decode_as::DecodeAsRules;
 use crate::signals::Stop;
 
 /// What to read, and what to keep of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LoadOptions {
-    /// Files, directories, `-`.
-    pub(crate) paths: Vec<PathBuf>,
+    /// What to read.
+    pub(crate) inputs: Inputs,
     /// Read files instead of mapping them.
     pub(crate) no_mmap: bool,
     /// Wait for more at the end of a file.
@@ -32,6 +33,20 @@ pub(crate) struct LoadOptions {
     pub(crate) keep: Keep,
     /// What users say that connections speak.
     pub(crate) decode_as: DecodeAsRules,
+}
+
+/// What to read.
+#[derive(Clone, Debug)]
+pub(crate) enum Inputs {
+    /// Files, directories, `-`: as one, in the order of their times.
+    Paths(Vec<PathBuf>),
+    /// One connection as two files of raw bytes.
+    RawPair {
+        /// What the client sent.
+        client: PathBuf,
+        /// What the server sent.
+        server: PathBuf,
+    },
 }
 
 /// A capture that is being read.
@@ -51,6 +66,8 @@ pub(crate) struct Loaded {
     pub(crate) store: Store,
     /// The files.
     pub(crate) files: Vec<FileInfo>,
+    /// Names that the capture gives to addresses.
+    pub(crate) names: BTreeMap<IpAddr, Box<str>>,
     /// Packets that held no TCP segment, by the reason.
     pub(crate) skipped: BTreeMap<Skip, u64>,
     /// Packets that held one.
@@ -85,7 +102,10 @@ impl Loader {
     pub(crate) fn open(options: LoadOptions) -> Result<Self, Error> {
         let stop = options.stop.as_ref().map(|stop| stop.event());
         let opening = OpenOptions { no_mmap: options.no_mmap, follow: options.follow, stop };
-        let reading = Reading::open(&options.paths, &opening)?;
+        let reading = match &options.inputs {
+            Inputs::Paths(paths) => Reading::open(paths, &opening)?,
+            Inputs::RawPair { client, server } => Reading::open_raw_pair(client, server, &opening)?,
+        };
         Ok(Self {
             store: Store::new(LANES, options.keep),
             works: (0..LANES).map(|_| Work::new()).collect(),
@@ -165,6 +185,7 @@ impl Loader {
         }
         Ok(Loaded {
             files: self.reading.files().to_vec(),
+            names: self.reading.names().clone(),
             skipped: self.sorter.skipped(),
             segments: self.sorter.segments(),
             interrupted: self.stop.is_some_and(|stop| stop.is_raised()),

@@ -46,6 +46,11 @@ impl Describer<'_> {
         json.key("protocol").string(connection.protocol.name());
         json.key("client").string(&connection.client.to_string());
         json.key("server").string(&connection.server.to_string());
+        for (key, end) in [("client_name", &connection.client), ("server_name", &connection.server)] {
+            if let Some(name) = self.name(end) {
+                json.key(key).string(&name);
+            }
+        }
         json.key("client_by").string(connection.client_by.name());
         for (key, process) in
             [("client_process", &connection.client_process), ("server_process", &connection.server_process)]
@@ -90,8 +95,8 @@ impl Describer<'_> {
             "c{no:<5} {protocol:<8} {client:<40} {server:<40} {calls:>6} {errors:>6} {up:>10} {down:>10}  {missing}{joined}",
             no = connection.number().unwrap_or(0),
             protocol = connection.protocol.name(),
-            client = connection.client.to_string(),
-            server = connection.server.to_string(),
+            client = self.end_text(&connection.client),
+            server = self.end_text(&connection.server),
             calls = connection.calls,
             up = size_text(bytes(0)),
             down = size_text(bytes(1)),

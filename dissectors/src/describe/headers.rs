@@ -23,6 +23,14 @@ const HIDDEN: &[&[u8]] = &[b"authorization", b"proxy-authorization", b"cookie", 
 const HIDDEN_ENDINGS: &[&[u8]] = &[b"-api-key", b"-token", b"-secret"];
 
 impl Secrets {
+    /// Whether a field's value is hidden: by its name, or, where that is not in the capture, because it looks like credentials.
+    pub(super) fn hides(&self, field: &Field) -> bool {
+        match field.name.known() {
+            Some(name) => self.hide(name),
+            None => !self.shown && field.value.known().is_some_and(is_credentials),
+        }
+    }
+
     /// Whether the value of a field of this name is hidden.
     pub fn hide(&self, name: &[u8]) -> bool {
         let name = name.to_ascii_lowercase();
@@ -91,9 +99,15 @@ pub(super) fn write_name(json: &mut Writer<'_>, field: &Field) {
 /// The member `value`, or `hidden` with the value's length in its place.
 pub(super) fn write_hidden_or_value(json: &mut Writer<'_>, field: &Field, secrets: &Secrets) {
     match (field.name.known(), field.value.known()) {
-        (Some(name), Some(value)) if secrets.hide(name) => json.key("hidden").unsigned(value.len() as u64),
+        (_, Some(value)) if secrets.hides(field) => json.key("hidden").unsigned(value.len() as u64),
         _ => write_value(json, &field.value),
     }
+}
+
+/// Whether a value looks like that of `authorization` (RFC 9110 §11.4).
+fn is_credentials(value: &[u8]) -> bool {
+    let scheme = value.split(|&b| b == b' ').next().unwrap_or_default();
+    value.len() > scheme.len() && (scheme.eq_ignore_ascii_case(b"bearer") || scheme.eq_ignore_ascii_case(b"basic"))
 }
 
 fn write_value(json: &mut Writer<'_>, value: &Text) {
@@ -119,7 +133,7 @@ pub(super) fn field_text(field: &Field, secrets: &Secrets) -> String {
         (None, None) => "(not in the capture)".to_owned(),
     };
     let value = match (field.name.known(), field.value.known()) {
-        (Some(name), Some(value)) if secrets.hide(name) => format!("‹hidden, {} bytes›", value.len()),
+        (_, Some(value)) if secrets.hides(field) => format!("‹hidden, {} bytes›", value.len()),
         // Bytes that were sent as they are, behind a zero byte: as they would have been sent otherwise.
         (Some(name), Some([0, raw @ ..])) if is_binary(name) => BASE64_STANDARD.encode(raw),
         (_, Some(value)) => Escaped(value).to_string(),
@@ -141,6 +155,8 @@ mod tests {
         for name in ["tenant", "tokenish", "x-request-id"] {
             assert!(!secrets.hide(name.as_bytes()), "{name}");
         }
+        assert!(is_credentials(b"Bearer abc") && is_credentials(b"basic YTpi"));
+        assert!(!is_credentials(b"bearer") && !is_credentials(b"a plain value"));
         assert!(!Secrets { shown: true, ..secrets }.hide(b"authorization"));
     }
 }

@@ -24,6 +24,11 @@ pub use headers::Secrets;
 pub use text::{Escaped, duration_text, size_text};
 pub use time::Times;
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use rpcshark_captures::Endpoint;
+
 use crate::schema::Schema;
 use crate::store::Store;
 
@@ -41,6 +46,8 @@ pub struct Describer<'a> {
     pub secrets: &'a Secrets,
     /// Every header field as sent, besides the metadata.
     pub all_headers: bool,
+    /// Names that the capture gives to addresses: text shows them in their place.
+    pub names: Option<&'a BTreeMap<IpAddr, Box<str>>>,
 }
 
 impl<'a> Describer<'a> {
@@ -52,6 +59,21 @@ impl<'a> Describer<'a> {
         files: &'a [String],
         secrets: &'a Secrets,
     ) -> Self {
-        Self { store, bodies, schema, files, secrets, all_headers: false }
+        Self { store, bodies, schema, files, secrets, all_headers: false, names: None }
+    }
+
+    /// The name that the capture gives to an end's address.
+    fn name(&self, end: &Endpoint) -> Option<String> {
+        let Endpoint::Tcp(addr) = end else { return None };
+        let name = self.names?.get(&addr.ip())?;
+        Some(Escaped(name.as_bytes()).to_string())
+    }
+
+    /// An end as people read it: by its name, where it has one.
+    fn end_text(&self, end: &Endpoint) -> String {
+        match (self.name(end), end.port()) {
+            (Some(name), Some(port)) => format!("{name}:{port}"),
+            _ => end.to_string(),
+        }
     }
 }

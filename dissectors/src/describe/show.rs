@@ -92,11 +92,16 @@ impl Show<'_, '_> {
             "  c{} stream {}   {} → {}   packets {}–{}",
             connection.number().unwrap_or(0),
             call.stream,
-            client,
-            server,
+            self.describer.end_text(client),
+            self.describer.end_text(server),
             call.first_packet.number(),
             call.last_packet.number()
         );
+        if let [_, _, ..] = self.describer.files
+            && let Some(file) = self.describer.files.get(usize::from(call.first_packet.file()))
+        {
+            line!(self.out, "  of {}", Escaped(file.as_bytes()));
+        }
         if let Some(deadline) = view.deadline_ns() {
             line!(self.out, "  deadline {}", duration_text(i64::try_from(deadline).unwrap_or(i64::MAX)));
         }

@@ -113,6 +113,10 @@ pub(super) struct Streams {
 /// Closed streams that are remembered, since frames that crossed their end may follow.
 const CLOSED_KEPT: usize = 32;
 
+/// The same for streams that one side has reset: the other may have sent more before it knew, and where the directions are not
+/// delivered side by side (two raw files) all of that comes later.
+const RESET_KEPT: usize = 512;
+
 /// Streams that may be in use at once: servers allow some hundreds, and a hostile client opens as many as it likes.
 const MAX_STREAMS: usize = 1 << 16;
 
@@ -142,7 +146,12 @@ impl Streams {
         let Some(mut stream) = self.open.remove(&id) else { return };
         stream.rest();
         if self.closed.len() >= CLOSED_KEPT {
-            self.closed.pop_front();
+            let over = self.closed.iter().position(|(_, stream)| stream.ended == [true; 2]);
+            match over {
+                Some(at) => drop(self.closed.remove(at)),
+                None if self.closed.len() >= RESET_KEPT => drop(self.closed.pop_front()),
+                None => {}
+            }
         }
         self.closed.push_back((id, stream));
     }
@@ -167,12 +176,22 @@ mod tests {
         for id in ids() {
             assert!(streams.get_mut(id).is_none());
             assert!(streams.open(id, Stream::new(Moment::default())));
-            assert!(streams.get_mut(id).is_some());
+            streams.get_mut(id).expect("just opened").ended = [true; 2];
             streams.close(id);
             assert!(streams.get_mut(id).is_some());
         }
         let known: Vec<u32> = ids().filter(|&id| streams.get_mut(id).is_some()).collect();
         assert_eq!(known, ids().skip(CLOSED_KEPT).collect::<Vec<_>>());
         assert_eq!(streams.in_order().iter().map(|(id, _)| *id).collect::<Vec<_>>(), known);
+    }
+
+    #[test]
+    fn streams_that_one_side_has_reset_are_known_for_longer_but_not_for_ever() {
+        let mut streams = Streams::default();
+        for id in (1..4 * RESET_KEPT as u32).step_by(2) {
+            assert!(streams.open(id, Stream::new(Moment::default())));
+            streams.close(id);
+        }
+        assert_eq!(streams.in_order().len(), RESET_KEPT);
     }
 }
