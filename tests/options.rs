@@ -224,6 +224,19 @@ fn a_protocol_that_is_named_is_looked_for_whatever_the_beginning_looks_like() {
     assert_eq!(told.values().len(), 74, "{}", told.stderr);
     let wrong = run(&["calls", "--json", &file, "-d", &format!("tcp.port=={SHOP_PORT},ttrpc")]);
     assert_eq!(wrong.values().len(), 0, "{}", wrong.stdout);
+    // Where nothing of the kind is found, that is said.
+    let plain = directory.path().join("noise.pcap");
+    let mut capture = shop_capture();
+    capture.packets.truncate(3);
+    let mut last = capture.packets[2].clone();
+    last.bytes.extend([b'x'; 40]);
+    let ip_len = (last.bytes.len() - 14) as u16;
+    last.bytes[16..18].copy_from_slice(&ip_len.to_be_bytes());
+    capture.packets[2] = last;
+    capture.write(&plain);
+    let said = run(&["connections", "--json", &text(&plain), "-d", &format!("tcp.port=={SHOP_PORT},http2")]);
+    let notes = said.values()[0]["notes"].to_string();
+    assert!(notes.contains("no frames of that were found"), "{notes}");
 }
 
 #[test]

@@ -62,6 +62,16 @@ pub enum DecodeAs {
     Ttrpc,
 }
 
+impl DecodeAs {
+    /// The word that users type.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http2 => "http2",
+            Self::Ttrpc => "ttrpc",
+        }
+    }
+}
+
 /// How a connection is met, as far as its transport knows.
 #[derive(Clone, Copy, Debug)]
 pub struct Joining {
@@ -177,8 +187,16 @@ impl Session {
                     self.state = State::Passed;
                     return;
                 }
-                let text = "joined in the middle, and no frames of a known protocol were found";
-                let note = Note::new(Severity::Info, "protocol-unknown", text);
+                let note = match self.told {
+                    Some(protocol) => {
+                        let text = format!("it is said to be {}, but no frames of that were found", protocol.name());
+                        Note::new(Severity::Warning, "protocol-told", text)
+                    }
+                    None => {
+                        let text = "joined in the middle, and no frames of a known protocol were found";
+                        Note::new(Severity::Info, "protocol-unknown", text)
+                    }
+                };
                 lane.connection_mut(self.connection).note(note);
             }
             _ => {}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use rpcshark_dissectors::describe::CONNECTIONS_HEADING;
+use rpcshark_dissectors::describe::{CONNECTIONS_HEADING, Escaped};
 use rpcshark_dissectors::json::Writer;
 use rpcshark_dissectors::store::Keep;
 
@@ -103,7 +103,7 @@ fn write_files(loaded: &Loaded, json: bool, out: &mut Vec<u8>) {
             let skipped: Vec<String> = skipped.iter().map(|(why, count)| format!("{count} {why}")).collect();
             let line = format!(
                 "{}: {}, {} packets, {} dropped, {}{}{}\n",
-                file.name,
+                Escaped(file.name.as_bytes()),
                 file.format,
                 file.packets,
                 file.dropped,

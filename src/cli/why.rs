@@ -1,6 +1,6 @@
 //! Why there are no calls when there are none.
 
-use rpcshark_captures::Skip;
+use rpcshark_captures::{GapCause, Skip};
 use rpcshark_dissectors::store::Spoken;
 
 use super::Talk;
@@ -27,6 +27,12 @@ fn why_none(loaded: &Loaded) -> String {
         connections.filter(|&&at| loaded.store.connection(at).protocol == spoken).count()
     };
     let connections = loaded.store.connections().len();
+    if let Some(cut) = cut_by_snap_length(loaded) {
+        return format!(
+            "no calls: packets are cut short by the snap length, {cut} times in the middle of what was sent: \
+             record anew with a larger one (tcpdump -s 0)"
+        );
+    }
     let (http2, tls, http1) = (count(Spoken::Http2), count(Spoken::Tls), count(Spoken::Http1));
     if http2 > 0 {
         return format!("no calls: {http2} of {connections} connections are HTTP/2, but no request in them is an RPC");
@@ -39,6 +45,14 @@ fn why_none(loaded: &Loaded) -> String {
         "no calls: none of the {connections} TCP connections is HTTP/2 or ttrpc{http1}; \
          if one should be, say so with --decode-as tcp.port==PORT,http2"
     )
+}
+
+/// How many gaps there are since packets were not captured whole.
+fn cut_by_snap_length(loaded: &Loaded) -> Option<usize> {
+    let connections = loaded.store.connections().iter().map(|&at| loaded.store.connection(at));
+    let gaps = connections.flat_map(|connection| connection.facts.iter().flat_map(|facts| &facts.flows));
+    let cut = gaps.flat_map(|flow| &flow.gaps).filter(|gap| gap.cause == GapCause::Snapped).count();
+    (cut > 0).then_some(cut)
 }
 
 /// What the packets were instead, the most frequent first.

@@ -22,6 +22,8 @@ pub(super) struct Work {
 pub(super) struct Followed {
     pub(super) id: ConnectionId,
     pub(super) session: Option<Box<Session>>,
+    /// Its ends are those that a recorder wrote down, not the packets'.
+    pub(super) recorded: bool,
 }
 
 impl Work {
@@ -97,7 +99,7 @@ impl Follow<'_> {
         let (lane, shared) = (&mut *self.lane, self.shared);
         followed.session.get_or_insert_with(|| {
             let connection = lane.connection_mut(followed.id);
-            if connection.over_tcp {
+            if !followed.recorded {
                 connection.client = Endpoint::Tcp(facts.client.to_socket_addr());
                 connection.server = Endpoint::Tcp(facts.server.to_socket_addr());
                 connection.client_by = client_by(facts);
@@ -131,10 +133,12 @@ impl Consumer for Follow<'_> {
         let server = Endpoint::Tcp(facts.server.to_socket_addr());
         let mut connection = Connection::new(client, server, client_by(facts), facts.first);
         connection.over_tcp = true;
-        if let Some(ends) = self.ends.take() {
+        let ends = self.ends.take();
+        let recorded = ends.is_some();
+        if let Some(ends) = ends {
             connection.recorded(ends);
         }
-        Followed { id: self.lane.add_connection(facts.birth, connection), session: None }
+        Followed { id: self.lane.add_connection(facts.birth, connection), session: None, recorded }
     }
 
     fn input(&mut self, followed: &mut Followed, facts: &Facts, direction: Direction, input: Input<'_>) {

@@ -106,7 +106,7 @@ fn open(event: &Event, opened: &Opened, follow: &mut Follow<'_>) -> Stream {
         joined: opened.joined,
         closed: None,
     };
-    Stream { followed: Followed { id, session: Some(Box::new(session)) }, facts, closed: 0 }
+    Stream { followed: Followed { id, session: Some(Box::new(session)), recorded: false }, facts, closed: 0 }
 }
 
 fn end(stream: Stream, follow: &mut Follow<'_>) {

@@ -87,7 +87,12 @@ impl Describer<'_> {
         let joined = if facts.as_ref().is_some_and(|facts| facts.joined) { "  joined in the middle" } else { "" };
         let missing = match gaps {
             0 => "–".to_owned(),
-            _ => format!("{} in {gaps} gaps", size_text(missing)),
+            _ => {
+                let mut causes = facts.iter().flat_map(|facts| &facts.flows).flat_map(|flow| &flow.gaps);
+                let cause = causes.next().map_or("lost", |gap| gap.cause.name());
+                let others = if causes.any(|gap| gap.cause.name() != cause) { " and others" } else { "" };
+                format!("{} in {gaps} gaps ({cause}{others})", size_text(missing))
+            }
         };
         // Writing to a vector cannot fail.
         let _ = writeln!(

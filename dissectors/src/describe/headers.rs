@@ -34,8 +34,10 @@ impl Secrets {
     /// Whether the value of a field of this name is hidden.
     pub fn hide(&self, name: &[u8]) -> bool {
         let name = name.to_ascii_lowercase();
+        // A binary field is as secret as one of text.
+        let name = name.strip_suffix(b"-bin").unwrap_or(&name);
         !self.shown
-            && (HIDDEN.contains(&name.as_slice())
+            && (HIDDEN.contains(&name)
                 || HIDDEN_ENDINGS.iter().any(|ending| name.ends_with(ending))
                 || self.names.iter().any(|hidden| hidden.as_bytes() == name))
     }
@@ -149,7 +151,15 @@ mod tests {
     #[test]
     fn secrets_are_hidden_by_name_whatever_their_case() {
         let secrets = Secrets { names: vec!["x-internal".to_owned()], ..Secrets::default() };
-        for name in ["authorization", "Proxy-Authorization", "cookie", "x-api-key", "refresh-token", "x-internal"] {
+        for name in [
+            "authorization",
+            "Proxy-Authorization",
+            "cookie",
+            "x-api-key",
+            "refresh-token",
+            "a-token-bin",
+            "x-internal",
+        ] {
             assert!(secrets.hide(name.as_bytes()), "{name}");
         }
         for name in ["tenant", "tokenish", "x-request-id"] {
