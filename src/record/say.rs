@@ -9,5 +9,6 @@ pub(super) fn say(text: impl Display) {
     let text: String =
         text.to_string().chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
     // Nothing can be done when not even standard error can be written to; the traffic goes on.
-    let _ = writeln!(std::io::stderr(), "rpcshark: {text}");
+    // In one piece: several recorders may share one log.
+    let _ = std::io::stderr().write_all(format!("rpcshark: {text}\n").as_bytes());
 }

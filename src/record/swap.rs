@@ -170,6 +170,12 @@ impl Swap {
                 say(format_args!("{}: the server made a new socket meanwhile; it stays", path.display()));
                 Ok(())
             }
+            // The server ended and took what it believed to be its socket with it, as containerd's shims do.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && matches!(is_alive(original), Alive::No) => {
+                drop(std::fs::remove_file(original));
+                say(format_args!("{}: the server ended and removed its socket; nothing is put back", path.display()));
+                Ok(())
+            }
             _ => put_back(path, original),
         }
     }
@@ -421,5 +427,25 @@ mod tests {
         drop(listener);
         assert_eq!(place.names(), ["x.sock"]);
         UnixStream::connect(place.path()).expect("the new server listens");
+    }
+
+    #[test]
+    fn a_socket_that_the_server_removed_does_not_come_back() {
+        let place = Place::new();
+        let server = UnixListener::bind(place.path()).expect("bound");
+        let (swap, listener) = Swap::take(&place.path()).expect("taken");
+        std::fs::remove_file(place.path()).expect("removed, as servers do when they end");
+        drop(server);
+        swap.put_back().expect("nothing to do");
+        drop(listener);
+        assert_eq!(place.names(), [] as [&str; 0]);
+
+        // It only lost its name: somebody still listens.
+        let _server = UnixListener::bind(place.path()).expect("bound");
+        let (swap, listener) = Swap::take(&place.path()).expect("taken");
+        std::fs::remove_file(place.path()).expect("removed");
+        swap.put_back().expect("put back");
+        drop(listener);
+        assert_eq!(place.names(), ["x.sock"]);
     }
 }
