@@ -159,6 +159,16 @@ impl<'s, 'a> Builder<'s, 'a> {
         }
         match (field.kind, place.value) {
             (Kind::Bytes, Value::Bytes(bytes)) => {
+                // As in the JSON form: what begins with a brace is no message.
+                if message.is_some_and(|message| message.well_known == Some(WellKnown::Any))
+                    && node.number == Some(2)
+                    && bytes.first() == Some(&b'{')
+                    && let Some(value) = json_text(bytes)
+                {
+                    node.type_name = Cow::Borrowed("JSON");
+                    node.value = Some(value);
+                    return;
+                }
                 if let Some(any) = any
                     && node.number == Some(2)
                     && depth < MAX_DEPTH
@@ -272,6 +282,13 @@ impl<'s, 'a> Builder<'s, 'a> {
         let schema = self.schema?;
         schema.messages.get(schema.message(name)?.0 as usize)
     }
+}
+
+/// The text of a JSON value, without the space between its tokens.
+fn json_text(bytes: &[u8]) -> Option<Box<str>> {
+    let mut out = Vec::new();
+    json::copy_json(&mut out, bytes).then_some(())?;
+    String::from_utf8(out).ok().map(String::into_boxed_str)
 }
 
 fn empty<'s>(number: Option<u32>, span: Range<u32>, place: Place<'_>) -> Node<'s> {
@@ -423,6 +440,18 @@ mod tests {
                 r#"raw 8 broken "ends inside of a field" 41..44"#,
             ]
         );
+    }
+
+    #[test]
+    fn an_any_that_holds_json() {
+        let schema = compile(SCHEMA);
+        let bytes = |value: &[u8]| {
+            let any = [&[0x0a, 3, b't', b'.', b'M', 0x12, value.len() as u8], value].concat(); // 1: "t.M", 2: the value
+            [&[0x32, any.len() as u8], any.as_slice()].concat() // 6: the Any
+        };
+        let got = |value: &[u8]| shown(&tree(&schema, schema.message("t.M").unwrap(), &bytes(value), 100));
+        assert_eq!(got(br#"{"a": [1]}"#)[2], r#" value 2 JSON {"a":[1]} 7..19"#);
+        assert!(!got(br#"{"a": [1"#)[2].contains("JSON"));
     }
 
     #[test]
