@@ -15,6 +15,7 @@ mod parser;
 mod probe;
 pub mod protobuf;
 pub mod schema;
+mod seek;
 mod session;
 pub mod store;
 #[cfg(test)]

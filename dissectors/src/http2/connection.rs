@@ -16,12 +16,13 @@ use super::half::{
 };
 use super::hpack::{self, Field};
 use super::payload::{self, Parsed, Payload};
-use super::resync::{self, Limits, Seeker};
+use super::resync::{self, CHAIN, Limits};
 use super::state::{Event, State};
 use super::streams::{Carries, Stream, Streams};
 use crate::grpc::{GrpcStream, Role, Rpc};
 use crate::parser::{HandOver, Parser};
 use crate::probe::is_first_settings;
+use crate::seek::Seeker;
 use crate::store::{ClientBy, ConnectionId, Frame, Framing, HeaderListId, Lane, Reset, Spoken};
 use crate::{Moment, Note, Severity};
 
@@ -200,7 +201,7 @@ impl Http2 {
         if !seeker.is_found() {
             return None;
         }
-        let (held, lost) = std::mem::take::<Seeker>(seeker).into_found();
+        let (held, lost) = std::mem::replace(&mut **seeker, Seeker::new(CHAIN)).into_found();
         half.reading = header();
         half.since_found = 0;
         if lost > 0 {
@@ -940,8 +941,9 @@ impl Parser for Http2 {
 
     fn finish(&mut self, lane: &mut Lane) {
         for seen in Direction::BOTH {
+            let limits = self.limits(self.taken(seen));
             if let Reading::Seeking(seeker) = &mut self.half(self.taken(seen)).reading {
-                seeker.end();
+                seeker.end(&limits);
             }
             self.read_found(seen, lane);
         }

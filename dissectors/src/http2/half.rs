@@ -7,9 +7,10 @@ use rpcshark_captures::Data;
 
 use super::frame::FrameHeader;
 use super::hpack;
-use super::resync::Seeker;
+use super::resync::CHAIN;
 use super::settings::{SettingId, Settings};
 use crate::Moment;
+use crate::seek::Seeker;
 use crate::store::{Frame, HeaderListId, HeaderLists};
 
 /// One direction of a connection.
@@ -165,12 +166,12 @@ impl Half {
 
     /// A half of which the beginning was not seen, or that has lost its place.
     pub(super) fn seeking() -> Self {
-        Self::new(Reading::Seeking(Box::default()), false)
+        Self::new(Reading::Seeking(Box::new(Seeker::new(CHAIN))), false)
     }
 
     /// Bytes are missing of which it is not known what they held.
     pub(super) fn break_off(&mut self, now: Moment) {
-        self.reading = Reading::Seeking(Box::default());
+        self.reading = Reading::Seeking(Box::new(Seeker::new(CHAIN)));
         self.hpack.new_epoch();
         self.block = None;
         self.breaks += 1;

@@ -13,10 +13,11 @@ use rpcshark_captures::{Data, Direction, Gap, Input, Place};
 use super::frame::{Flags, FrameHeader, FrameType, MAX_LENGTH};
 use super::message::{self, Fault, Request, Response};
 use super::parts::{Contents, Parts};
-use super::resync::{self, Seeker};
+use super::resync::{self, Highest};
 use super::streams::{Stream, Streams};
 use crate::http2::Met;
 use crate::parser::{HandOver, Parser};
+use crate::seek::Seeker;
 use crate::store::{
     Call, CallId, ClientBy, ConnectionId, End, Frame, Framing, HeaderListId, HeaderLists, Lane, Message, MessageFlags,
     Piece, Protocol, Spoken,
@@ -198,7 +199,7 @@ impl Ttrpc {
                     None => return,
                 },
                 Reading::Data(_) => self.frame_goes_on(direction, &mut data, lane),
-                Reading::Seeking(seeker) => return seeker.push(&data, highest),
+                Reading::Seeking(seeker) => return seeker.push(&data, &Highest(highest)),
             }
         }
     }
@@ -222,9 +223,10 @@ impl Ttrpc {
             self.proven = true;
             lane.connection_mut(self.connection).protocol = Spoken::Ttrpc;
             // The other direction needs less evidence now.
+            let highest = Highest(self.streams.highest);
             let other = self.half(direction.reverse());
             if let Reading::Seeking(seeker) = &mut other.reading {
-                seeker.needs(resync::KNOWN);
+                seeker.needs(resync::KNOWN, &highest);
             }
         }
         Some(held)

@@ -15,10 +15,11 @@ use rpcshark_captures::{Data, Direction, Gap, GapCause, Input};
 use super::connection::Ttrpc;
 use super::frame::{FrameHeader, FrameType};
 use super::probe::{MAX_TRUNK_LENGTH, PLUGIN_SERVES, RUNTIME_SERVES};
-use super::resync::{Look, look};
+use super::resync::Highest;
 use crate::held::Held;
 use crate::http2::Met;
 use crate::parser::{HandOver, Parser};
+use crate::seek::{Frames, Look};
 use crate::store::{ClientBy, ConnectionId, Lane, Spoken};
 use crate::{Cursor, Moment, Note, Severity};
 
@@ -264,7 +265,7 @@ fn is_piece(bytes: &[u8]) -> Option<bool> {
         (known && (1..=MAX_TRUNK_LENGTH).contains(&length)).then_some(length as usize)
     };
     let Some(length) = fits(bytes.first_chunk()?) else { return Some(false) };
-    match look(bytes, HEADER, 0) {
+    match Highest(0).look(bytes, HEADER) {
         Look::Wrong => return Some(false),
         Look::TooFew => return None,
         Look::Fits(..) => {}
