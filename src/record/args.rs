@@ -1,8 +1,6 @@
 //! The command `rpcshark record`.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +12,7 @@ use rpcshark_captures::write::About;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::journal::{Journal, Summary, Tap, WhenFull};
+use super::output::{Output, OutputError};
 use super::recorder::Recorder;
 use super::relay::now;
 use super::say::say;
@@ -24,7 +23,7 @@ use crate::signals::{INTERRUPTED, Stop, watch};
 
 /// Stand between a client and a server and record what they say.
 ///
-/// Bytes go both ways unchanged. Ctrl-C ends the file properly; SIGKILL loses at most the last second.
+/// Bytes go both ways unchanged. Ctrl-C ends the file properly; SIGKILL loses what came in the last 20 ms.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,7 +39,7 @@ pub struct RecordArgs {
     #[arg(long, value_name = "ADDR", required_unless_present_any = ["swap", "restore"], conflicts_with = "restore")]
     pub to: Option<Address>,
 
-    /// The file to write, pcapng; - for standard output
+    /// The file to write, pcapng; one that exists is overwritten; - for standard output
     #[arg(short, long, value_name = "FILE", required_unless_present = "restore", conflicts_with = "restore")]
     pub write: Option<PathBuf>,
 
@@ -68,13 +67,14 @@ pub struct RecordArgs {
 /// Records until a signal ends it. `tap` sees what is recorded (`--live`).
 ///
 /// Ends with 130 after a signal, 0 when nobody reads the pipe any more or after `--restore`, 2 for an address that cannot
-/// be recorded, 4 when the file could not be written to its end, 5 when a socket was not touched for safety, and an error
-/// when there was nothing to record.
+/// be recorded and for a terminal, 4 when the file could not be written to its end, 5 when a socket or a file was not
+/// touched for safety, and an error when there was nothing to record.
 pub fn run(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCode> {
     record(args, tap).or_else(|error| {
-        let code = match (error.downcast_ref(), error.downcast_ref()) {
-            (Some(swap), _) if is_doubt(swap) => REFUSED,
-            (_, Some(SocketError::Tls(_))) => USAGE,
+        let code = match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
+            (Some(swap), ..) if is_doubt(swap) => REFUSED,
+            (_, Some(SocketError::Tls(_)), _) | (.., Some(OutputError::Terminal)) => USAGE,
+            (.., Some(OutputError::Held(_))) => REFUSED,
             _ => return Err(error),
         };
         say(format_args!("{error:#}"));
@@ -92,7 +92,8 @@ fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCod
         return restore(&without_scheme(path));
     }
     let write = args.write.context("no file to write to: -w FILE")?;
-    let out = open(&write)?;
+    // Nothing in it changes before there is something to record: it may hold a recording.
+    let output = Output::open(&write)?;
     let stop = Stop::new()?;
     allow_many_connections();
     // From here on signals no longer kill: a socket that is moved aside is always put back.
@@ -124,7 +125,8 @@ fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCod
         }
     };
     let when_full = if args.wait { WhenFull::Wait } else { WhenFull::Lose };
-    let journal = Journal::start(out, about, (args.buffer as usize) << 20, when_full, tap, failed)?;
+    let out = output.begin()?;
+    let journal = Journal::start(Box::new(out), about, (args.buffer as usize) << 20, when_full, tap, failed)?;
     say(format_args!("recording at {}; Ctrl-C ends it", listener.endpoint()));
     let recorder = Recorder::start_with(listener, target, journal, Arc::clone(&stop))?;
 
@@ -151,15 +153,6 @@ fn restore(path: &Path) -> anyhow::Result<ExitCode> {
     };
     say(format_args!("{}: {said}", path.display()));
     Ok(ExitCode::SUCCESS)
-}
-
-fn open(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
-    if path == Path::new("-") {
-        // Not the standard library's handle, which breaks writes at line ends.
-        return Ok(Box::new(File::from(io::stdout().as_fd().try_clone_to_owned()?)));
-    }
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(Box::new(file))
 }
 
 /// Each connection takes two descriptors, and what the shell allows is often meant for programs that poll.

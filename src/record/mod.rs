@@ -12,6 +12,7 @@ mod credentials;
 mod diag;
 mod journal;
 mod live;
+mod output;
 mod recorder;
 mod relay;
 mod say;

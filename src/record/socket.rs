@@ -39,7 +39,7 @@ pub enum SocketError {
     #[error("{}: a server listens there; to stand in its place use --swap", .0.display())]
     InUse(PathBuf),
     /// The system said no.
-    #[error("cannot {what} {address}: {source}")]
+    #[error("cannot {what} {address}")]
     System {
         /// What was tried.
         what: &'static str,

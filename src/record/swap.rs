@@ -59,7 +59,7 @@ pub enum SwapError {
         pid: Option<u32>,
     },
     /// The system said no.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {what} {}", path.display())]
     System {
         /// What was tried.
         what: &'static str,
@@ -184,7 +184,7 @@ impl Swap {
 impl Drop for Swap {
     fn drop(&mut self) {
         if let Err(error) = self.undo() {
-            say(format_args!("{error}"));
+            say(format_args!("{:#}", anyhow::Error::from(error)));
         }
     }
 }
