@@ -19,11 +19,13 @@ use super::journal::Tap;
 pub struct Live {
     out: Box<dyn Write + Send>,
     store: Store,
+    /// Those on which nothing has happened yet: they get their number with the first thing that does, as in a file.
+    silent: HashMap<u64, (Ends, Timestamp)>,
     connections: HashMap<u64, Followed>,
     schema: Schema,
     /// What happens is numbered, as packets are.
     order: u64,
-    /// The time of the first thing that happened.
+    /// When the connection was made on which something happened first: the time of a file's first packet.
     since: Option<Timestamp>,
 }
 
@@ -48,6 +50,7 @@ impl Live {
         Self {
             out,
             store: Store::new(1, Keep::default()),
+            silent: HashMap::new(),
             connections: HashMap::new(),
             schema: Schema::builtin(),
             order: 0,
@@ -55,11 +58,25 @@ impl Live {
         }
     }
 
+    /// Takes up a connection when the first thing happens on it.
+    fn begin(&mut self, connection: u64) {
+        let Some((ends, time)) = self.silent.remove(&connection) else { return };
+        let Some(lane) = self.store.lanes_mut().first_mut() else { return };
+        self.order += 1;
+        self.since.get_or_insert(time);
+        let (client, server) = (ends.client.endpoint.clone(), ends.server.endpoint.clone());
+        let mut entry = Connection::new(client, server, ClientBy::Syn, time);
+        entry.recorded(ends);
+        let id = lane.add_connection(Packet { order: self.order, no: PacketNo::new(0, self.order) }, entry);
+        let session = Session::new(id, Joining { joined: false, decode_as: None });
+        self.connections.insert(connection, Followed { session, sent: [0; 2] });
+    }
+
     /// The next thing that happens on `connection`.
-    fn step(&mut self, connection: u64, time: Timestamp, work: impl FnOnce(&mut Followed, Packet, &mut Lane)) {
+    fn step(&mut self, connection: u64, work: impl FnOnce(&mut Followed, Packet, &mut Lane)) {
+        self.begin(connection);
         self.order += 1;
         let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
-        self.since.get_or_insert(time);
         let Some(followed) = self.connections.get_mut(&connection) else { return };
         let Some(lane) = self.store.lanes_mut().first_mut() else { return };
         lane.at(self.order, 0);
@@ -67,7 +84,7 @@ impl Live {
     }
 
     fn close(&mut self, connection: u64, direction: Direction, how: Close, time: Timestamp) {
-        self.step(connection, time, |followed, packet, lane| {
+        self.step(connection, |followed, packet, lane| {
             followed.session.closed(direction, how, Moment { time, packet: packet.no }, lane);
         });
     }
@@ -75,18 +92,11 @@ impl Live {
 
 impl Tap for Live {
     fn opened(&mut self, connection: u64, ends: &Ends, time: Timestamp) {
-        self.order += 1;
-        let Some(lane) = self.store.lanes_mut().first_mut() else { return };
-        let (client, server) = (ends.client.endpoint.clone(), ends.server.endpoint.clone());
-        let mut entry = Connection::new(client, server, ClientBy::Syn, time);
-        entry.recorded(ends.clone());
-        let id = lane.add_connection(Packet { order: self.order, no: PacketNo::new(0, self.order) }, entry);
-        let session = Session::new(id, Joining { joined: false, decode_as: None });
-        self.connections.insert(connection, Followed { session, sent: [0; 2] });
+        self.silent.insert(connection, (ends.clone(), time));
     }
 
     fn data(&mut self, connection: u64, direction: Direction, bytes: &[u8], time: Timestamp) {
-        self.step(connection, time, |followed, packet, lane| {
+        self.step(connection, |followed, packet, lane| {
             let offset = followed.sent[direction.index()];
             followed.sent[direction.index()] += bytes.len() as u64;
             let data = Data { bytes, packet, time, at: Place::NOWHERE, offset, acked: None };
@@ -97,7 +107,7 @@ impl Tap for Live {
     }
 
     fn lost(&mut self, connection: u64, direction: Direction, bytes: u64, time: Timestamp) {
-        self.step(connection, time, |followed, packet, lane| {
+        self.step(connection, |followed, packet, lane| {
             followed.sent[direction.index()] += bytes;
             let gap = Gap { length: Some(bytes), cause: GapCause::Dropped, packet, time };
             followed.session.input(direction, Input::Gap(gap), lane);
@@ -113,6 +123,7 @@ impl Tap for Live {
     }
 
     fn ended(&mut self, connection: u64) {
+        self.begin(connection);
         let Some(mut followed) = self.connections.remove(&connection) else { return };
         if let Some(lane) = self.store.lanes_mut().first_mut() {
             followed.session.finish(lane);

@@ -11,6 +11,9 @@
 //! | closes                       | close, once all is there | FIN (as TCP itself does)  |
 //! | resets, or closes unread data| close                    | RST                       |
 //! | shuts down reading           | its writes fail          | nothing (as TCP itself)   |
+//!
+//! A connection that is over has the end of both directions in the recording, whichever end it came from; one that the
+//! recorder cuts because it is ended has none.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -63,6 +66,8 @@ struct End {
     broken: bool,
     /// It broke off.
     reset: bool,
+    /// The recording has the end of what it sends.
+    told: bool,
 }
 
 impl End {
@@ -82,6 +87,7 @@ impl End {
             hung_up: false,
             broken: false,
             reset: false,
+            told: false,
         }
     }
 
@@ -118,7 +124,10 @@ impl Relay {
             let ready = match self.poll(stop) {
                 Ok(ready) => ready,
                 Err(Errno::INTR) => continue,
-                Err(error) => return say(format_args!("a connection was cut: poll: {error}")),
+                Err(error) => {
+                    say(format_args!("a connection was cut: poll: {error}"));
+                    return self.tell_end();
+                }
             };
             if stop.is_raised() {
                 return;
@@ -135,6 +144,7 @@ impl Relay {
                 }
             }
         }
+        self.tell_end();
         if self.ends.iter().any(|end| end.reset) {
             self.break_off();
         }
@@ -208,7 +218,7 @@ impl Relay {
             return self.was_reset(side);
         }
         end.closed = true;
-        self.entry.closed(end.direction, now());
+        self.tell_closed(side);
         self.pass_close(side);
     }
 
@@ -252,9 +262,32 @@ impl Relay {
         }
         end.reset = true;
         match end.socket.transport {
-            Transport::Tcp => self.entry.reset(end.direction, now()),
+            Transport::Tcp => {
+                self.entry.reset(end.direction, now());
+                // Nothing follows a reset, from neither end.
+                self.ends.iter_mut().for_each(|end| end.told = true);
+            }
             // The kernel says the same of an end that closed and had not read everything: no more than a close.
-            _ => self.entry.closed(end.direction, now()),
+            _ => self.tell_closed(side),
+        }
+    }
+
+    /// Records that an end sends no more, once.
+    fn tell_closed(&mut self, side: usize) {
+        let end = &mut self.ends[side];
+        if !std::mem::replace(&mut end.told, true) {
+            self.entry.closed(end.direction, now());
+        }
+    }
+
+    /// Records that the connection is over for both ends. One that is gone takes the other direction with it: nobody will
+    /// read from that any more, and its sender, which may never say so, is closed to.
+    fn tell_end(&mut self) {
+        for side in 0..self.ends.len() {
+            if self.ends[side].broken {
+                self.was_reset(side);
+            }
+            self.tell_closed(side);
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rpcshark_captures::Endpoint;
 use rustix::net::sockopt::set_socket_linger;
 
-use crate::recording::{Rig, socket_path};
+use crate::recording::{Rig, grpc_opening, socket_path};
 
 struct Tcp {
     rig: Rig,
@@ -115,6 +115,58 @@ fn a_unix_end_that_closes_is_gone_for_the_other_one_too() {
     assert_eq!(server.write(b"too late").expect_err("nobody is there").kind(), ErrorKind::BrokenPipe);
     let (recording, _) = rig.finish();
     assert!(recording.connections[0].flows[0].fin && !recording.connections[0].flows[0].rst);
+}
+
+#[test]
+fn a_unix_connection_has_an_end_in_the_file_whoever_closes() {
+    for by_client in [true, false] {
+        for read_before in [true, false] {
+            let Unix { rig, mut client, mut server, _directory } = unix();
+            client.write_all(b"question").expect("written");
+            server.read_exact(&mut [0; 8]).expect("read");
+            server.write_all(b"answer").expect("written");
+            if read_before {
+                client.read_exact(&mut [0; 6]).expect("read");
+            } else {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            let (closes, mut stays) = if by_client { (client, server) } else { (server, client) };
+            drop(closes);
+            let _ = stays.read_to_end(&mut Vec::new());
+            // The other end never closes by itself.
+            std::thread::sleep(Duration::from_millis(50));
+            let (recording, connections) = rig.finish_and_read("connections");
+            let [up, down] = &recording.connections[0].flows;
+            assert_eq!((up.bytes.as_slice(), down.bytes.as_slice()), (b"question".as_slice(), b"answer".as_slice()));
+            assert!(up.fin && down.fin, "by the client: {by_client}, read before: {read_before}");
+            assert_eq!(connections[0]["closed"], "fin");
+        }
+    }
+}
+
+#[test]
+fn a_stream_on_a_unix_connection_that_closes_ends_with_it() {
+    let Unix { rig, mut client, mut server, _directory } = unix();
+    let [up, down] = grpc_opening("/a.B/Watch");
+    client.write_all(&up).expect("written");
+    server.read_exact(&mut vec![0; up.len()]).expect("read");
+    server.write_all(&down).expect("written");
+    client.read_exact(&mut vec![0; down.len()]).expect("read");
+    drop(client);
+    server.read_to_end(&mut Vec::new()).expect("read");
+    std::thread::sleep(Duration::from_millis(50));
+    let (_, calls) = rig.finish_and_read_calls();
+    assert_eq!(calls.len(), 1);
+    assert_eq!((&calls[0]["path"], &calls[0]["end"]), (&"/a.B/Watch".into(), &"connection".into()), "{}", calls[0]);
+}
+
+#[test]
+fn a_connection_that_the_recorder_cuts_stays_open_in_the_file() {
+    let Unix { rig, mut client, mut server, _directory } = unix();
+    client.write_all(b"question").expect("written");
+    server.read_exact(&mut [0; 8]).expect("read");
+    let (recording, _) = rig.finish();
+    assert!(recording.connections[0].flows.iter().all(|flow| !flow.fin && !flow.rst));
 }
 
 #[test]

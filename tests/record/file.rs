@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rpcshark::record::WhenFull;
 
-use crate::recording::{Recording, recorder, recorder_that, socket_path};
+use crate::recording::{Recording, grpc_opening, http2_frame, recorder, recorder_that, socket_path};
 
 /// A disk that writes nothing until it is allowed to.
 struct Stuck {
@@ -188,4 +188,68 @@ fn packet_tools_find_nothing_to_complain_of() {
     };
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "");
+}
+
+/// A message of gRPC in frames of 16 KiB: protobuf, field 1 of so many bytes.
+fn message_in_frames(bytes: usize) -> Vec<u8> {
+    let length = [bytes as u8 | 0x80, (bytes >> 7) as u8 | 0x80, (bytes >> 14) as u8]; // a varint of 3 bytes
+    let body = [&[0x0a], length.as_slice(), &vec![b'x'; bytes]].concat();
+    let message = [&[0], (body.len() as u32).to_be_bytes().as_slice(), &body].concat(); // not compressed
+    message.chunks(16_384).flat_map(|piece| http2_frame(0, 0, 1, piece)).collect()
+}
+
+#[test]
+fn packet_tools_find_every_message_of_several_busy_clients() {
+    // Every read of the recorder that is full makes a segment of the largest size.
+    const CLIENTS: usize = 4;
+    const SIZES: [usize; 8] = [20_000, 61_407, 100_000, 17_000, 200_000, 61_440, 16_384, 500_000];
+    let directory = tempfile::tempdir().expect("a directory");
+    let (server_path, server_address) = socket_path(&directory, "server.sock");
+    let (path, address) = socket_path(&directory, "recorder.sock");
+    let listener = UnixListener::bind(server_path).expect("bound");
+    let out = directory.path().join("out.pcapng");
+    let file = std::fs::File::create(&out).expect("created");
+    let recorder = recorder(&address, &server_address, Box::new(file), 64 << 20);
+    let [up, down] = &grpc_opening("/a.B/Chat");
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            let mut client = UnixStream::connect(&path).expect("connected");
+            let mut server = listener.accept().expect("accepted").0;
+            let sent: Vec<u8> = SIZES.iter().flat_map(|&size| message_in_frames(size)).collect();
+            let back = sent.clone();
+            // As clients do: first the preface, then the rest. (Wireshark does not go on with a frame that is cut in the
+            // packet in which it came upon HTTP/2.)
+            client.write_all(up).expect("written");
+            server.read_exact(&mut vec![0; up.len()]).expect("read");
+            server.write_all(down).expect("written");
+            client.read_exact(&mut vec![0; down.len()]).expect("read");
+            let (mut reads, mut heard) = (client.try_clone().expect("a socket"), vec![0; back.len()]);
+            scope.spawn(move || reads.read_exact(&mut heard).expect("read"));
+            scope.spawn(move || {
+                // In a read of the recorder is what was written in one go.
+                for piece in sent.chunks(150_000) {
+                    client.write_all(piece).expect("written");
+                }
+            });
+            scope.spawn(move || {
+                for piece in back.chunks(90_000) {
+                    let _ = server.read(&mut vec![0; 70_000]).expect("read");
+                    server.write_all(piece).expect("written");
+                }
+                server.read_to_end(&mut Vec::new()).expect("read");
+            });
+        }
+    });
+    recorder.stop();
+    let fields = ["-Y", "grpc", "-T", "fields", "-E", "aggregator=,", "-e", "grpc.message_length"];
+    let Ok(output) = Command::new("tshark").arg("-r").arg(&out).args(fields).output() else {
+        return eprintln!("skipped: tshark is not installed");
+    };
+    let seen = String::from_utf8(output.stdout).expect("text");
+    let mut seen: Vec<usize> =
+        seen.lines().flat_map(|line| line.split(',')).map(|length| length.parse().expect("a length")).collect();
+    seen.sort_unstable();
+    let mut expected = Vec::from(SIZES.map(|size| size + 4)).repeat(2 * CLIENTS);
+    expected.sort_unstable();
+    assert_eq!(seen, expected);
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::recording::Recording;
+use crate::recording::{Recording, grpc_opening};
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rpcshark"));
@@ -161,6 +161,60 @@ fn a_second_recorder_is_refused() {
 }
 
 #[test]
+fn a_file_that_a_recorder_writes_is_left_alone() {
+    let place = Place::new();
+    let (listen, out) = (format!("unix:{}", place.path("front.sock").display()), place.path("out.pcapng"));
+    let to = format!("unix:{}", place.path("x.sock").display());
+    let out = out.to_str().expect("text");
+    let mut child = start(&["--listen", &listen, "--to", &to, "-w", out]);
+    let mut before = Vec::new();
+    while before.is_empty() {
+        before = std::fs::read(out).expect("the file");
+    }
+    for listen in [&listen, "127.0.0.1:0"] {
+        let second = command(&["--listen", listen, "--to", &to, "-w", out]).output().expect("run");
+        let said = String::from_utf8_lossy(&second.stderr);
+        assert_eq!(second.status.code(), Some(5), "{said}");
+        assert!(said.contains("another recorder writes this file"), "{said}");
+    }
+    assert_eq!(std::fs::read(out).expect("the file"), before);
+    signal(&child, Signal::INT);
+    child.wait().expect("ended");
+    assert!(place.recording().statistics);
+}
+
+#[test]
+fn a_recorder_that_cannot_begin_leaves_the_file_as_it_is() {
+    let place = Place::new();
+    std::fs::write(place.path("out.pcapng"), "a recording").expect("written");
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let busy = busy.local_addr().expect("bound").to_string();
+    let missing = place.path("missing.sock");
+    for (arguments, said) in [
+        (["--listen", &busy, "--to", "localhost:1"].as_slice(), "in use"),
+        (&["--listen", "nowhere.invalid:0", "--to", "localhost:1"], "nowhere.invalid"),
+        (&["--swap", missing.to_str().expect("text")], "no such socket"),
+    ] {
+        for name in ["out.pcapng", "new.pcapng"] {
+            let out = place.path(name);
+            let output = command(arguments).arg("-w").arg(&out).output().expect("run");
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(3), "{errors}");
+            assert_eq!(errors.matches(said).count(), 1, "{errors}");
+            assert!(errors.matches("os error").count() <= 1, "{errors}");
+        }
+    }
+    assert_eq!(std::fs::read(place.path("out.pcapng")).expect("there"), b"a recording");
+    place.only(&["out.pcapng", "x.sock"]);
+    // One that can begin overwrites it.
+    let mut child = place.swap();
+    drop(place.call());
+    signal(&child, Signal::INT);
+    child.wait().expect("ended");
+    holds_the_call(&place.recording(), &place.path("x.sock"));
+}
+
+#[test]
 fn a_pipe_that_nobody_reads_ends_the_recorder_quietly() {
     let place = Place::new();
     let socket = place.path("x.sock");
@@ -216,6 +270,38 @@ fn calls_are_printed_as_they_end() {
     assert_eq!(child.wait().expect("ended").code(), Some(130));
     place.only(&["out.pcapng", "x.sock"]);
     drop((client, server));
+}
+
+#[test]
+fn a_call_is_printed_when_its_connection_ends_with_the_time_that_the_file_gives() {
+    let place = Place::new();
+    let (socket, out) = (place.path("x.sock"), place.path("out.pcapng"));
+    let mut child = command(&["--live", "--swap", socket.to_str().expect("text"), "-w", out.to_str().expect("text")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    place.wait_until_taken();
+    // Not on a connection on which nothing happens, whose handshake is written last.
+    let silent = UnixStream::connect(&socket).expect("connected");
+    let silent = (silent, place.server.accept().expect("accepted").0);
+    let mut client = UnixStream::connect(&socket).expect("connected");
+    let mut server = place.server.accept().expect("accepted").0;
+    std::thread::sleep(Duration::from_millis(30));
+    let [up, _] = grpc_opening("/a.B/Watch");
+    client.write_all(&up).expect("written");
+    server.read_exact(&mut vec![0; up.len()]).expect("read");
+    drop(client);
+
+    // The server and the recorder go on.
+    let printed = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let line = printed.map_while(Result::ok).find(|line| line.contains("a.B/Watch")).expect("the call is printed");
+    signal(&child, Signal::INT);
+    child.wait().expect("ended");
+    drop((server, silent));
+    let read = Command::new(env!("CARGO_BIN_EXE_rpcshark")).arg("calls").arg(&out).output().expect("run").stdout;
+    let read = String::from_utf8(read).expect("text");
+    assert!(read.lines().any(|read| read == line), "{line}\n{read}");
 }
 
 #[test]

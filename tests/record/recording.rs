@@ -50,12 +50,17 @@ impl Rig {
 
     /// The calls in the file, as the program itself reads them: objects of `calls --json`.
     pub(crate) fn finish_and_read_calls(self) -> (Recording, Vec<serde_json::Value>) {
+        self.finish_and_read("calls")
+    }
+
+    /// What a listing of the program (`calls`, `connections`) has of the file: its JSON objects.
+    pub(crate) fn finish_and_read(self, listing: &str) -> (Recording, Vec<serde_json::Value>) {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let memory = self.memory.clone();
         let (recording, _) = self.finish();
         std::fs::write(file.path(), &*memory.0.lock().expect("not poisoned")).expect("written");
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_rpcshark"))
-            .args(["calls", "--json"])
+            .args([listing, "--json"])
             .arg(file.path())
             .output()
             .expect("run");
@@ -94,6 +99,44 @@ pub(crate) fn socket_path(directory: &tempfile::TempDir, name: &str) -> (PathBuf
     let path = directory.path().join(name);
     let address = format!("unix:{}", path.display());
     (path, address)
+}
+
+/// A frame of HTTP/2 (RFC 9113 §4.1).
+pub(crate) fn http2_frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a length").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Fields as literals without indexing, with new names (RFC 7541 §6.2.2).
+pub(crate) fn http2_fields(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).ok().filter(|&len| len < 127).expect("a short text"));
+            block.extend_from_slice(text.as_bytes());
+        }
+    }
+    block
+}
+
+/// What a client and a server of gRPC say first: settings, and the header fields of a call on stream 1.
+pub(crate) fn grpc_opening(path: &str) -> [Vec<u8>; 2] {
+    let settings = http2_frame(4, 0, 0, &[]);
+    let request = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "localhost"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ];
+    let response = [(":status", "200"), ("content-type", "application/grpc")];
+    [
+        [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", settings.as_slice(), &http2_frame(1, 4, 1, &http2_fields(&request))]
+            .concat(),
+        [settings.as_slice(), &http2_frame(1, 4, 1, &http2_fields(&response))].concat(),
+    ]
 }
 
 /// What a file holds.
