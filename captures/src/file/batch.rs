@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use super::map::Map;
 use super::record::Record;
 use crate::{LinkType, Packet, Place, RawPacket};
 
 /// Some packets of a reading that follow on each other, and the bytes that they lie in.
 ///
-/// Packets of a mapped file lie in the map; nothing of them is copied. A batch can be sent to other threads and read by
-/// several at once.
+/// A batch can be sent to other threads and read by several at once.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The `order` of the first packet.
@@ -42,13 +40,13 @@ impl Batch {
         let record = &self.records[index];
         let holder = &self.holders[usize::from(record.holder)];
         let start = record.start as usize;
-        let data = holder.bytes().get(start..start + record.len as usize).unwrap_or_default();
+        let data = holder.bytes.get(start..start + record.len as usize).unwrap_or_default();
         RawPacket {
             packet: Packet { order: self.first + index as u64, no: record.no },
             time: record.time,
             link: LinkType(record.link),
             data,
-            at: holder.place().plus(record.start),
+            at: holder.at.plus(record.start),
             original_len: record.original_len,
         }
     }
@@ -66,29 +64,10 @@ impl Batch {
     }
 }
 
-/// Bytes that records lie in.
+/// Bytes that records lie in: a part of a file or stream.
 #[derive(Clone, Debug)]
-pub(crate) enum Holder {
-    /// A whole file.
-    Map { map: Arc<Map>, at: Place },
-    /// A part of a file or stream.
-    Buffer { bytes: Arc<Vec<u8>>, at: Place },
-}
-
-impl Holder {
-    #[inline]
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Map { map, .. } => map,
-            Self::Buffer { bytes, .. } => bytes,
-        }
-    }
-
+pub(crate) struct Holder {
+    pub(crate) bytes: Arc<Vec<u8>>,
     /// Where the first byte lies.
-    #[inline]
-    fn place(&self) -> Place {
-        match *self {
-            Self::Map { at, .. } | Self::Buffer { at, .. } => at,
-        }
-    }
+    pub(crate) at: Place,
 }

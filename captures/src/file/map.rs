@@ -8,14 +8,14 @@ use std::fs::File;
 use std::io;
 use std::ops::Deref;
 
-use memmap2::{Advice, Mmap};
+use memmap2::Mmap;
 
 /// A mapped file; its bytes.
 #[derive(Debug)]
 pub(crate) struct Map(Mmap);
 
 impl Map {
-    /// Maps all of `file`, to be read from its beginning to its end.
+    /// Maps all of `file`.
     pub(crate) fn new(file: &File) -> io::Result<Self> {
         // SAFETY: The map is private and read-only, and lives as long as every slice of it that is lent. What cannot be
         // ruled out is that another program writes to the file meanwhile: then bytes may change between two looks at
@@ -23,8 +23,6 @@ impl Map {
         // promise (such as valid UTF-8) about bytes in place.
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(file)? };
-        // Only advice: a system that does not take it reads as well.
-        let _ = map.advise(Advice::Sequential);
         Ok(Self(map))
     }
 }

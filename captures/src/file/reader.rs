@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::batch::Holder;
 use super::bytes::Input;
-use super::map::Map;
 use super::pcap::Pcap;
 use super::pcapng::PcapNg;
 use super::record::{Found, Log, Progress, Window};
@@ -21,16 +20,13 @@ const READ: usize = 64 << 10;
 /// Packets of one batch take at most about so many bytes, where the bytes are copied.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// So much of a map is looked at in one go: what fits in a core's own cache.
-const STRIDE: usize = 128 << 10;
-
 /// How many buffers that were lent are remembered, to be used again when nobody has them any more.
 const SPARE_BUFFERS: usize = 4;
 
 /// Reads one file.
 pub(crate) struct Reader {
     format: Format,
-    supply: Supply,
+    stream: Stream,
     ended: bool,
 }
 
@@ -40,12 +36,6 @@ enum Format {
     PcapNg(PcapNg),
     Text(Text),
     Raw(Raw),
-}
-
-/// Where the bytes come from.
-enum Supply {
-    Map { map: Arc<Map>, upto: usize, seen: usize, at: Place },
-    Stream(Stream),
 }
 
 /// Bytes that come one after the other.
@@ -113,13 +103,9 @@ impl Stream {
 }
 
 impl Reader {
-    /// Of a file that is mapped and whose first byte lies at `at`.
-    pub(crate) fn mapped(kind: Kind, map: Arc<Map>, at: Place) -> Option<Self> {
-        Some(Self { format: Format::new(kind)?, supply: Supply::Map { map, upto: 0, seen: 0, at }, ended: false })
-    }
-
+    /// Of bytes in the form `kind`; none where a file of that kind holds no packets.
     pub(crate) fn streamed(kind: Kind, stream: Stream) -> Option<Self> {
-        Some(Self { format: Format::new(kind)?, supply: Supply::Stream(stream), ended: false })
+        Some(Self { format: Format::new(kind)?, stream, ended: false })
     }
 
     /// Whether there is nothing more in it.
@@ -129,37 +115,16 @@ impl Reader {
 
     /// Whether its packets are wanted as soon as they have come.
     pub(crate) fn is_live(&self) -> bool {
-        matches!(&self.supply, Supply::Stream(Stream { pace: Pace::Live | Pace::Piped(_) | Pace::Growing(_), .. }))
+        matches!(self.stream.pace, Pace::Live | Pace::Piped(_) | Pace::Growing(_))
     }
 
     /// Finds packets until there are `most` in `found` (which is empty), or as many as are there without waiting for
     /// more in what is live, or as many as are handled well in one go. None: it is ended. Gives what they lie in.
     pub(crate) fn fill(&mut self, most: usize, found: &mut Found, log: &mut Log<'_>) -> Holder {
-        match &mut self.supply {
-            Supply::Map { map, upto, seen, at } => {
-                loop {
-                    let window =
-                        Window { bytes: map.get(..*seen).unwrap_or_default(), base: 0, ended: *seen == map.len() };
-                    let progress = self.format.scan(window, *upto, most, found, log);
-                    *upto = progress.upto;
-                    self.ended = window.ended && progress.need > 0;
-                    if self.ended || progress.need == 0 {
-                        break;
-                    }
-                    let next = (*seen + STRIDE).max(*upto + progress.need).min(map.len());
-                    touch(map.get(*seen..next).unwrap_or_default());
-                    *seen = next;
-                }
-                log.info.consumed = *upto as u64;
-                Holder::Map { map: Arc::clone(map), at: *at }
-            }
-            Supply::Stream(stream) => {
-                let holder = stream.fill(&mut self.format, most, found, log);
-                log.info.consumed = stream.read.load(Ordering::Relaxed);
-                self.ended = found.records.is_empty();
-                holder
-            }
-        }
+        let holder = self.stream.fill(&mut self.format, most, found, log);
+        log.info.consumed = self.stream.read.load(Ordering::Relaxed);
+        self.ended = found.records.is_empty();
+        holder
     }
 }
 
@@ -201,7 +166,7 @@ impl Stream {
     fn lend(&mut self, found: &Found) -> Holder {
         let at = self.at.plus(self.buffer.base);
         if found.records.is_empty() {
-            return Holder::Buffer { bytes: Arc::default(), at };
+            return Holder { bytes: Arc::default(), at };
         }
         let mut bytes = self.spare_buffer();
         let rest = self.buffer.bytes.get(self.buffer.upto..self.buffer.filled).unwrap_or_default();
@@ -219,7 +184,7 @@ impl Stream {
         if self.spare.len() < SPARE_BUFFERS {
             self.spare.push(Arc::clone(&bytes));
         }
-        Holder::Buffer { bytes, at }
+        Holder { bytes, at }
     }
 
     /// A buffer that was lent and that nobody has any more; else a new one.
@@ -256,16 +221,6 @@ impl Buffer {
             }
         }
     }
-}
-
-/// Brings bytes into the cache.
-///
-/// From one packet's header to the next is a step of unknown length, so that the processor waits for memory at each of
-/// them. To run over the bytes beforehand, which it can do at the speed of memory, halves the time of reading.
-fn touch(bytes: &[u8]) {
-    /// Most processors' cache lines are as long or longer.
-    const LINE: usize = 64;
-    std::hint::black_box(bytes.iter().step_by(LINE).fold(0, |sum, byte| sum ^ byte));
 }
 
 impl Format {
