@@ -1,6 +1,6 @@
 //! Notes: what there is to say about bytes that are wrong, missing or worth a look (Wireshark: expert info).
 
-use rpcshark_captures::PacketNo;
+use rpcshark_captures::{Direction, PacketNo};
 
 /// Something to say about a call, a frame, a message or a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,14 @@ impl Severity {
             Self::Warning => "warning",
             Self::Error => "error",
         }
+    }
+}
+
+/// A direction in the text of a note.
+pub(crate) const fn way(direction: Direction) -> &'static str {
+    match direction {
+        Direction::ToServer => "to the server",
+        Direction::ToClient => "to the client",
     }
 }
 

@@ -106,17 +106,8 @@ impl Session {
     /// What comes next in one direction.
     pub fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) {
         let direction = self.taken(direction);
-        match &mut self.state {
-            State::Parsing(parser) => {
-                let Some(next) = parser.input(direction, input, lane) else { return };
-                self.state = State::Parsing(next.parser);
-                if let Input::Data(data) = input
-                    && next.unused > 0
-                {
-                    let rest = data.skip(data.bytes.len() - next.unused.min(data.bytes.len()));
-                    self.parse(direction, Input::Data(rest), lane);
-                }
-            }
+        match &self.state {
+            State::Parsing(_) => self.parse(direction, input, lane),
             State::Passed => {}
             State::Seeking(..) => self.seek(direction, input, lane),
             State::Beginning(_) => self.begin(direction, input, lane),

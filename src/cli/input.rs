@@ -37,7 +37,7 @@ pub(super) struct InputArgs {
     #[arg(short, long, value_name = "N")]
     pub(super) count: Option<u64>,
 
-    /// Read files instead of mapping them (for files that may be cut short while they are read)
+    /// Do not map files (for those that may be cut short while they are looked at)
     #[arg(long)]
     pub(super) no_mmap: bool,
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use rpcshark_captures::connection::{ClientBy as TcpClientBy, Close, Facts, FlowFacts, KnownGap};
 use rpcshark_captures::streams::{ClientBy as StreamClientBy, Event, Events, Opened, Process, StreamNo, What};
 use rpcshark_captures::{Address, Data, Direction, Gap, Input};
-use rpcshark_dissectors::store::{ClientBy, Connection};
+use rpcshark_dissectors::store::{ClientBy, Connection, process_text};
 use rpcshark_dissectors::{Joining, Moment, Session};
 
 use super::lane::{Follow, Followed};
@@ -119,21 +119,16 @@ fn end(stream: Stream, follow: &mut Follow<'_>) {
 
 /// What is known of the ends now. A connection that was turned round stays so.
 fn name_ends(connection: &mut Connection, opened: &Opened) {
-    let mut client = (opened.client.clone(), opened.client_process.as_ref().map(process_text));
-    let mut server = (opened.server.clone(), opened.server_process.as_ref().map(process_text));
+    let text = |process: &Option<Process>| {
+        process.as_ref().and_then(|process| process_text(process.name.as_deref(), Some(process.pid)))
+    };
+    let mut client = (opened.client.clone(), text(&opened.client_process));
+    let mut server = (opened.server.clone(), text(&opened.server_process));
     if connection.turned {
         std::mem::swap(&mut client, &mut server);
     }
     (connection.client, connection.client_process) = client;
     (connection.server, connection.server_process) = server;
-}
-
-/// A process as output shows it: `ctr (812)`.
-fn process_text(process: &Process) -> Box<str> {
-    match &process.name {
-        Some(name) => format!("{name} ({})", process.pid).into(),
-        None => format!("pid {}", process.pid).into(),
-    }
 }
 
 fn flow(facts: &mut Facts, direction: Direction) -> &mut FlowFacts {

@@ -3,7 +3,7 @@
 //! [`Reading`] opens one or several inputs and lends their packets in batches, merged by time. What is inside of a
 //! packet it leaves to others; it only knows the link type of its first byte.
 //!
-//! - `sniff` tells from the first bytes what an input is, `bytes` takes compression off and reads or maps it;
+//! - `sniff` tells from the first bytes what an input is, `bytes` takes compression off;
 //! - `pcap` and `pcapng` find the records in bytes and know nothing of files; so does `text` with the lines and blocks of
 //!   recordings that hold no packets, which [`streams`](crate::streams) understands;
 //! - `reader` drives one file, `reading` all of them.

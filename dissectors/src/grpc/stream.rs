@@ -7,6 +7,7 @@ use rpcshark_captures::{Data, Direction};
 
 use super::facts::{Carrier, Found, HeaderFacts, Role};
 use super::framing::{AfterGap, Framed, Framer};
+use crate::note::way;
 use crate::store::{
     Call, CallId, ConnectionId, End, Guesses, HeaderListId, Lane, Message, MessageFlags, Protocol, Reset,
 };
@@ -422,11 +423,4 @@ fn is_opaque(facts: &HeaderFacts) -> bool {
 
 fn is_web(facts: &HeaderFacts) -> bool {
     facts.content_type.known() == Some(&Carrier::GrpcWeb)
-}
-
-fn way(direction: Direction) -> &'static str {
-    match direction {
-        Direction::ToServer => "to the server",
-        Direction::ToClient => "to the client",
-    }
 }

@@ -20,6 +20,7 @@ use super::resync::{self, CHAIN, Limits};
 use super::state::{Event, State};
 use super::streams::{Carries, Stream, Streams};
 use crate::grpc::{GrpcStream, Role, Rpc};
+use crate::note::way;
 use crate::parser::{HandOver, Parser};
 use crate::probe::is_first_settings;
 use crate::seek::Seeker;
@@ -986,11 +987,4 @@ fn header() -> Reading {
 
 fn holes_note(now: Moment) -> Note {
     Note::new(Severity::Warning, "frame-cut", "a part of the frame is missing").at(now.packet)
-}
-
-fn way(direction: Direction) -> &'static str {
-    match direction {
-        Direction::ToServer => "to the server",
-        Direction::ToClient => "to the client",
-    }
 }

@@ -106,11 +106,11 @@ impl Spoken {
     }
 }
 
-/// A process as output shows it: `ctr (812)`.
-fn process_text(process: &Process) -> Option<Box<str>> {
-    match (&process.name, process.pid) {
+/// A process as output shows it, as far as its name and number are known: `ctr (812)`.
+pub fn process_text(name: Option<&str>, pid: Option<u32>) -> Option<Box<str>> {
+    match (name, pid) {
         (Some(name), Some(pid)) => Some(format!("{name} ({pid})").into()),
-        (Some(name), None) => Some((&**name).into()),
+        (Some(name), None) => Some(name.into()),
         (None, Some(pid)) => Some(format!("pid {pid}").into()),
         (None, None) => None,
     }
@@ -153,8 +153,9 @@ impl Connection {
     /// The connection is a recording of another one, between these ends.
     pub fn recorded(&mut self, ends: Ends) {
         self.over_tcp = matches!(ends.server.endpoint, Endpoint::Tcp(_));
-        self.client_process = process_text(&ends.client.process);
-        self.server_process = process_text(&ends.server.process);
+        let text = |process: &Process| process_text(process.name.as_deref(), process.pid);
+        self.client_process = text(&ends.client.process);
+        self.server_process = text(&ends.server.process);
         self.client = ends.client.endpoint;
         self.server = ends.server.endpoint;
     }

@@ -8,6 +8,7 @@ use std::num::NonZero;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::lane::small;
 use crate::grpc::HeaderFacts;
 use crate::http2::hpack::Field;
 
@@ -110,11 +111,6 @@ fn hash_field(hasher: &DefaultHashBuilder, field: &Field) -> u64 {
     field.value.hash(&mut state);
     field.index.hash(&mut state);
     state.finish()
-}
-
-/// A count of things in memory as 32 bits.
-fn small(count: usize) -> u32 {
-    u32::try_from(count).expect("memory ends before the numbers do")
 }
 
 #[cfg(test)]

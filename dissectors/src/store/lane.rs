@@ -34,8 +34,7 @@ pub struct Keep {
 pub struct Key {
     /// The packet, by its position in the reading.
     pub order: u64,
-    /// Within it: what a waiting time that ends at this packet sets free comes first, by the connections' births;
-    /// then (`u64::MAX`) what the packet itself brings.
+    /// Within it, the connection by its birth: a packet at which a waiting time ends may set others free, too.
     pub rank: u64,
 }
 
@@ -213,6 +212,6 @@ impl<T> Default for Chunks<T> {
 }
 
 /// A count of things in memory as 32 bits.
-fn small(count: usize) -> u32 {
+pub(super) fn small(count: usize) -> u32 {
     u32::try_from(count).expect("memory ends before the numbers do")
 }

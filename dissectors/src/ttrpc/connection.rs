@@ -16,6 +16,7 @@ use super::parts::{Contents, Parts};
 use super::resync::{self, Highest};
 use super::streams::{Stream, Streams};
 use crate::http2::Met;
+use crate::note::way;
 use crate::parser::{HandOver, Parser};
 use crate::seek::Seeker;
 use crate::store::{
@@ -856,11 +857,4 @@ fn header() -> Reading {
 
 fn seeking(needed: u32) -> Reading {
     Reading::Seeking(Box::new(Seeker::new(needed)))
-}
-
-fn way(direction: Direction) -> &'static str {
-    match direction {
-        Direction::ToServer => "to the server",
-        Direction::ToClient => "to the client",
-    }
 }
