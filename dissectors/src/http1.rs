@@ -9,9 +9,9 @@ use rpcshark_captures::connection::Close;
 use rpcshark_captures::{Data, Direction, Input};
 
 use crate::Moment;
+use crate::header::{Coded, Field, Octets, Text};
 use crate::held::Held;
 use crate::http2::Http2;
-use crate::http2::hpack::{Coded, Field, Octets, Text};
 use crate::parser::{HandOver, Parser};
 use crate::store::{ConnectionId, Lane};
 

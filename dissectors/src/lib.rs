@@ -5,6 +5,7 @@
 mod cursor;
 pub mod describe;
 pub mod grpc;
+pub mod header;
 mod held;
 mod http1;
 pub mod http2;

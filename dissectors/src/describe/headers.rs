@@ -3,7 +3,7 @@
 use base64::prelude::{BASE64_STANDARD, Engine};
 
 use crate::grpc::{binary_values, is_binary, is_metadata};
-use crate::http2::hpack::{Field, Text};
+use crate::header::{Field, Text};
 use crate::json::{Writer, write_bytes_lossy};
 use crate::store::{HeaderListId, Lane, Protocol};
 

@@ -1,7 +1,7 @@
 //! What a header list says about a call, concluded once however many calls carry the list.
 
 use super::{Codec, ContentType, parse_timeout};
-use crate::http2::hpack::{Field, Text};
+use crate::header::{Field, Text};
 
 /// What a header list says about a call. A field whose name is unknown may be any of these, so what was not found is
 /// *unknown* when there is such a field, and *absent* when there is none.

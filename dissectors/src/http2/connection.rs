@@ -14,12 +14,13 @@ use super::frame::{Flags, FrameHeader, FrameType};
 use super::half::{
     Announced, BlockOf, Half, MAX_UNACKNOWLEDGED, OpenBlock, OpenFrame, PartialHeader, RETRIES, Reading,
 };
-use super::hpack::{self, Field};
+use super::hpack;
 use super::payload::{self, Parsed, Payload};
 use super::resync::{self, CHAIN, Limits};
 use super::state::{Event, State};
 use super::streams::{Carries, Stream, Streams};
 use crate::grpc::{GrpcStream, Role, Rpc};
+use crate::header::Field;
 use crate::note::way;
 use crate::parser::{HandOver, Parser};
 use crate::probe::is_first_settings;

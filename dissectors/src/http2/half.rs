@@ -210,7 +210,7 @@ mod tests {
     fn decoded(half: &mut Half, lists: &mut HeaderLists, block: &[u8]) -> (HeaderListId, String) {
         let (list, faults) = half.decode(block, lists);
         assert!(faults.is_empty(), "{faults:?}");
-        let text = |text: &hpack::Text| text.as_str().unwrap_or("?").to_owned();
+        let text = |text: &crate::header::Text| text.as_str().unwrap_or("?").to_owned();
         let fields = lists.fields(list).map(|field| text(&field.name) + "=" + &text(&field.value));
         (list, fields.collect::<Vec<_>>().join(" "))
     }

@@ -10,7 +10,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::lane::small;
 use crate::grpc::HeaderFacts;
-use crate::http2::hpack::Field;
+use crate::header::Field;
 
 /// A header list of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

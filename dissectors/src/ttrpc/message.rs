@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use super::parts::Contents;
 use crate::Cursor;
 use crate::grpc::{Found, HeaderFacts, Role, Rpc};
-use crate::http2::hpack::{Coded, Field as HeaderField, Octets, Text, UnknownEntry};
+use crate::header::{Coded, Field as HeaderField, Octets, Text, UnknownEntry};
 use crate::protobuf::wire::{Broken, Cause, Fields, Value, varint};
 
 /// A Request, as far as it can be read.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::cache::State;
 use super::table::{ENTRY_OVERHEAD, Found, Table};
-use super::{Coded, Fault, FaultKind, Field, Octets, Text, huffman, integer, static_table};
+use super::{Fault, FaultKind, huffman, integer, static_table};
 use crate::Cursor;
+use crate::header::{Coded, Field, Octets, Text};
 
 /// Bytes of one header block. HTTP/2 sets no limit to CONTINUATION; gRPC's own defaults end at 16 MiB.
 pub const MAX_BLOCK: usize = 16 << 20;

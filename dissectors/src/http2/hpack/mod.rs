@@ -1,14 +1,15 @@
 //! Header compression for HTTP/2, RFC 7541, read by somebody who only listens.
 //!
-//! A [`Decoder`] holds what one direction has inserted and turns header blocks into [`Field`]s. An endpoint may give up on
+//! A [`Decoder`] holds what one direction has inserted and turns header blocks into [`Field`](crate::header::Field)s. An endpoint may give up on
 //! the first error; a listener may have joined late or lost bytes, so here nothing fails: what cannot be known is
-//! [`Text::Unknown`], what is wrong is a [`Fault`], and the rest is read. What was seen without interruption is an *epoch*;
+//! [`Text::Unknown`](crate::header::Text::Unknown), what is wrong is a [`Fault`], and the rest is read. What was seen without interruption is an *epoch*;
 //! references behind its beginning are unknown, and the same unknown entry can be recognised when it is referred to again.
 //!
 //! Left to others: putting HEADERS and CONTINUATION together, and saying when a new epoch begins because bytes were lost.
 //!
 //! ```
-//! use rpcshark_dissectors::http2::hpack::{Decoder, Text};
+//! use rpcshark_dissectors::header::Text;
+//! use rpcshark_dissectors::http2::hpack::Decoder;
 //!
 //! let mut decoder = Decoder::new(false); // joined in the middle
 //! let block = decoder.decode(&[
@@ -24,10 +25,8 @@
 mod cache;
 mod decoder;
 mod fault;
-mod field;
 mod huffman;
 mod integer;
-mod octets;
 mod static_table;
 mod table;
 #[cfg(test)]
@@ -36,6 +35,4 @@ mod tests;
 pub(super) use cache::Cache;
 pub use decoder::{Block, Decoder, MAX_BLOCK, MAX_DECODED, MAX_FAULTS, MAX_FIELDS, MAX_STRING};
 pub use fault::{Fault, FaultKind};
-pub use field::{Coded, Field, Text, UnknownEntry};
-pub use octets::Octets;
 pub use table::{KEPT_AT_LEAST, KEPT_AT_MOST};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Text, UnknownEntry};
+use crate::header::{Text, UnknownEntry};
 
 /// Bytes of insertions that are kept however small the table is said to be. Its true size may not have been seen, and an
 /// entry that is forgotten late is only one that nobody refers to.

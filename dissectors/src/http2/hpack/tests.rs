@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::huffman::tests::encode as huffman;
 use super::*;
+use crate::header::{Coded, Octets, Text, UnknownEntry};
 
 /// The bytes of `text`, which is hexadecimal digits, and spaces for the eye.
 fn hex(text: &str) -> Vec<u8> {
@@ -34,6 +35,7 @@ fn kinds(block: &Block) -> Vec<FaultKind> {
 
 mod rfc_7541 {
     use super::*;
+    use crate::header::Coded;
 
     #[test]
     fn c2_1_literal_with_indexing() {
@@ -166,6 +168,7 @@ mod rfc_7541 {
 
 mod epochs {
     use super::*;
+    use crate::header::{Text, UnknownEntry};
 
     /// `x-a: 1`, inserted.
     const INSERT_A: &str = "40 03 782d61 01 31";
