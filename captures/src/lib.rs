@@ -3,6 +3,7 @@
 //! This crate knows files, link layers, IP, TCP and the other ways in which streams are recorded. What the bytes of a
 //! connection mean it leaves to `rpcshark-dissectors`.
 
+pub mod budget;
 pub mod connection;
 mod endpoint;
 pub mod file;
