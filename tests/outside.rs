@@ -16,7 +16,7 @@ use support::tcp::Side;
 /// A file of the outside directory; `None`, which is said, where there is no such directory.
 fn outside(file: &str) -> Option<PathBuf> {
     let Some(directory) = std::env::var_os("RPCSHARK_CAPTURES") else {
-        println!("skipped: RPCSHARK_CAPTURES is not set");
+        support::skip::skip("RPCSHARK_CAPTURES is not set");
         return None;
     };
     let path = Path::new(&directory).join(file);

@@ -1,16 +1,20 @@
 //! Written files as another program reads them: `tshark`, where it is installed.
 
+#[path = "../../tests/support/skip.rs"]
+mod skip;
+
 use std::path::PathBuf;
 use std::process::Command;
 
 use rpcshark_captures::write::{About, Ends, Party, Process, StreamWriter};
 use rpcshark_captures::{Direction, Endpoint, Timestamp};
+use skip::skip;
 
 fn tshark(file: &PathBuf, arguments: &[&str]) -> Option<String> {
     let checks = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"];
     let output = Command::new("tshark").arg("-r").arg(file).args(checks).args(arguments).output();
     let Ok(output) = output else {
-        eprintln!("skipped: tshark is not installed");
+        skip("tshark is not installed");
         return None;
     };
     let errors = String::from_utf8_lossy(&output.stderr).replace(ROOT_WARNING, "");

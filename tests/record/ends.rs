@@ -9,6 +9,7 @@ use rpcshark_captures::Endpoint;
 use rustix::net::sockopt::set_socket_linger;
 
 use crate::recording::{Rig, grpc_opening, socket_path};
+use crate::skip::skip;
 
 struct Tcp {
     rig: Rig,
@@ -285,7 +286,7 @@ fn abstract_names_and_long_paths_work() {
 fn vsock_carries_calls_where_the_kernel_has_it() {
     let Ok(listen) = "vsock:any:0".parse() else { panic!("an address") };
     let Ok(listener) = rpcshark::record::Listener::bind(&listen) else {
-        return eprintln!("skipped: no vsock here");
+        return skip("vsock is not available");
     };
     let Endpoint::Vsock { port, .. } = *listener.endpoint() else { panic!("a vsock address") };
     drop(listener);
@@ -306,5 +307,5 @@ fn vsock_carries_calls_where_the_kernel_has_it() {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    eprintln!("skipped: vsock does not reach this machine itself");
+    skip("vsock does not reach this machine itself");
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rpcshark::record::WhenFull;
 
 use crate::recording::{Recording, grpc_opening, http2_frame, recorder, recorder_that, socket_path};
+use crate::skip::skip;
 
 /// A disk that writes nothing until it is allowed to.
 struct Stuck {
@@ -184,7 +185,7 @@ fn packet_tools_find_nothing_to_complain_of() {
     recorder.stop();
     let checks = ["-o", "tcp.check_checksum:TRUE", "-q", "-z", "expert,warn"];
     let Ok(output) = Command::new("tshark").arg("-r").arg(&out).args(checks).output() else {
-        return eprintln!("skipped: tshark is not installed");
+        return skip("tshark is not installed");
     };
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "");
@@ -243,7 +244,7 @@ fn packet_tools_find_every_message_of_several_busy_clients() {
     recorder.stop();
     let fields = ["-Y", "grpc", "-T", "fields", "-E", "aggregator=,", "-e", "grpc.message_length"];
     let Ok(output) = Command::new("tshark").arg("-r").arg(&out).args(fields).output() else {
-        return eprintln!("skipped: tshark is not installed");
+        return skip("tshark is not installed");
     };
     let seen = String::from_utf8(output.stdout).expect("text");
     let mut seen: Vec<usize> =

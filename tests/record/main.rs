@@ -7,4 +7,6 @@ mod killed;
 mod measure;
 mod passing;
 mod recording;
+#[path = "../support/skip.rs"]
+mod skip;
 mod ttrpc;

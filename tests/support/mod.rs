@@ -15,4 +15,5 @@ pub(crate) mod random;
 pub(crate) mod regions;
 pub(crate) mod run;
 pub(crate) mod shop;
+pub(crate) mod skip;
 pub(crate) mod tcp;
