@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::{Data, Direction, Input};
 
-use crate::Moment;
+use crate::Arrival;
 use crate::header::{Coded, Field, Octets, Text};
 use crate::held::Held;
 use crate::http2::Http2;
@@ -30,8 +30,8 @@ pub(crate) struct Http1 {
 #[derive(Debug, Default)]
 struct Head {
     bytes: Vec<u8>,
-    begin: Moment,
-    end: Option<Moment>,
+    begin: Arrival,
+    end: Option<Arrival>,
 }
 
 /// A head longer than this offers nothing that is looked for: servers refuse heads of more than some KiB.
@@ -99,7 +99,7 @@ impl Parser for Http1 {
         }
     }
 
-    fn closed(&mut self, _: Direction, _: Close, _: Moment, _: &mut Lane) {}
+    fn closed(&mut self, _: Direction, _: Close, _: Arrival, _: &mut Lane) {}
 
     fn finish(&mut self, _: &mut Lane) {}
 
@@ -115,19 +115,19 @@ impl Head {
             return Some(data);
         }
         if self.bytes.is_empty() {
-            self.begin = Moment::from(&data);
+            self.begin = Arrival::from(&data);
         }
         let before = self.bytes.len();
         self.bytes.extend_from_slice(data.bytes);
         let from = before.saturating_sub(END.len());
         let Some(end) = memchr::memmem::find(self.bytes.get(from..)?, END).map(|at| from + at + END.len()) else {
             if self.too_long() {
-                self.end = Some(Moment::from(&data));
+                self.end = Some(Arrival::from(&data));
             }
             return None;
         };
         self.bytes.truncate(end);
-        self.end = Some(Moment::from(&data));
+        self.end = Some(Arrival::from(&data));
         let rest = data.skip(end - before);
         (!rest.bytes.is_empty()).then_some(rest)
     }

@@ -2,6 +2,7 @@
 //!
 //! This crate knows protocols: HTTP/2 with HPACK, gRPC, ttrpc, protobuf. It knows no file, socket, thread or clock.
 
+mod arrival;
 mod cursor;
 pub mod describe;
 pub mod grpc;
@@ -10,7 +11,6 @@ mod held;
 mod http1;
 pub mod http2;
 pub mod json;
-mod moment;
 mod note;
 mod parser;
 mod probe;
@@ -23,8 +23,8 @@ pub mod store;
 mod testing;
 pub mod ttrpc;
 
+pub use arrival::Arrival;
 pub use cursor::Cursor;
-pub use moment::Moment;
 pub use note::{Note, Severity};
-pub use parser::{HandOver, Parser};
+pub use parser::{HandOver, JoinPoint, Parser};
 pub use session::{DecodeAs, Joining, Session};

@@ -3,7 +3,7 @@
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::{Direction, Input};
 
-use crate::Moment;
+use crate::Arrival;
 use crate::store::Lane;
 
 /// One protocol on one connection, both directions.
@@ -14,7 +14,7 @@ pub trait Parser: Send + std::fmt::Debug {
     fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver>;
 
     /// One direction has ended.
-    fn closed(&mut self, direction: Direction, how: Close, now: Moment, lane: &mut Lane);
+    fn closed(&mut self, direction: Direction, how: Close, now: Arrival, lane: &mut Lane);
 
     /// The capture has ended.
     fn finish(&mut self, lane: &mut Lane);
@@ -30,4 +30,13 @@ pub struct HandOver {
     pub parser: Box<dyn Parser>,
     /// How many bytes of the input it was given are not used up: they are the next parser's.
     pub unused: usize,
+}
+
+/// Where the reading of a connection begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinPoint {
+    /// With its first byte.
+    Start,
+    /// In the middle: which side is the client is a guess.
+    Middle,
 }

@@ -6,14 +6,14 @@ use crate::ttrpc::probe::{ENOUGH_ANSWERS, First, first};
 /// What the first bytes show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guess {
-    /// HTTP/2; `turn`: what is taken for the client is the server.
-    Http2 { turn: bool },
+    /// HTTP/2; `swap`: what is taken for the client is the server.
+    Http2 { swap: bool },
     /// HTTP/1.x.
-    Http1 { turn: bool },
+    Http1 { swap: bool },
     /// ttrpc.
-    Ttrpc { turn: bool },
+    Ttrpc { swap: bool },
     /// An NRI trunk; its client is the plugin.
-    Nri { turn: bool },
+    Nri { swap: bool },
     /// TLS.
     Tls,
     /// There are too few of them.
@@ -41,37 +41,37 @@ pub(crate) fn first_bytes([to_server, to_client]: [&[u8]; 2]) -> Guess {
 pub(crate) fn last_bytes([to_server, to_client]: [&[u8]; 2]) -> Guess {
     let settings = |bytes: &[u8]| bytes.first_chunk().map(FrameHeader::parse).is_some_and(is_first_settings);
     match (settings(to_client), settings(to_server)) {
-        (true, _) => Guess::Http2 { turn: false },
-        (_, true) => Guess::Http2 { turn: true },
+        (true, _) => Guess::Http2 { swap: false },
+        (_, true) => Guess::Http2 { swap: true },
         _ => match (first(to_client), first(to_server)) {
-            (First::Server(1..), _) => Guess::Ttrpc { turn: false },
-            (_, First::Server(1..)) => Guess::Ttrpc { turn: true },
+            (First::Server(1..), _) => Guess::Ttrpc { swap: false },
+            (_, First::Server(1..)) => Guess::Ttrpc { swap: true },
             _ => Guess::None,
         },
     }
 }
 
 /// What only ttrpc says first.
-fn of_ttrpc(bytes: &[u8], turn: bool) -> Guess {
+fn of_ttrpc(bytes: &[u8], swap: bool) -> Guess {
     match first(bytes) {
-        First::Client => Guess::Ttrpc { turn },
-        First::Server(ENOUGH_ANSWERS..) => Guess::Ttrpc { turn: !turn },
+        First::Client => Guess::Ttrpc { swap },
+        First::Server(ENOUGH_ANSWERS..) => Guess::Ttrpc { swap: !swap },
         // Its client says the same with more bytes.
         First::Server(_) if bytes.len() <= WAIT_FOR_PREFACE => Guess::NeedMore,
-        First::Server(1..) => Guess::Ttrpc { turn: !turn },
-        First::Trunk { plugin } => Guess::Nri { turn: turn == plugin },
+        First::Server(1..) => Guess::Ttrpc { swap: !swap },
+        First::Trunk { plugin } => Guess::Nri { swap: swap == plugin },
         First::NeedMore => Guess::NeedMore,
         First::Server(_) | First::None => Guess::None,
     }
 }
 
 /// What only a client says first.
-fn of_client(bytes: &[u8], turn: bool) -> Guess {
+fn of_client(bytes: &[u8], swap: bool) -> Guess {
     if bytes.is_empty() {
         return Guess::None;
     }
     if bytes.starts_with(PREFACE) {
-        return Guess::Http2 { turn };
+        return Guess::Http2 { swap };
     }
     if PREFACE.starts_with(bytes) {
         return Guess::NeedMore;
@@ -80,19 +80,19 @@ fn of_client(bytes: &[u8], turn: bool) -> Guess {
         return Guess::Tls;
     }
     match METHODS.iter().any(|method| bytes.starts_with(method)) {
-        true => Guess::Http1 { turn },
+        true => Guess::Http1 { swap },
         false if METHODS.iter().any(|method| method.starts_with(bytes)) => Guess::NeedMore,
         false => Guess::None,
     }
 }
 
 /// What only a server says first.
-fn of_server(bytes: &[u8], turn: bool) -> Guess {
+fn of_server(bytes: &[u8], swap: bool) -> Guess {
     if bytes.is_empty() {
         return Guess::None;
     }
     if bytes.starts_with(b"HTTP/1.") {
-        return Guess::Http1 { turn };
+        return Guess::Http1 { swap };
     }
     if b"HTTP/1.".starts_with(bytes) {
         return Guess::NeedMore;
@@ -101,7 +101,7 @@ fn of_server(bytes: &[u8], turn: bool) -> Guess {
         // RFC 9113 §3.4: the server's first frame is SETTINGS. That the client's preface has not come need not
         // mean anything, but it is worth waiting for: it says the same with more bytes.
         Some(header) if is_first_settings(header) => match bytes.len() > WAIT_FOR_PREFACE {
-            true => Guess::Http2 { turn },
+            true => Guess::Http2 { swap },
             false => Guess::NeedMore,
         },
         None if bytes.starts_with(&[0, 0]) => Guess::NeedMore,

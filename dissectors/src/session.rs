@@ -9,13 +9,13 @@ use rpcshark_captures::{Direction, Gap, Input};
 
 use crate::held::Held;
 use crate::http1::Http1;
-use crate::http2::{Http2, Met};
-use crate::parser::Parser;
+use crate::http2::Http2;
+use crate::parser::{JoinPoint, Parser};
 use crate::probe::{Guess, first_bytes, last_bytes};
-use crate::store::{ClientBy, ConnectionId, Lane, Spoken};
+use crate::store::{ClientBy, ConnectionId, ConnectionProtocol, Lane};
 use crate::ttrpc::preamble::{self, Preamble};
 use crate::ttrpc::{Trunk, Ttrpc};
-use crate::{Moment, Note, Severity};
+use crate::{Arrival, Note, Severity};
 
 /// What dissects a connection.
 #[derive(Debug)]
@@ -23,10 +23,10 @@ pub struct Session {
     connection: ConnectionId,
     state: State,
     /// Whether the input's directions are the other way round: the client's first bytes came from the other side.
-    turned: bool,
-    closed: [Option<(Close, Moment)>; 2],
+    roles_swapped: bool,
+    closed: [Option<(Close, Arrival)>; 2],
     /// What the user says that it speaks.
-    told: Option<DecodeAs>,
+    decode_as: Option<DecodeAs>,
     /// The lines of a hybrid vsock socket that were there: the client's, the server's.
     preamble: [bool; 2],
 }
@@ -95,17 +95,17 @@ impl Session {
             ])),
             (Some(_), false) => State::Beginning(Box::default()),
             (Some(DecodeAs::Http2), true) => {
-                State::Seeking(vec![Box::new(Http2::new(connection, Met::InTheMiddle))], 0)
+                State::Seeking(vec![Box::new(Http2::new(connection, JoinPoint::Middle))], 0)
             }
-            (Some(DecodeAs::Ttrpc), true) => State::Seeking(vec![Box::new(Ttrpc::told(connection))], 0),
+            (Some(DecodeAs::Ttrpc), true) => State::Seeking(vec![Box::new(Ttrpc::decode_as(connection))], 0),
         };
-        let told = joining.decode_as;
-        Self { connection, state, turned: false, closed: [None; 2], told, preamble: [false; 2] }
+        let decode_as = joining.decode_as;
+        Self { connection, state, roles_swapped: false, closed: [None; 2], decode_as, preamble: [false; 2] }
     }
 
     /// What comes next in one direction.
     pub fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) {
-        let direction = self.taken(direction);
+        let direction = self.oriented(direction);
         match &self.state {
             State::Parsing(_) => self.parse(direction, input, lane),
             State::Passed => {}
@@ -115,8 +115,8 @@ impl Session {
     }
 
     /// One direction has ended.
-    pub fn closed(&mut self, direction: Direction, how: Close, now: Moment, lane: &mut Lane) {
-        let direction = self.taken(direction);
+    pub fn closed(&mut self, direction: Direction, how: Close, now: Arrival, lane: &mut Lane) {
+        let direction = self.oriented(direction);
         let [a, b] = &mut self.closed;
         let (this, other) = if direction == Direction::ToServer { (a, b) } else { (b, a) };
         *this = Some((how, now));
@@ -124,7 +124,7 @@ impl Session {
         self.tell_closed(direction, how, now, both, lane);
     }
 
-    fn tell_closed(&mut self, direction: Direction, how: Close, now: Moment, both: bool, lane: &mut Lane) {
+    fn tell_closed(&mut self, direction: Direction, how: Close, now: Arrival, both: bool, lane: &mut Lane) {
         if let State::Parsing(parser) = &mut self.state {
             parser.closed(direction, how, now, lane);
             if both && how == Close::Fin {
@@ -156,12 +156,16 @@ impl Session {
                 known => known,
             };
             match guess {
-                Guess::Http2 { turn } => {
-                    self.turn(turn, lane, ClientBy::Protocol);
-                    self.start(Box::new(Http2::new(self.connection, Met::AtStart)), Spoken::Http2, lane);
+                Guess::Http2 { swap } => {
+                    self.swap_roles(swap, lane, ClientBy::Protocol);
+                    self.start(
+                        Box::new(Http2::new(self.connection, JoinPoint::Start)),
+                        ConnectionProtocol::Http2,
+                        lane,
+                    );
                 }
-                Guess::Ttrpc { turn } => self.ttrpc(turn, lane),
-                _ if self.told == Some(DecodeAs::Ttrpc) => self.ttrpc(false, lane),
+                Guess::Ttrpc { swap } => self.ttrpc(swap, lane),
+                _ if self.decode_as == Some(DecodeAs::Ttrpc) => self.ttrpc(false, lane),
                 _ => {}
             }
         }
@@ -178,7 +182,7 @@ impl Session {
                     self.state = State::Passed;
                     return;
                 }
-                let note = match self.told {
+                let note = match self.decode_as {
                     Some(protocol) => {
                         let text = format!("it is said to be {}, but no frames of that were found", protocol.name());
                         Note::new(Severity::Warning, "protocol-told", text)
@@ -200,8 +204,8 @@ impl Session {
         matches!(self.state, State::Passed)
     }
 
-    fn taken(&self, direction: Direction) -> Direction {
-        if self.turned { direction.reverse() } else { direction }
+    fn oriented(&self, direction: Direction) -> Direction {
+        if self.roles_swapped { direction.reverse() } else { direction }
     }
 
     fn parse(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) {
@@ -241,35 +245,35 @@ impl Session {
         match first_bytes([to_server.held.bytes(), to_client.held.bytes()]) {
             // The user knows better than what the bytes look like. (HTTP/1 may yet be upgraded.)
             Guess::Tls | Guess::None | Guess::Ttrpc { .. } | Guess::Nri { .. }
-                if self.told == Some(DecodeAs::Http2) =>
+                if self.decode_as == Some(DecodeAs::Http2) =>
             {
                 self.hunt(lane);
             }
-            Guess::Tls | Guess::Http1 { .. } | Guess::Http2 { .. } if self.told == Some(DecodeAs::Ttrpc) => {
+            Guess::Tls | Guess::Http1 { .. } | Guess::Http2 { .. } if self.decode_as == Some(DecodeAs::Ttrpc) => {
                 self.ttrpc(false, lane);
             }
-            Guess::Http2 { turn } => {
-                self.turn(turn, lane, ClientBy::Preface);
-                let met = Met::AtStart;
-                self.start(Box::new(Http2::new(self.connection, met)), Spoken::Http2, lane);
+            Guess::Http2 { swap } => {
+                self.swap_roles(swap, lane, ClientBy::Preface);
+                let join_point = JoinPoint::Start;
+                self.start(Box::new(Http2::new(self.connection, join_point)), ConnectionProtocol::Http2, lane);
             }
-            Guess::Http1 { turn } => {
-                self.turn(turn, lane, ClientBy::Protocol);
-                self.start(Box::new(Http1::new(self.connection)), Spoken::Http1, lane);
+            Guess::Http1 { swap } => {
+                self.swap_roles(swap, lane, ClientBy::Protocol);
+                self.start(Box::new(Http1::new(self.connection)), ConnectionProtocol::Http1, lane);
             }
             Guess::Tls => {
-                lane.connection_mut(self.connection).protocol = Spoken::Tls;
+                lane.connection_mut(self.connection).protocol = ConnectionProtocol::Tls;
                 self.state = State::Passed;
             }
-            Guess::Ttrpc { turn } => self.ttrpc(turn, lane),
-            Guess::Nri { turn } => {
-                let met = if broken { Met::InTheMiddle } else { Met::AtStart };
-                self.turn(turn, lane, ClientBy::Protocol);
-                self.start(Box::new(Trunk::new(self.connection, met)), Spoken::Nri, lane);
+            Guess::Ttrpc { swap } => self.ttrpc(swap, lane),
+            Guess::Nri { swap } => {
+                let join_point = if broken { JoinPoint::Middle } else { JoinPoint::Start };
+                self.swap_roles(swap, lane, ClientBy::Protocol);
+                self.start(Box::new(Trunk::new(self.connection, join_point)), ConnectionProtocol::Nri, lane);
             }
             Guess::NeedMore if to_server.held.bytes().len() + to_client.held.bytes().len() < MAX_UNASKED => {}
             Guess::NeedMore | Guess::None if broken => self.hunt(lane),
-            Guess::NeedMore | Guess::None if self.told == Some(DecodeAs::Ttrpc) => self.ttrpc(false, lane),
+            Guess::NeedMore | Guess::None if self.decode_as == Some(DecodeAs::Ttrpc) => self.ttrpc(false, lane),
             // Bytes of the server that say nothing by themselves: the client's will.
             Guess::None if to_server.held.bytes().is_empty() && to_client.held.bytes().len() < MAX_UNASKED => {}
             Guess::NeedMore | Guess::None => self.state = State::Passed,
@@ -290,7 +294,7 @@ impl Session {
             return match lines {
                 [Preamble::Line { len, port }, _] => self.pass_line(Direction::ToServer, len, port, lane),
                 [_, Preamble::Line { len, port }] => {
-                    self.turn(true, lane, ClientBy::Protocol);
+                    self.swap_roles(true, lane, ClientBy::Protocol);
                     self.pass_line(Direction::ToServer, len, port, lane)
                 }
                 [a, b] => {
@@ -323,20 +327,20 @@ impl Session {
     }
 
     /// It is ttrpc.
-    fn ttrpc(&mut self, turn: bool, lane: &mut Lane) {
+    fn ttrpc(&mut self, swap: bool, lane: &mut Lane) {
         // Where frames begin is only known of a beginning.
         if matches!(&self.state, State::Beginning(both) if both.iter().any(|beginning| beginning.broken)) {
             return self.hunt(lane);
         }
-        self.turn(turn, lane, ClientBy::Protocol);
-        self.start(Box::new(Ttrpc::new(self.connection, Met::AtStart)), Spoken::Ttrpc, lane);
+        self.swap_roles(swap, lane, ClientBy::Protocol);
+        self.start(Box::new(Ttrpc::new(self.connection, JoinPoint::Start)), ConnectionProtocol::Ttrpc, lane);
     }
 
     /// The bytes show that the client is the other side.
-    fn turn(&mut self, turn: bool, lane: &mut Lane, by: ClientBy) {
-        lane.connection_mut(self.connection).client_shown(turn, by);
-        if turn {
-            self.turned = !self.turned;
+    fn swap_roles(&mut self, swap: bool, lane: &mut Lane, by: ClientBy) {
+        lane.connection_mut(self.connection).client_identified(swap, by);
+        if swap {
+            self.roles_swapped = !self.roles_swapped;
             self.closed.swap(0, 1);
             if let State::Beginning(beginnings) = &mut self.state {
                 beginnings.swap(0, 1);
@@ -345,8 +349,8 @@ impl Session {
     }
 
     /// Hands what is held to the parser that is right for it.
-    fn start(&mut self, parser: Box<dyn Parser>, spoken: Spoken, lane: &mut Lane) {
-        lane.connection_mut(self.connection).protocol = spoken;
+    fn start(&mut self, parser: Box<dyn Parser>, protocol: ConnectionProtocol, lane: &mut Lane) {
+        lane.connection_mut(self.connection).protocol = protocol;
         let before = std::mem::replace(&mut self.state, State::Parsing(parser));
         self.replay(before, lane);
         self.tell_what_had_closed(lane);
@@ -355,13 +359,13 @@ impl Session {
     /// Lets every protocol, or the one that the user names, look for its frames in what is held, and in what comes.
     fn hunt(&mut self, lane: &mut Lane) {
         let mut parsers: Vec<Box<dyn Parser>> = Vec::new();
-        if self.told != Some(DecodeAs::Ttrpc) {
-            parsers.push(Box::new(Http2::new(self.connection, Met::InTheMiddle)));
+        if self.decode_as != Some(DecodeAs::Ttrpc) {
+            parsers.push(Box::new(Http2::new(self.connection, JoinPoint::Middle)));
         }
-        if self.told != Some(DecodeAs::Http2) {
+        if self.decode_as != Some(DecodeAs::Http2) {
             // A trunk's pieces hold what looks like ttrpc: it is asked first.
-            parsers.push(Box::new(Trunk::new(self.connection, Met::InTheMiddle)));
-            parsers.push(Box::new(Ttrpc::new(self.connection, Met::InTheMiddle)));
+            parsers.push(Box::new(Trunk::new(self.connection, JoinPoint::Middle)));
+            parsers.push(Box::new(Ttrpc::new(self.connection, JoinPoint::Middle)));
         }
         let before = std::mem::replace(&mut self.state, State::Seeking(parsers, 0));
         self.replay(before, lane);

@@ -8,7 +8,7 @@ use rpcshark_captures::{
 };
 
 use crate::store::{ClientBy, Connection, ConnectionId, Keep, Lane, Store};
-use crate::{Joining, Moment, Session};
+use crate::{Arrival, Joining, Session};
 
 /// A step of a connection: bytes one way, or their loss.
 #[derive(Clone, Debug)]
@@ -65,8 +65,10 @@ impl Fed {
 
     pub(crate) fn close(&mut self, direction: Direction, how: Close) {
         self.order += 1;
-        let now =
-            Moment { time: Timestamp::from_nanos(self.order as i64 * 1_000_000), packet: PacketNo::new(0, self.order) };
+        let now = Arrival {
+            time: Timestamp::from_nanos(self.order as i64 * 1_000_000),
+            packet: PacketNo::new(0, self.order),
+        };
         self.session.closed(direction, how, now, &mut self.store.lanes_mut()[0]);
     }
 

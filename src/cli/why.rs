@@ -1,7 +1,7 @@
 //! Why there are no calls when there are none.
 
 use rpcshark_captures::{GapCause, Skip};
-use rpcshark_dissectors::store::Spoken;
+use rpcshark_dissectors::store::ConnectionProtocol;
 
 use super::Talk;
 use super::output::remark;
@@ -22,9 +22,9 @@ fn why_none(loaded: &Loaded) -> String {
     if loaded.segments == 0 {
         return format!("no calls: none of the {packets} packets is TCP ({})", skipped(loaded));
     }
-    let count = |spoken: Spoken| {
+    let count = |protocol: ConnectionProtocol| {
         let connections = loaded.store.connections().iter();
-        connections.filter(|&&at| loaded.store.connection(at).protocol == spoken).count()
+        connections.filter(|&&at| loaded.store.connection(at).protocol == protocol).count()
     };
     let connections = loaded.store.connections().len();
     if let Some(cut) = cut_by_snap_length(loaded) {
@@ -33,7 +33,8 @@ fn why_none(loaded: &Loaded) -> String {
              record anew with a larger one (tcpdump -s 0)"
         );
     }
-    let (http2, tls, http1) = (count(Spoken::Http2), count(Spoken::Tls), count(Spoken::Http1));
+    let (http2, tls, http1) =
+        (count(ConnectionProtocol::Http2), count(ConnectionProtocol::Tls), count(ConnectionProtocol::Http1));
     if http2 > 0 {
         return format!("no calls: {http2} of {connections} connections are HTTP/2, but no request in them is an RPC");
     }

@@ -5,7 +5,7 @@ use rpcshark_captures::file::Batch;
 use rpcshark_captures::write::{Ends, parse_endpoint_comment};
 use rpcshark_captures::{Data, Direction, Endpoint, Input, Packet, Place, RawPacket, Sources, Spill, Timestamp};
 use rpcshark_dissectors::store::{ClientBy, Connection, ConnectionId, Lane};
-use rpcshark_dissectors::{Joining, Moment, Session};
+use rpcshark_dissectors::{Arrival, Joining, Session};
 
 use super::sort::Sorted;
 use super::streams::StreamWork;
@@ -166,7 +166,7 @@ impl Consumer for Follow<'_> {
     ) {
         self.lane.at(packet.order, facts.birth.order);
         if let Some(session) = &mut followed.session {
-            session.closed(direction, how, Moment { time, packet: packet.no }, self.lane);
+            session.closed(direction, how, Arrival { time, packet: packet.no }, self.lane);
         }
     }
 

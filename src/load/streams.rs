@@ -8,7 +8,7 @@ use rpcshark_captures::connection::{ClientBy as TcpClientBy, Close, Facts, FlowF
 use rpcshark_captures::streams::{ClientBy as StreamClientBy, Event, Events, Opened, Process, StreamNo, What};
 use rpcshark_captures::{Address, Data, Direction, Gap, Input};
 use rpcshark_dissectors::store::{ClientBy, Connection, process_text};
-use rpcshark_dissectors::{Joining, Moment, Session};
+use rpcshark_dissectors::{Arrival, Joining, Session};
 
 use super::lane::{Follow, Followed};
 
@@ -60,7 +60,7 @@ impl StreamWork {
                 session.input(*direction, Input::Gap(gap), follow.lane);
             }
             What::Closed { direction, how } => {
-                let now = Moment { time: event.time, packet: event.packet.no };
+                let now = Arrival { time: event.time, packet: event.packet.no };
                 session.closed(*direction, *how, now, follow.lane);
                 if *how != Close::EndOfCapture {
                     facts.closed = Some(*how);
@@ -124,7 +124,7 @@ fn name_ends(connection: &mut Connection, opened: &Opened) {
     };
     let mut client = (opened.client.clone(), text(&opened.client_process));
     let mut server = (opened.server.clone(), text(&opened.server_process));
-    if connection.turned {
+    if connection.roles_swapped {
         std::mem::swap(&mut client, &mut server);
     }
     (connection.client, connection.client_process) = client;

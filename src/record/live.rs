@@ -11,7 +11,7 @@ use rpcshark_captures::{Data, Direction, Gap, GapCause, Input, Packet, PacketNo,
 use rpcshark_dissectors::describe::{Bodies, Describer, Secrets, Times, calls_heading};
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::{ClientBy, Connection, Keep, Lane, Store};
-use rpcshark_dissectors::{Joining, Moment, Session};
+use rpcshark_dissectors::{Arrival, Joining, Session};
 
 use super::journal::Tap;
 
@@ -85,7 +85,7 @@ impl Live {
 
     fn close(&mut self, connection: u64, direction: Direction, how: Close, time: Timestamp) {
         self.step(connection, |followed, packet, lane| {
-            followed.session.closed(direction, how, Moment { time, packet: packet.no }, lane);
+            followed.session.closed(direction, how, Arrival { time, packet: packet.no }, lane);
         });
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rpcshark_captures::{Direction, Place};
 
 use super::Describer;
-use crate::grpc::{Encoding, Found, MAX_DECOMPRESSED, decompress};
+use crate::grpc::{Encoding, HeaderValue, MAX_DECOMPRESSED, decompress};
 use crate::json::copy_json;
 use crate::protobuf::{Printer, SpanNote, Unknown, raw};
 use crate::schema::MessageIx;
@@ -148,32 +148,32 @@ pub(super) fn stating_list(call: &Call, direction: Direction) -> Option<HeaderLi
 }
 
 /// The encoding of a direction's messages, as its headers name it.
-pub(super) fn encoding<'l>(lane: &'l Lane, call: &Call, direction: Direction) -> Found<Cow<'l, [u8]>> {
+pub(super) fn encoding<'l>(lane: &'l Lane, call: &Call, direction: Direction) -> HeaderValue<Cow<'l, [u8]>> {
     if call.protocol == Protocol::Ttrpc {
-        return Found::Absent;
+        return HeaderValue::Absent;
     }
-    let Some(list) = stating_list(call, direction) else { return Found::Unknown };
+    let Some(list) = stating_list(call, direction) else { return HeaderValue::Unknown };
     match &lane.headers[list].facts.encoding {
-        Found::Known(name) => Found::Known(Cow::Borrowed(name.known().unwrap_or_default())),
-        Found::Unknown => Found::Unknown,
-        Found::Absent => Found::Absent,
+        HeaderValue::Known(name) => HeaderValue::Known(Cow::Borrowed(name.known().unwrap_or_default())),
+        HeaderValue::Unknown => HeaderValue::Unknown,
+        HeaderValue::Absent => HeaderValue::Absent,
     }
 }
 
-fn inflate(body: &mut Body, encoding: Found<Cow<'_, [u8]>>) {
+fn inflate(body: &mut Body, encoding: HeaderValue<Cow<'_, [u8]>>) {
     let named = match &encoding {
-        Found::Known(name) => Encoding::from_name(name),
+        HeaderValue::Known(name) => Encoding::from_name(name),
         // The header is not in the capture: the bytes themselves tell.
-        Found::Unknown => by_magic(&body.wire),
-        Found::Absent => None,
+        HeaderValue::Unknown => by_magic(&body.wire),
+        HeaderValue::Absent => None,
     };
     let Some(named) = named else {
         let text = match encoding {
-            Found::Known(name) => {
+            HeaderValue::Known(name) => {
                 format!("it is compressed by an encoding that is not known: {}", super::text::Escaped(&name))
             }
-            Found::Unknown => "it is compressed, and the header that says how is not in the capture".to_owned(),
-            Found::Absent => "it is marked as compressed, and no header says how".to_owned(),
+            HeaderValue::Unknown => "it is compressed, and the header that says how is not in the capture".to_owned(),
+            HeaderValue::Absent => "it is marked as compressed, and no header says how".to_owned(),
         };
         body.fault = Some(Note::new(Severity::Warning, "encoding-unknown", text));
         return;

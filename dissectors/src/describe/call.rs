@@ -6,7 +6,7 @@ use rpcshark_captures::{Direction, Endpoint};
 
 use super::Describer;
 use super::meaning::Meaning;
-use crate::grpc::{Found, HeaderFacts, Status, percent_decode};
+use crate::grpc::{HeaderFacts, HeaderValue, Status, percent_decode};
 use crate::http2::ErrorCode;
 use crate::protobuf::wire::{Fields, Value};
 use crate::store::{Call, CallRef, End, HeaderListId, Lane, MessageFlags, Protocol};
@@ -153,7 +153,7 @@ impl<'a> CallView<'a> {
     /// than they do.
     fn ttrpc_kind(&self) -> Option<Kind> {
         let many = |direction| self.call.messages(direction).nth(1).is_some();
-        let flags = Flags(self.call.odd.as_ref().map_or(0, |odd| odd.ttrpc_flags));
+        let flags = Flags(self.call.rare.as_ref().map_or(0, |rare| rare.ttrpc_flags));
         let answered = self.call.end == Some(End::Response) && self.outcome == Some(Outcome::Ok);
         // The only answer of a call that does not stream is in the Response that says that all went well. One that is cut
         // may have been in a Response, too.
@@ -171,7 +171,7 @@ impl<'a> CallView<'a> {
     /// Client and server. In a trunk, each end is the client of one connection.
     pub fn ends(&self) -> (&'a Endpoint, &'a Endpoint) {
         let connection = self.lane.connection(self.call.connection);
-        match self.call.odd.as_ref().and_then(|odd| odd.trunk) {
+        match self.call.rare.as_ref().and_then(|rare| rare.trunk) {
             Some(ttrpc::PLUGIN_SERVES) => (&connection.server, &connection.client),
             _ => (&connection.client, &connection.server),
         }
@@ -203,23 +203,23 @@ impl<'a> CallView<'a> {
                 Some(Outcome::Error)
             }
             Some(End::Trailers | End::Data | End::Response) => match trailers.map(|facts| &facts.grpc_status) {
-                Some(Found::Known(code)) => {
+                Some(HeaderValue::Known(code)) => {
                     self.status = self.call.trailers.map(|list| grpc_status(self.lane, list, *code));
                     Some(if *code == 0 { Outcome::Ok } else { Outcome::Error })
                 }
-                Some(Found::Unknown) => None,
-                Some(Found::Absent) | None => Some(self.map_http()),
+                Some(HeaderValue::Unknown) => None,
+                Some(HeaderValue::Absent) | None => Some(self.map_http()),
             },
         };
     }
 
     fn judge_ttrpc(&mut self) {
-        let odd = self.call.odd.as_deref();
+        let rare = self.call.rare.as_deref();
         self.outcome = match self.call.end {
             None => Some(Outcome::Open),
-            Some(End::Response) if odd.is_some_and(|odd| odd.ttrpc_opaque) => None,
+            Some(End::Response) if rare.is_some_and(|rare| rare.ttrpc_opaque) => None,
             Some(End::Response | End::Data | End::Trailers) => {
-                let status = ttrpc_status(odd.and_then(|odd| odd.ttrpc_status.as_deref()).unwrap_or_default());
+                let status = ttrpc_status(rare.and_then(|rare| rare.ttrpc_status.as_deref()).unwrap_or_default());
                 let ok = status.code == Status::OK;
                 self.status = Some(status);
                 Some(if ok { Outcome::Ok } else { Outcome::Error })

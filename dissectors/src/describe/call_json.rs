@@ -7,7 +7,7 @@ use super::call::{CallView, StatusView, grpc_status, ttrpc_status};
 use super::headers::{has_binary, shown, write_fields};
 use super::meaning::split_path;
 use super::{Describer, body};
-use crate::grpc::{Found, Role, Status};
+use crate::grpc::{HeaderValue, Role, Status};
 use crate::header::Field;
 use crate::http2::ErrorCode;
 use crate::json::Writer;
@@ -207,8 +207,8 @@ impl CallJson<'_, '_> {
     fn write_encoding(&self, json: &mut Writer<'_>, direction: Direction) {
         json.key("encoding");
         match body::encoding(self.view.lane, self.view.call, direction) {
-            Found::Known(name) => json.string(&String::from_utf8_lossy(&name)),
-            Found::Absent | Found::Unknown => json.null(),
+            HeaderValue::Known(name) => json.string(&String::from_utf8_lossy(&name)),
+            HeaderValue::Absent | HeaderValue::Unknown => json.null(),
         }
     }
 
@@ -303,19 +303,19 @@ impl CallJson<'_, '_> {
     }
 
     fn write_late(&self, json: &mut Writer<'_>) {
-        let Some(odd) = &self.view.call.odd else { return };
-        if odd.late_trailers.is_none() && odd.late_status.is_none() {
+        let Some(rare) = &self.view.call.rare else { return };
+        if rare.late_trailers.is_none() && rare.late_status.is_none() {
             return;
         }
         json.key("late").begin_object();
-        if let Some(list) = odd.late_trailers {
-            if let Found::Known(code) = self.view.lane.headers[list].facts.grpc_status {
+        if let Some(list) = rare.late_trailers {
+            if let HeaderValue::Known(code) = self.view.lane.headers[list].facts.grpc_status {
                 json.key("status");
                 self.write_status(json, &grpc_status(self.view.lane, list, code));
             }
             json.key("trailers");
             self.write_metadata(json, Some(list));
-        } else if let Some(status) = &odd.late_status {
+        } else if let Some(status) = &rare.late_status {
             json.key("status");
             self.write_status(json, &ttrpc_status(status));
             json.key("trailers").begin_array();
@@ -355,7 +355,7 @@ pub(super) fn notes_of(view: &CallView<'_>) -> Vec<Note> {
         let text = format!("status {} is none that gRPC defines", status.code.0);
         notes.push(Note::new(Severity::Warning, "status-unknown", text));
     }
-    if let Some(dropped) = call.odd.as_ref().map(|odd| odd.notes_dropped).filter(|&dropped| dropped > 0) {
+    if let Some(dropped) = call.rare.as_ref().map(|rare| rare.notes_dropped).filter(|&dropped| dropped > 0) {
         notes.push(Note::new(Severity::Info, "more-notes", format!("{dropped} more notes")));
     }
     notes

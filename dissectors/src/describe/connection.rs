@@ -116,7 +116,7 @@ impl Describer<'_> {
 /// What the transport knows, with client and server as they turned out to be.
 fn facts(connection: &Connection) -> Option<Facts> {
     let mut facts = connection.facts.as_deref().cloned()?;
-    if connection.turned {
+    if connection.roles_swapped {
         facts.turn();
     }
     Some(facts)
@@ -125,7 +125,7 @@ fn facts(connection: &Connection) -> Option<Facts> {
 /// A connection's notes, and those that follow from what its transport knows.
 fn connection_notes(connection: &Connection) -> Vec<Note> {
     let mut notes = connection.notes.clone();
-    if connection.protocol == crate::store::Spoken::Tls {
+    if connection.protocol == crate::store::ConnectionProtocol::Tls {
         notes.push(Note::new(Severity::Info, "tls-no-key", "encrypted with TLS, and there is no key for it"));
     }
     for (flow, way) in

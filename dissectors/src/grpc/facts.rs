@@ -12,17 +12,17 @@ pub struct HeaderFacts {
     /// Whether it makes its stream a call.
     pub rpc: Rpc,
     /// `:path`, as sent.
-    pub path: Found<Text>,
+    pub path: HeaderValue<Text>,
     /// `:status`.
-    pub http_status: Found<u16>,
+    pub http_status: HeaderValue<u16>,
     /// `grpc-status`, as a number.
-    pub grpc_status: Found<u32>,
+    pub grpc_status: HeaderValue<u32>,
     /// `grpc-encoding`.
-    pub encoding: Found<Text>,
+    pub encoding: HeaderValue<Text>,
     /// `grpc-timeout` in nanoseconds.
     pub timeout_ns: Option<u64>,
     /// `content-type`, by what it says about the stream.
-    pub content_type: Found<Carrier>,
+    pub content_type: HeaderValue<Carrier>,
 }
 
 /// What a content type says about a stream.
@@ -51,7 +51,7 @@ impl Carrier {
 
 /// Something looked for among header fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Found<T> {
+pub enum HeaderValue<T> {
     /// It is not among them.
     #[default]
     Absent,
@@ -61,7 +61,7 @@ pub enum Found<T> {
     Known(T),
 }
 
-impl<T> Found<T> {
+impl<T> HeaderValue<T> {
     /// What was found, if anything.
     pub const fn known(&self) -> Option<&T> {
         match self {
@@ -111,9 +111,9 @@ impl HeaderFacts {
         }
         facts.rpc = match &facts.content_type {
             _ if facts.rpc == Rpc::Yes => Rpc::Yes,
-            Found::Known(Carrier::Grpc { .. } | Carrier::GrpcWeb) => Rpc::Yes,
-            Found::Known(_) | Found::Absent => Rpc::No,
-            Found::Unknown => Rpc::Unknown,
+            HeaderValue::Known(Carrier::Grpc { .. } | Carrier::GrpcWeb) => Rpc::Yes,
+            HeaderValue::Known(_) | HeaderValue::Absent => Rpc::No,
+            HeaderValue::Unknown => Rpc::Unknown,
         };
         facts
     }
@@ -159,15 +159,15 @@ impl HeaderFacts {
     }
 }
 
-fn doubt<T>(found: &mut Found<T>) {
-    if matches!(found, Found::Absent) {
-        *found = Found::Unknown;
+fn doubt<T>(found: &mut HeaderValue<T>) {
+    if matches!(found, HeaderValue::Absent) {
+        *found = HeaderValue::Unknown;
     }
 }
 
 /// What is made of a known value; one of which nothing can be made is unknown.
-fn found<T>(value: &Text, of: impl FnOnce(&[u8]) -> Option<T>) -> Found<T> {
-    value.known().and_then(of).map_or(Found::Unknown, Found::Known)
+fn found<T>(value: &Text, of: impl FnOnce(&[u8]) -> Option<T>) -> HeaderValue<T> {
+    value.known().and_then(of).map_or(HeaderValue::Unknown, HeaderValue::Known)
 }
 
 fn number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {

@@ -13,7 +13,7 @@ mod timeout;
 
 pub use content_type::{Codec, ContentType};
 pub use encoding::{DecompressError, Decompressor, Encoding, MAX_DECOMPRESSED, decompress};
-pub use facts::{Carrier, Found, HeaderFacts, Role, Rpc};
+pub use facts::{Carrier, HeaderFacts, HeaderValue, Role, Rpc};
 pub use framing::{AfterGap, Framed, Framer, Pieces};
 pub use metadata::{binary_values, is_binary, is_metadata};
 pub use percent::decode as percent_decode;

@@ -5,13 +5,13 @@
 
 use rpcshark_captures::{Data, Direction};
 
-use super::facts::{Carrier, Found, HeaderFacts, Role};
+use super::facts::{Carrier, HeaderFacts, HeaderValue, Role};
 use super::framing::{AfterGap, Framed, Framer};
 use crate::note::way;
 use crate::store::{
     Call, CallId, ConnectionId, End, Guesses, HeaderListId, Lane, Message, MessageFlags, Protocol, Reset,
 };
-use crate::{Moment, Note, Severity};
+use crate::{Arrival, Note, Severity};
 
 /// One stream's call, while more of it may come.
 ///
@@ -31,9 +31,9 @@ pub struct GrpcStream {
 struct Undecided {
     connection: ConnectionId,
     stream: u32,
-    begin: Moment,
-    request_headers: Option<(HeaderListId, Moment, Moment)>,
-    response_headers: Option<(HeaderListId, Moment)>,
+    begin: Arrival,
+    request_headers: Option<(HeaderListId, Arrival, Arrival)>,
+    response_headers: Option<(HeaderListId, Arrival)>,
 }
 
 /// One direction of it.
@@ -66,7 +66,7 @@ const ENOUGH_MESSAGES: usize = 64;
 
 impl GrpcStream {
     /// A stream that is a call, or that may be one.
-    pub fn begin(lane: &mut Lane, connection: ConnectionId, stream: u32, begin: Moment, decided: bool) -> Self {
+    pub fn begin(lane: &mut Lane, connection: ConnectionId, stream: u32, begin: Arrival, decided: bool) -> Self {
         if decided {
             let call = Some(enter_call(lane, connection, stream, begin));
             return Self { call, undecided: None, sides: Default::default() };
@@ -120,7 +120,7 @@ impl GrpcStream {
     }
 
     /// The first header block of the client.
-    pub fn request_headers(&mut self, lane: &mut Lane, list: HeaderListId, begin: Moment, now: Moment) {
+    pub fn request_headers(&mut self, lane: &mut Lane, list: HeaderListId, begin: Arrival, now: Arrival) {
         // Nothing of the request was sent before: its messages begin behind this.
         self.align(Direction::ToServer);
         let web = is_web(&lane.headers[list].facts);
@@ -141,9 +141,9 @@ impl GrpcStream {
     }
 
     /// A header block of the server without END_STREAM that is no informational one.
-    pub fn response_headers(&mut self, lane: &mut Lane, list: HeaderListId, now: Moment) {
+    pub fn response_headers(&mut self, lane: &mut Lane, list: HeaderListId, now: Arrival) {
         let facts = &lane.headers[list].facts;
-        let status_too_soon = matches!(facts.grpc_status, Found::Known(_));
+        let status_too_soon = matches!(facts.grpc_status, HeaderValue::Known(_));
         let web = is_web(facts);
         let opaque = is_opaque(facts);
         // Nothing of the response was sent before: its messages begin behind this.
@@ -169,7 +169,7 @@ impl GrpcStream {
     }
 
     /// The header block of the server that ends the stream. `None`: it lies in a gap.
-    pub fn trailers(&mut self, lane: &mut Lane, list: Option<HeaderListId>, now: Moment) {
+    pub fn trailers(&mut self, lane: &mut Lane, list: Option<HeaderListId>, now: Arrival) {
         self.cut_short(lane, Direction::ToClient, "the stream ends inside of it");
         let facts = list.map(|list| &lane.headers[list].facts);
         let alone = facts.is_some_and(|facts| facts.role == Role::Response);
@@ -184,7 +184,7 @@ impl GrpcStream {
                 call.response_headers_at = call.response_headers_at.or(Some(now.time));
             }
         } else if list.is_some() {
-            call.odd.get_or_insert_default().late_trailers = list;
+            call.rare.get_or_insert_default().late_trailers = list;
         }
     }
 
@@ -247,7 +247,7 @@ impl GrpcStream {
     }
 
     /// Bytes of a DATA payload whose frame is known are missing.
-    pub fn data_gap(&mut self, lane: &mut Lane, direction: Direction, len: u64, now: Moment) {
+    pub fn data_gap(&mut self, lane: &mut Lane, direction: Direction, len: u64, now: Arrival) {
         let side = &mut self.sides[direction.index()];
         if side.opaque {
             return;
@@ -280,7 +280,7 @@ impl GrpcStream {
     }
 
     /// Bytes of the direction are missing, and what they held is not known: what had begun ends here.
-    pub fn unalign(&mut self, lane: &mut Lane, direction: Direction, now: Option<Moment>) {
+    pub fn unalign(&mut self, lane: &mut Lane, direction: Direction, now: Option<Arrival>) {
         self.cut_short(lane, direction, "a gap follows");
         if let (Some(id), Some(now)) = (self.call, now) {
             let text = format!("bytes {} are missing: messages and the end may be among them", way(direction));
@@ -292,7 +292,7 @@ impl GrpcStream {
     }
 
     /// One side has ended the stream.
-    pub fn half_close(&mut self, lane: &mut Lane, direction: Direction, now: Moment) {
+    pub fn half_close(&mut self, lane: &mut Lane, direction: Direction, now: Arrival) {
         self.cut_short(lane, direction, "the stream ends inside of it");
         let Some(id) = self.call else { return };
         let call = lane.call_mut(id);
@@ -306,7 +306,7 @@ impl GrpcStream {
     }
 
     /// RST_STREAM. `crossed`: its sender cannot have seen the end of the answer, though that was delivered before.
-    pub fn reset(&mut self, lane: &mut Lane, reset: Reset, crossed: bool, now: Moment) {
+    pub fn reset(&mut self, lane: &mut Lane, reset: Reset, crossed: bool, now: Arrival) {
         for direction in Direction::BOTH {
             self.cut_short(lane, direction, "the stream is reset");
         }
@@ -320,7 +320,7 @@ impl GrpcStream {
     }
 
     /// A GOAWAY says that the stream was not processed.
-    pub fn refused(&mut self, lane: &mut Lane, now: Moment) {
+    pub fn refused(&mut self, lane: &mut Lane, now: Arrival) {
         let Some(id) = self.call else { return };
         let call = lane.call_mut(id);
         if call.end(End::Goaway, now.time) {
@@ -329,7 +329,7 @@ impl GrpcStream {
     }
 
     /// The connection has ended, or (`None`) the capture.
-    pub fn abandon(&mut self, lane: &mut Lane, now: Option<Moment>) {
+    pub fn abandon(&mut self, lane: &mut Lane, now: Option<Arrival>) {
         let what = if now.is_some() { "the connection ends inside of it" } else { "the capture ends inside of it" };
         for direction in Direction::BOTH {
             self.cut_short(lane, direction, what);
@@ -340,7 +340,7 @@ impl GrpcStream {
     }
 
     /// What was taken for the client is the server.
-    pub fn turn(&mut self) {
+    pub fn swap_roles(&mut self) {
         self.sides.swap(0, 1);
     }
 
@@ -391,7 +391,7 @@ impl Trial {
     }
 }
 
-fn enter_call(lane: &mut Lane, connection: ConnectionId, stream: u32, begin: Moment) -> CallId {
+fn enter_call(lane: &mut Lane, connection: ConnectionId, stream: u32, begin: Arrival) -> CallId {
     lane.add_call(Call::new(Protocol::Grpc, connection, stream, begin.time, begin.packet))
 }
 
@@ -415,9 +415,9 @@ fn enter(lane: &mut Lane, id: CallId, direction: Direction, framed: &Framed, gue
 /// Whether a response's body is no messages: another content type, or an HTTP error without one.
 fn is_opaque(facts: &HeaderFacts) -> bool {
     match facts.content_type {
-        Found::Known(carrier) => carrier == Carrier::Other,
-        Found::Absent => facts.http_status.known().is_some_and(|&status| status != 200),
-        Found::Unknown => false,
+        HeaderValue::Known(carrier) => carrier == Carrier::Other,
+        HeaderValue::Absent => facts.http_status.known().is_some_and(|&status| status != 200),
+        HeaderValue::Unknown => false,
     }
 }
 

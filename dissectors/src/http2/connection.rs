@@ -22,11 +22,11 @@ use super::streams::{Carries, Stream, Streams};
 use crate::grpc::{GrpcStream, Role, Rpc};
 use crate::header::Field;
 use crate::note::way;
-use crate::parser::{HandOver, Parser};
+use crate::parser::{HandOver, JoinPoint, Parser};
 use crate::probe::is_first_settings;
 use crate::seek::Seeker;
-use crate::store::{ClientBy, ConnectionId, Frame, Framing, HeaderListId, Lane, Reset, Spoken};
-use crate::{Moment, Note, Severity};
+use crate::store::{ClientBy, ConnectionId, ConnectionProtocol, Frame, Framing, HeaderListId, Lane, Reset};
+use crate::{Arrival, Note, Severity};
 
 /// HTTP/2 on one connection.
 #[derive(Debug)]
@@ -41,9 +41,9 @@ pub struct Http2 {
     /// Resets that wait for what their sender had seen before them.
     waiting: Vec<WaitingReset>,
     /// Whether the input's directions are the other way round.
-    turned: bool,
-    /// Whether they may still turn out to be the other way round.
-    may_turn: bool,
+    roles_swapped: bool,
+    /// Whether they may still swap out to be the other way round.
+    roles_may_swap: bool,
     proven: bool,
 }
 
@@ -55,34 +55,25 @@ struct WaitingReset {
     direction: Direction,
     stream: u32,
     code: u32,
-    now: Moment,
-}
-
-/// How a connection is met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Met {
-    /// At its beginning.
-    AtStart,
-    /// In the middle; what is taken for the client is a guess.
-    InTheMiddle,
+    now: Arrival,
 }
 
 impl Http2 {
     /// A connection whose bytes begin with the next input.
-    pub fn new(connection: ConnectionId, met: Met) -> Self {
-        let halves = match met {
-            Met::AtStart => [Half::new(Reading::Preface(0), true), Half::new(header(), true)],
-            Met::InTheMiddle => [Half::seeking(), Half::seeking()],
+    pub fn new(connection: ConnectionId, join_point: JoinPoint) -> Self {
+        let halves = match join_point {
+            JoinPoint::Start => [Half::new(Reading::Preface(0), true), Half::new(header(), true)],
+            JoinPoint::Middle => [Half::seeking(), Half::seeking()],
         };
-        let in_the_middle = met == Met::InTheMiddle;
+        let in_the_middle = join_point == JoinPoint::Middle;
         Self {
             connection,
             halves,
             streams: Streams::default(),
             opened: [0; 2],
             waiting: Vec::new(),
-            turned: false,
-            may_turn: in_the_middle,
+            roles_swapped: false,
+            roles_may_swap: in_the_middle,
             proven: !in_the_middle,
         }
     }
@@ -93,18 +84,18 @@ impl Http2 {
         connection: ConnectionId,
         fields: Arc<[Field]>,
         body: impl Iterator<Item = Data<'b>>,
-        (begin, end): (Moment, Moment),
+        (begin, end): (Arrival, Arrival),
         lane: &mut Lane,
     ) -> Self {
-        let mut this = Self::new(connection, Met::AtStart);
-        lane.connection_mut(connection).protocol = Spoken::Http2;
+        let mut this = Self::new(connection, JoinPoint::Start);
+        lane.connection_mut(connection).protocol = ConnectionProtocol::Http2;
         let list = lane.headers.enter(&fields);
         this.header_block(Direction::ToServer, 1, Some(list), false, begin, end, lane);
         let mut end = end;
         if let Some(rpc) = this.streams.get_mut(1).and_then(Stream::rpc) {
             rpc.data_begins(Direction::ToServer);
             for data in body {
-                end = Moment::from(&data);
+                end = Arrival::from(&data);
                 rpc.data(lane, Direction::ToServer, data);
             }
             rpc.data_ends(lane, Direction::ToServer);
@@ -129,15 +120,15 @@ impl Http2 {
     /// A boundary that was sought may have been found; what is behind it is read now. Each round gives up a boundary that
     /// the last one had found, and retries are few.
     fn read_found(&mut self, seen: Direction, lane: &mut Lane) {
-        while let Some(held) = self.found(self.taken(seen), lane) {
+        while let Some(held) = self.found(self.oriented(seen), lane) {
             held.data().for_each(|data| self.read_known(seen, data, lane));
         }
     }
 
     fn read_known(&mut self, seen: Direction, mut data: Data<'_>, lane: &mut Lane) {
         while !data.bytes.is_empty() {
-            // Any header block may turn the connection round.
-            let direction = self.taken(seen);
+            // Any header block may swap the connection round.
+            let direction = self.oriented(seen);
             let half = &mut self.halves[direction.index()];
             half.acked = data.acked;
             match &mut half.reading {
@@ -156,8 +147,8 @@ impl Http2 {
     }
 
     /// The direction that the transport sees, as it is taken now.
-    const fn taken(&self, seen: Direction) -> Direction {
-        if self.turned { seen.reverse() } else { seen }
+    const fn oriented(&self, seen: Direction) -> Direction {
+        if self.roles_swapped { seen.reverse() } else { seen }
     }
 
     fn preface(&mut self, direction: Direction, data: &mut Data<'_>, lane: &mut Lane) {
@@ -166,7 +157,7 @@ impl Http2 {
         let expected = PREFACE.get(*have..).unwrap_or_default();
         let (head, rest) = data.split(expected.len());
         if !expected.starts_with(head.bytes) {
-            let now = Moment::from(&*data);
+            let now = Arrival::from(&*data);
             half.break_off(now);
             self.note(
                 lane,
@@ -213,7 +204,7 @@ impl Http2 {
         }
         if !self.proven {
             self.proven = true;
-            lane.connection_mut(self.connection).protocol = Spoken::Http2;
+            lane.connection_mut(self.connection).protocol = ConnectionProtocol::Http2;
         }
         Some(held)
     }
@@ -222,7 +213,7 @@ impl Http2 {
         &mut self,
         direction: Direction,
         header: FrameHeader,
-        begin: Moment,
+        begin: Arrival,
         data: &mut Data<'_>,
         lane: &mut Lane,
     ) {
@@ -264,7 +255,7 @@ impl Http2 {
         if header.kind == FrameType::DATA && header.length > 0 {
             Self::data_part(&mut self.streams, &mut open, direction, whole, lane);
         }
-        self.frame_ends(direction, &open, whole.bytes, Moment::from(&whole), lane);
+        self.frame_ends(direction, &open, whole.bytes, Arrival::from(&whole), lane);
     }
 
     /// Reads on in a frame's payload.
@@ -284,11 +275,11 @@ impl Http2 {
             return;
         }
         if let Reading::Payload(open) = std::mem::replace(&mut half.reading, header()) {
-            self.frame_ends(direction, &open, &open.payload, Moment::from(&head), lane);
+            self.frame_ends(direction, &open, &open.payload, Arrival::from(&head), lane);
         }
     }
 
-    fn data_begins(&mut self, direction: Direction, header: &FrameHeader, begin: Moment, lane: &mut Lane) {
+    fn data_begins(&mut self, direction: Direction, header: &FrameHeader, begin: Arrival, lane: &mut Lane) {
         let wrong = self.advance(header.stream, Event::Data, direction, begin, lane);
         if let Some(wrong) = wrong {
             self.violation(header.stream, wrong, begin, lane);
@@ -323,7 +314,7 @@ impl Http2 {
     }
 
     /// A frame is complete; `payload` is nothing that is needed where it is DATA.
-    fn frame_ends(&mut self, direction: Direction, open: &OpenFrame, payload: &[u8], now: Moment, lane: &mut Lane) {
+    fn frame_ends(&mut self, direction: Direction, open: &OpenFrame, payload: &[u8], now: Arrival, lane: &mut Lane) {
         let OpenFrame { header, begin, holes, pad, .. } = *open;
         let stream = header.stream;
         match header.kind {
@@ -362,7 +353,7 @@ impl Http2 {
         header: &FrameHeader,
         payload: &[u8],
         holes: bool,
-        now: Moment,
+        now: Arrival,
         lane: &mut Lane,
     ) {
         // The stream's call is looked up before a reset closes it.
@@ -427,7 +418,7 @@ impl Http2 {
 
     /// The two directions are delivered independently. What the other side had sent before, as far as the sender of the
     /// reset had acknowledged it, comes first.
-    fn rst_stream(&mut self, direction: Direction, id: u32, code: u32, now: Moment, lane: &mut Lane) {
+    fn rst_stream(&mut self, direction: Direction, id: u32, code: u32, now: Arrival, lane: &mut Lane) {
         let other = &self.halves[direction.reverse().index()];
         if let Some(acked) = self.halves[direction.index()].acked
             && acked > other.position
@@ -439,7 +430,7 @@ impl Http2 {
         self.reset(direction, id, code, now, lane);
     }
 
-    /// Enters the resets whose turn has come, or all of them.
+    /// Enters the resets whose swap has come, or all of them.
     fn release_resets(&mut self, all: bool, lane: &mut Lane) {
         let halves = &self.halves;
         let come = |reset: &WaitingReset| all || reset.acked <= halves[reset.direction.reverse().index()].position;
@@ -450,7 +441,7 @@ impl Http2 {
         }
     }
 
-    fn reset(&mut self, direction: Direction, id: u32, code: u32, now: Moment, lane: &mut Lane) {
+    fn reset(&mut self, direction: Direction, id: u32, code: u32, now: Arrival, lane: &mut Lane) {
         // A reset says nothing about a stream of which nothing else was seen.
         if self.streams.get_mut(id).is_none() {
             return;
@@ -472,7 +463,7 @@ impl Http2 {
     }
 
     /// RFC 9113 §6.8: streams of the other side above the last stream id were not processed.
-    fn goaway(&mut self, direction: Direction, last: u32, now: Moment, lane: &mut Lane) {
+    fn goaway(&mut self, direction: Direction, last: u32, now: Arrival, lane: &mut Lane) {
         let odd = direction == Direction::ToClient;
         let refused: Vec<u32> = (self.streams.in_order().into_iter())
             .filter(|(id, stream)| *id > last && (id % 2 == 1) == odd && stream.state != State::Closed)
@@ -495,8 +486,8 @@ impl Http2 {
         of: BlockOf,
         payload: &[u8],
         holes: bool,
-        begin: Moment,
-        now: Moment,
+        begin: Arrival,
+        now: Arrival,
         lane: &mut Lane,
     ) {
         let Parsed { payload: parsed, faults } = payload::parse(*header, payload);
@@ -535,7 +526,7 @@ impl Http2 {
         header: &FrameHeader,
         payload: &[u8],
         holes: bool,
-        now: Moment,
+        now: Arrival,
         lane: &mut Lane,
     ) {
         let frame = lane.keep.frames.then(|| self.frame(direction, header, now));
@@ -565,7 +556,7 @@ impl Http2 {
         }
     }
 
-    fn block_ends(&mut self, direction: Direction, mut block: OpenBlock<'_>, now: Moment, lane: &mut Lane) {
+    fn block_ends(&mut self, direction: Direction, mut block: OpenBlock<'_>, now: Arrival, lane: &mut Lane) {
         let half = self.half(direction);
         let mut notes = Vec::new();
         let mut list = None;
@@ -622,34 +613,34 @@ impl Http2 {
             Role::Response => Direction::ToClient,
             Role::Neither => return direction,
         };
-        if !self.may_turn {
+        if !self.roles_may_swap {
             return direction;
         }
-        self.may_turn = false;
-        let turn = says != direction;
-        if turn {
-            self.turn(lane);
+        self.roles_may_swap = false;
+        let swap = says != direction;
+        if swap {
+            self.swap_roles(lane);
         }
-        lane.connection_mut(self.connection).client_shown(turn, ClientBy::Protocol);
+        lane.connection_mut(self.connection).client_identified(swap, ClientBy::Protocol);
         says
     }
 
     /// What was taken for the client is the server: everything so far is turned round.
-    fn turn(&mut self, lane: &mut Lane) {
-        self.turned = !self.turned;
+    fn swap_roles(&mut self, lane: &mut Lane) {
+        self.roles_swapped = !self.roles_swapped;
         self.halves.swap(0, 1);
         for (_, stream) in self.streams.in_order() {
             if let State::HalfClosed(ended) = stream.state {
                 stream.state = State::HalfClosed(ended.reverse());
             }
             if let Some(rpc) = stream.rpc() {
-                rpc.turn();
+                rpc.swap_roles();
             }
             if let Some(call) = stream.call() {
-                lane.call_mut(call).turn();
+                lane.call_mut(call).swap_roles();
             }
         }
-        lane.turn_frames(self.connection);
+        lane.swap_frame_roles(self.connection);
     }
 
     /// A header block of a stream; `None`: it is missing.
@@ -660,8 +651,8 @@ impl Http2 {
         id: u32,
         list: Option<HeaderListId>,
         end_stream: bool,
-        begin: Moment,
-        now: Moment,
+        begin: Arrival,
+        now: Arrival,
         lane: &mut Lane,
     ) {
         if id == 0 {
@@ -727,7 +718,7 @@ impl Http2 {
     }
 
     /// A side has ended a stream.
-    fn stream_ends(&mut self, id: u32, direction: Direction, now: Moment, lane: &mut Lane) {
+    fn stream_ends(&mut self, id: u32, direction: Direction, now: Arrival, lane: &mut Lane) {
         self.advance(id, Event::End, direction, now, lane);
         let position = self.half(direction).position;
         let Some(stream) = self.streams.get_mut(id) else { return };
@@ -762,7 +753,7 @@ impl Http2 {
         id: u32,
         event: Event,
         direction: Direction,
-        now: Moment,
+        now: Arrival,
         lane: &mut Lane,
     ) -> Option<&'static str> {
         let known = self.streams.get_mut(id).is_some();
@@ -805,7 +796,7 @@ impl Http2 {
     }
 
     /// A frame as `frames` shows it, without what only some types have.
-    fn frame(&mut self, direction: Direction, header: &FrameHeader, now: Moment) -> Frame {
+    fn frame(&mut self, direction: Direction, header: &FrameHeader, now: Arrival) -> Frame {
         Frame {
             packet: now.packet,
             time: now.time,
@@ -828,7 +819,7 @@ impl Http2 {
     }
 
     fn gap(&mut self, direction: Direction, gap: &Gap, lane: &mut Lane) {
-        let now = Moment::from(gap);
+        let now = Arrival::from(gap);
         let half = &mut self.halves[direction.index()];
         half.retries = RETRIES;
         half.position += gap.length.unwrap_or(0);
@@ -879,7 +870,7 @@ impl Http2 {
     }
 
     /// A frame that a gap has cut short: it is shown, and nothing is concluded from it.
-    fn frame_cut(&mut self, direction: Direction, open: &OpenFrame, now: Moment, lane: &mut Lane) {
+    fn frame_cut(&mut self, direction: Direction, open: &OpenFrame, now: Arrival, lane: &mut Lane) {
         if lane.keep.frames {
             let mut frame = self.frame(direction, &open.header, now);
             frame.notes.push(holes_note(now));
@@ -887,7 +878,7 @@ impl Http2 {
         }
     }
 
-    fn violation(&mut self, stream: u32, text: &str, now: Moment, lane: &mut Lane) {
+    fn violation(&mut self, stream: u32, text: &str, now: Arrival, lane: &mut Lane) {
         let note = Note::new(Severity::Warning, "stream-state", format!("stream {stream}: {text}")).at(now.packet);
         match self.streams.get_mut(stream).and_then(|stream| stream.call()) {
             Some(call) => lane.call_mut(call).note(note),
@@ -900,7 +891,7 @@ impl Http2 {
     }
 
     /// Ends what is still open: by the connection's end, or (`None`) by that of the capture.
-    fn abandon(&mut self, now: Option<Moment>, lane: &mut Lane) {
+    fn abandon(&mut self, now: Option<Arrival>, lane: &mut Lane) {
         self.release_resets(true, lane);
         let breaks = self.halves.each_ref().map(|half| half.breaks);
         let broken_at = self.halves.each_ref().map(|half| half.broken_at);
@@ -925,15 +916,15 @@ impl Parser for Http2 {
         match input {
             Input::Data(data) => self.read(direction, data, lane),
             Input::Gap(gap) => {
-                self.gap(self.taken(direction), &gap, lane);
+                self.gap(self.oriented(direction), &gap, lane);
                 self.release_resets(false, lane);
             }
         }
         None
     }
 
-    fn closed(&mut self, direction: Direction, how: Close, now: Moment, lane: &mut Lane) {
-        let direction = self.taken(direction);
+    fn closed(&mut self, direction: Direction, how: Close, now: Arrival, lane: &mut Lane) {
+        let direction = self.oriented(direction);
         // A client that has closed its side may still be answered.
         if how == Close::EndOfCapture || how == Close::Fin && direction == Direction::ToServer {
             return;
@@ -943,8 +934,8 @@ impl Parser for Http2 {
 
     fn finish(&mut self, lane: &mut Lane) {
         for seen in Direction::BOTH {
-            let limits = self.limits(self.taken(seen));
-            if let Reading::Seeking(seeker) = &mut self.half(self.taken(seen)).reading {
+            let limits = self.limits(self.oriented(seen));
+            if let Reading::Seeking(seeker) = &mut self.half(self.oriented(seen)).reading {
                 seeker.end(&limits);
             }
             self.read_found(seen, lane);
@@ -986,6 +977,6 @@ fn header() -> Reading {
     Reading::Header(PartialHeader::default())
 }
 
-fn holes_note(now: Moment) -> Note {
+fn holes_note(now: Arrival) -> Note {
     Note::new(Severity::Warning, "frame-cut", "a part of the frame is missing").at(now.packet)
 }

@@ -9,7 +9,7 @@ use super::frame::FrameHeader;
 use super::hpack;
 use super::resync::CHAIN;
 use super::settings::{SettingId, Settings};
-use crate::Moment;
+use crate::Arrival;
 use crate::seek::Seeker;
 use crate::store::{Frame, HeaderListId, HeaderLists};
 
@@ -31,7 +31,7 @@ pub(super) struct Half {
     /// Gaps behind which a boundary had to be found; streams that were open then are not aligned any more.
     pub(super) breaks: u32,
     /// The last of them.
-    pub(super) broken_at: Moment,
+    pub(super) broken_at: Arrival,
     /// Whether everything from the connection's beginning on was seen.
     pub(super) whole: bool,
     /// How often a boundary that was found may yet be given up again before the next gap.
@@ -78,14 +78,14 @@ pub(super) enum Reading {
 pub(super) struct PartialHeader {
     bytes: [u8; FrameHeader::LEN],
     len: usize,
-    begin: Moment,
+    begin: Arrival,
 }
 
 impl PartialHeader {
     /// Reads on. Once the header is complete: what it says and where it began.
-    pub(super) fn read(&mut self, data: &mut Data<'_>) -> Option<(FrameHeader, Moment)> {
+    pub(super) fn read(&mut self, data: &mut Data<'_>) -> Option<(FrameHeader, Arrival)> {
         if self.len == 0 {
-            self.begin = Moment::from(&*data);
+            self.begin = Arrival::from(&*data);
         }
         let (head, rest) = data.split(FrameHeader::LEN - self.len);
         let end = self.len + head.bytes.len();
@@ -103,7 +103,7 @@ impl PartialHeader {
 #[derive(Debug)]
 pub(super) struct OpenFrame {
     pub(super) header: FrameHeader,
-    pub(super) begin: Moment,
+    pub(super) begin: Arrival,
     /// Payload bytes that are yet to come.
     pub(super) left: u32,
     /// The payload so far (not of DATA).
@@ -124,7 +124,7 @@ pub(super) struct OpenBlock<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
     /// Bytes of it are missing.
     pub(super) holes: bool,
-    pub(super) begin: Moment,
+    pub(super) begin: Arrival,
     /// The frames that carry it: they wait until it can be read.
     pub(super) frames: Vec<Frame>,
 }
@@ -155,7 +155,7 @@ impl Half {
             early_acks: 0,
             max_frame_size: None,
             breaks: 0,
-            broken_at: Moment::default(),
+            broken_at: Arrival::default(),
             whole: from_start,
             retries: RETRIES,
             since_found: 0,
@@ -170,7 +170,7 @@ impl Half {
     }
 
     /// Bytes are missing of which it is not known what they held.
-    pub(super) fn break_off(&mut self, now: Moment) {
+    pub(super) fn break_off(&mut self, now: Arrival) {
         self.reading = Reading::Seeking(Box::new(Seeker::new(CHAIN)));
         self.hpack.new_epoch();
         self.block = None;

@@ -13,8 +13,8 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+pub use connection::Http2;
 pub(crate) use connection::PREFACE;
-pub use connection::{Http2, Met};
 pub use error_code::ErrorCode;
 pub use frame::{Flags, FrameHeader, FrameType};
 pub use payload::{FrameFault, Payload, Priority};

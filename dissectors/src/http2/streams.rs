@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use rpcshark_captures::Direction;
 
 use super::state::State;
-use crate::Moment;
+use crate::Arrival;
 use crate::grpc::GrpcStream;
 use crate::store::{CallId, Lane};
 
@@ -15,7 +15,7 @@ use crate::store::{CallId, Lane};
 pub(super) struct Stream {
     pub(super) state: State,
     /// Where the first thing of it was seen.
-    pub(super) begin: Moment,
+    pub(super) begin: Arrival,
     /// What it carries.
     pub(super) carries: Carries,
     /// Whether its client's header block was there, or had its place.
@@ -42,7 +42,7 @@ pub(super) enum Carries {
 }
 
 impl Stream {
-    pub(super) fn new(begin: Moment) -> Self {
+    pub(super) fn new(begin: Arrival) -> Self {
         Self {
             state: State::Idle,
             begin,
@@ -57,7 +57,7 @@ impl Stream {
 
     /// Passes the breaks of each direction that came since the stream was last looked at: what was open then is not aligned
     /// any more.
-    pub(super) fn pass_breaks(&mut self, breaks: &[u32; 2], broken_at: &[Moment; 2], lane: &mut Lane) {
+    pub(super) fn pass_breaks(&mut self, breaks: &[u32; 2], broken_at: &[Arrival; 2], lane: &mut Lane) {
         for direction in Direction::BOTH {
             let at = direction.index();
             if self.breaks[at] == breaks[at] {
@@ -175,7 +175,7 @@ mod tests {
         let ids = || (1..=2 * CLOSED_KEPT as u32).map(|nth| 2 * nth - 1);
         for id in ids() {
             assert!(streams.get_mut(id).is_none());
-            assert!(streams.open(id, Stream::new(Moment::default())));
+            assert!(streams.open(id, Stream::new(Arrival::default())));
             streams.get_mut(id).expect("just opened").ended = [true; 2];
             streams.close(id);
             assert!(streams.get_mut(id).is_some());
@@ -189,7 +189,7 @@ mod tests {
     fn streams_that_one_side_has_reset_are_known_for_longer_but_not_for_ever() {
         let mut streams = Streams::default();
         for id in (1..4 * RESET_KEPT as u32).step_by(2) {
-            assert!(streams.open(id, Stream::new(Moment::default())));
+            assert!(streams.open(id, Stream::new(Arrival::default())));
             streams.close(id);
         }
         assert_eq!(streams.in_order().len(), RESET_KEPT);

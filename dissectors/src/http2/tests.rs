@@ -6,8 +6,8 @@ use rpcshark_captures::Direction::{ToClient, ToServer};
 use rpcshark_captures::connection::Close;
 
 use super::PREFACE;
-use crate::grpc::Found;
-use crate::store::{End, Spoken};
+use crate::grpc::HeaderValue;
+use crate::store::{ConnectionProtocol, End};
 use crate::testing::{Fed, Step, block, fed, frame, message};
 
 const DATA: u8 = 0;
@@ -81,7 +81,7 @@ fn a_session_gives_its_frames_and_calls() {
     assert_eq!(outcome.frames.len(), 20);
     assert_eq!(outcome.frames[0], "↑0 type 4 flags 0x0 length 6");
     assert_eq!(outcome.frames[8], "↑0 type 42 flags 0x0 length 7");
-    assert_eq!(outcome.lane().connection(outcome.connection).protocol, Spoken::Http2);
+    assert_eq!(outcome.lane().connection(outcome.connection).protocol, ConnectionProtocol::Http2);
     assert!(outcome.store.calls().iter().all(|&at| outcome.store.call(at).notes().is_empty()));
 }
 
@@ -160,7 +160,7 @@ fn joined_in_the_middle_the_client_is_found_by_what_it_says() {
     let outcome = fed(true, &turned);
     assert_eq!(outcome.calls, CALLS);
     let connection = outcome.lane().connection(outcome.connection);
-    assert!(connection.turned);
+    assert!(connection.roles_swapped);
     assert_eq!(connection.client.to_string(), "127.0.0.1:50051");
 }
 
@@ -178,8 +178,8 @@ fn the_first_end_decides_and_later_ones_are_kept() {
     let call = outcome.store.call(outcome.store.calls()[0]);
     assert_eq!(call.end, Some(End::Reset));
     assert!(call.trailers.is_none());
-    let late = call.odd.as_ref().and_then(|odd| odd.late_trailers).expect("late trailers");
-    assert_eq!(outcome.lane().headers[late].facts.grpc_status, Found::Known(0));
+    let late = call.rare.as_ref().and_then(|rare| rare.late_trailers).expect("late trailers");
+    assert_eq!(outcome.lane().headers[late].facts.grpc_status, HeaderValue::Known(0));
 }
 
 /// A call that its client resets, having acknowledged all of the answer but `unseen` bytes; the answer comes before the
@@ -310,7 +310,7 @@ fn an_upgraded_request_is_stream_1() {
     ];
     let outcome = fed(false, &steps);
     assert_eq!(outcome.calls, [r#"1 /a.B/C ↓5"hello" trailers"#]);
-    assert_eq!(outcome.lane().connection(outcome.connection).protocol, Spoken::Http2);
+    assert_eq!(outcome.lane().connection(outcome.connection).protocol, ConnectionProtocol::Http2);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::Note;
 
 /// One RPC. What is not known is `None`; nothing is filled in.
 ///
-/// Captures hold many of them, so a unary call without anything odd about it is this struct and nothing else; the rest
-/// ([`Call::more`], [`Call::odd`]) is allocated only for those that need it.
+/// Captures hold many of them, so a unary call without anything unusual is this struct and nothing else; the rest
+/// ([`Call::more`], [`Call::rare`]) is allocated only for those that need it.
 #[derive(Debug)]
 pub struct Call {
     /// The number that users see, from 1; `None` until the batch of packets that brought it is done.
@@ -53,7 +53,7 @@ pub struct Call {
     /// All further messages, both directions, in the order in which they were there.
     pub more: Option<Box<Vec<Message>>>,
     /// What most calls do not have.
-    pub odd: Option<Box<Oddities>>,
+    pub rare: Option<Box<RareFacts>>,
 }
 
 /// What carries a call.
@@ -225,7 +225,7 @@ impl MessageFlags {
 
 /// What most calls do not have.
 #[derive(Debug, Default)]
-pub struct Oddities {
+pub struct RareFacts {
     /// Every RST_STREAM, in order.
     pub resets: Vec<Reset>,
     /// Trailers that came after the end.
@@ -293,7 +293,7 @@ impl Call {
             request: None,
             response: None,
             more: None,
-            odd: None,
+            rare: None,
         }
     }
 
@@ -334,7 +334,7 @@ impl Call {
         self.end = Some(End::Reset);
         self.ended_at = Some(at);
         if let Some(trailers) = self.trailers.take() {
-            self.odd.get_or_insert_default().late_trailers = Some(trailers);
+            self.rare.get_or_insert_default().late_trailers = Some(trailers);
         }
     }
 
@@ -346,7 +346,7 @@ impl Call {
 
     /// Enters an RST_STREAM.
     pub fn reset(&mut self, reset: Reset) {
-        let resets = &mut self.odd.get_or_insert_default().resets;
+        let resets = &mut self.rare.get_or_insert_default().resets;
         if resets.len() < MAX_RESETS {
             resets.push(reset);
         }
@@ -354,22 +354,22 @@ impl Call {
 
     /// Enters a note.
     pub fn note(&mut self, note: Note) {
-        let odd = self.odd.get_or_insert_default();
-        if odd.notes.len() < MAX_NOTES {
-            odd.notes.push(note);
+        let rare = self.rare.get_or_insert_default();
+        if rare.notes.len() < MAX_NOTES {
+            rare.notes.push(note);
         } else {
-            odd.notes_dropped += 1;
+            rare.notes_dropped += 1;
         }
     }
 
     /// Its notes.
     pub fn notes(&self) -> &[Note] {
-        self.odd.as_ref().map_or(&[], |odd| &odd.notes)
+        self.rare.as_ref().map_or(&[], |rare| &rare.notes)
     }
 
     /// Its resets, in order.
     pub fn resets(&self) -> &[Reset] {
-        self.odd.as_ref().map_or(&[], |odd| &odd.resets)
+        self.rare.as_ref().map_or(&[], |rare| &rare.resets)
     }
 
     /// How long it took, where both its start and its end were seen.
@@ -381,7 +381,7 @@ impl Call {
     }
 
     /// Turns the call round: what was taken for the client is the server.
-    pub fn turn(&mut self) {
+    pub fn swap_roles(&mut self) {
         std::mem::swap(&mut self.request, &mut self.response);
         std::mem::swap(&mut self.request_headers, &mut self.response_headers);
         std::mem::swap(&mut self.request_headers_at, &mut self.response_headers_at);
@@ -389,7 +389,7 @@ impl Call {
         for message in messages.chain(self.more.iter_mut().flat_map(|more| more.iter_mut())) {
             message.direction = message.direction.reverse();
         }
-        for reset in self.odd.iter_mut().flat_map(|odd| odd.resets.iter_mut()) {
+        for reset in self.rare.iter_mut().flat_map(|rare| rare.resets.iter_mut()) {
             reset.direction = reset.direction.reverse();
         }
     }

@@ -24,13 +24,13 @@ pub struct Connection {
     /// Why the client is taken for the client.
     pub client_by: ClientBy,
     /// What it speaks.
-    pub protocol: Spoken,
+    pub protocol: ConnectionProtocol,
     /// What the transport knows of it: brought up to date when the connection is over, or the capture.
     pub facts: Option<Box<Facts>>,
     /// Calls on it.
     pub calls: u32,
     /// Whether what the transport calls client is the server (then its flows are the other way round, too).
-    pub turned: bool,
+    pub roles_swapped: bool,
     /// The first time at which something of it was seen.
     pub first: Timestamp,
     /// What there is to say about it.
@@ -76,7 +76,7 @@ impl ClientBy {
 
 /// What a connection speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Spoken {
+pub enum ConnectionProtocol {
     /// HTTP/2.
     Http2,
     /// HTTP/1.x.
@@ -92,7 +92,7 @@ pub enum Spoken {
     Unknown,
 }
 
-impl Spoken {
+impl ConnectionProtocol {
     /// The word that output and filters use.
     pub const fn name(self) -> &'static str {
         match self {
@@ -129,10 +129,10 @@ impl Connection {
             client,
             server,
             client_by,
-            protocol: Spoken::Unknown,
+            protocol: ConnectionProtocol::Unknown,
             facts: None,
             calls: 0,
-            turned: false,
+            roles_swapped: false,
             first,
             notes: Vec::new(),
             notes_dropped: 0,
@@ -160,15 +160,15 @@ impl Connection {
         self.server = ends.server.endpoint;
     }
 
-    /// The bytes have shown which end is the client: the other one than was thought, if `turn`. A SYN and a user know
+    /// The bytes have shown which end is the client: the other one than was thought, if `swap`. A SYN and a user know
     /// better.
-    pub fn client_shown(&mut self, turn: bool, by: ClientBy) {
-        if turn {
+    pub fn client_identified(&mut self, swap: bool, by: ClientBy) {
+        if swap {
             std::mem::swap(&mut self.client, &mut self.server);
             std::mem::swap(&mut self.client_process, &mut self.server_process);
-            self.turned = !self.turned;
+            self.roles_swapped = !self.roles_swapped;
         }
-        if turn || matches!(self.client_by, ClientBy::Port | ClientBy::First) {
+        if swap || matches!(self.client_by, ClientBy::Port | ClientBy::First) {
             self.client_by = by;
         }
     }

@@ -103,7 +103,7 @@ impl Lane {
     }
 
     /// Turns round the frames of a connection that are not handed out yet.
-    pub fn turn_frames(&mut self, connection: ConnectionId) {
+    pub fn swap_frame_roles(&mut self, connection: ConnectionId) {
         for (_, frame) in self.fresh.frames.iter_mut().filter(|(_, frame)| frame.connection == connection) {
             frame.direction = frame.direction.reverse();
         }

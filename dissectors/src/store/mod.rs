@@ -10,8 +10,8 @@ mod headers;
 mod lane;
 mod numbers;
 
-pub use call::{Body, Call, End, Guesses, Message, MessageFlags, Oddities, Piece, Protocol, Reset};
-pub use connection::{ClientBy, Connection, Spoken, process_text};
+pub use call::{Body, Call, End, Guesses, Message, MessageFlags, Piece, Protocol, RareFacts, Reset};
+pub use connection::{ClientBy, Connection, ConnectionProtocol, process_text};
 pub use frame::{Frame, Framing};
 pub use headers::{HeaderList, HeaderListId, HeaderLists};
 pub use lane::{CallId, ConnectionId, Keep, Key, Lane};

@@ -15,15 +15,14 @@ use super::message::{self, Fault, Request, Response};
 use super::parts::{Contents, Parts};
 use super::resync::{self, Highest};
 use super::streams::{Stream, Streams};
-use crate::http2::Met;
 use crate::note::way;
-use crate::parser::{HandOver, Parser};
+use crate::parser::{HandOver, JoinPoint, Parser};
 use crate::seek::Seeker;
 use crate::store::{
-    Call, CallId, ClientBy, ConnectionId, End, Frame, Framing, HeaderListId, HeaderLists, Lane, Message, MessageFlags,
-    Piece, Protocol, Spoken,
+    Call, CallId, ClientBy, ConnectionId, ConnectionProtocol, End, Frame, Framing, HeaderListId, HeaderLists, Lane,
+    Message, MessageFlags, Piece, Protocol,
 };
-use crate::{Moment, Note, Severity};
+use crate::{Arrival, Note, Severity};
 
 /// ttrpc on one connection.
 #[derive(Debug)]
@@ -34,14 +33,14 @@ pub struct Ttrpc {
     streams: Streams,
     lists: ListCache,
     /// Whether the input's directions are the other way round.
-    turned: bool,
-    /// Whether they may still turn out to be the other way round.
-    may_turn: bool,
+    roles_swapped: bool,
+    /// Whether they may still swap out to be the other way round.
+    roles_may_swap: bool,
     proven: bool,
     /// Where it is carried in a trunk: its number there, and whether its client is what the connection calls the server.
     trunk: Option<(u32, bool)>,
     /// When something was last seen.
-    latest: Moment,
+    latest: Arrival,
     /// The server has closed its side.
     over: bool,
 }
@@ -53,7 +52,7 @@ struct Half {
     /// Gaps behind which a boundary had to be found.
     breaks: u32,
     /// The last of them.
-    broken_at: Moment,
+    broken_at: Arrival,
     /// Whether everything from the connection's beginning on was seen.
     whole: bool,
     /// How often a boundary that was found may yet be given up again before the next gap.
@@ -78,16 +77,16 @@ enum Reading {
 struct PartialHeader {
     bytes: [u8; FrameHeader::LEN],
     len: usize,
-    begin: Moment,
+    begin: Arrival,
 }
 
 /// A frame whose data is not complete.
 #[derive(Debug)]
 struct OpenFrame {
     header: FrameHeader,
-    begin: Moment,
+    begin: Arrival,
     /// When the last of what is there was there.
-    last: Moment,
+    last: Arrival,
     /// Bytes that are yet to come.
     left: u32,
     parts: Parts,
@@ -97,10 +96,10 @@ struct OpenFrame {
 #[derive(Clone, Copy, Debug)]
 struct Arrived<'a, 'b> {
     header: FrameHeader,
-    begin: Moment,
+    begin: Arrival,
     contents: &'a Contents<'b>,
     /// When its last byte was there.
-    now: Moment,
+    now: Arrival,
     ends: Ends,
 }
 
@@ -121,8 +120,8 @@ const DOUBTED_FRAMES: u32 = 16;
 
 impl Ttrpc {
     /// A connection whose bytes begin with the next input.
-    pub fn new(connection: ConnectionId, met: Met) -> Self {
-        let in_the_middle = met == Met::InTheMiddle;
+    pub fn new(connection: ConnectionId, join_point: JoinPoint) -> Self {
+        let in_the_middle = join_point == JoinPoint::Middle;
         let half = || match in_the_middle {
             true => Half::new(seeking(resync::UNKNOWN), false),
             false => Half::new(Reading::Header(PartialHeader::default()), true),
@@ -132,36 +131,36 @@ impl Ttrpc {
             halves: [half(), half()],
             streams: Streams::default(),
             lists: ListCache::default(),
-            turned: false,
-            may_turn: true,
+            roles_swapped: false,
+            roles_may_swap: true,
             proven: !in_the_middle,
             trunk: None,
-            latest: Moment::default(),
+            latest: Arrival::default(),
             over: false,
         }
     }
 
     /// A connection that somebody says is ttrpc, and that was joined in the middle.
-    pub(crate) fn told(connection: ConnectionId) -> Self {
+    pub(crate) fn decode_as(connection: ConnectionId) -> Self {
         let half = || Half::new(seeking(resync::KNOWN), false);
-        Self { halves: [half(), half()], ..Self::new(connection, Met::InTheMiddle) }
+        Self { halves: [half(), half()], ..Self::new(connection, JoinPoint::Middle) }
     }
 
     /// The connection with this number in a trunk; `reversed`: its client is what the trunk's connection calls the server.
-    pub(super) fn in_trunk(connection: ConnectionId, met: Met, number: u32, reversed: bool) -> Self {
-        let this = match met {
-            Met::AtStart => Self::new(connection, met),
-            Met::InTheMiddle => Self::told(connection),
+    pub(super) fn in_trunk(connection: ConnectionId, join_point: JoinPoint, number: u32, reversed: bool) -> Self {
+        let this = match join_point {
+            JoinPoint::Start => Self::new(connection, join_point),
+            JoinPoint::Middle => Self::decode_as(connection),
         };
-        Self { may_turn: false, proven: true, trunk: Some((number, reversed)), ..this }
+        Self { roles_may_swap: false, proven: true, trunk: Some((number, reversed)), ..this }
     }
 
     fn half(&mut self, direction: Direction) -> &mut Half {
         &mut self.halves[direction.index()]
     }
 
-    fn taken(&self, direction: Direction) -> Direction {
-        if self.turned { direction.reverse() } else { direction }
+    fn oriented(&self, direction: Direction) -> Direction {
+        if self.roles_swapped { direction.reverse() } else { direction }
     }
 
     fn whole(&self) -> bool {
@@ -192,7 +191,7 @@ impl Ttrpc {
     fn read_known(&mut self, from: Direction, mut data: Data<'_>, lane: &mut Lane) {
         while !data.bytes.is_empty() {
             // A frame may show that the directions are the other way round.
-            let direction = self.taken(from);
+            let direction = self.oriented(from);
             let highest = self.streams.highest;
             match &mut self.half(direction).reading {
                 Reading::Header(partial) => match partial.read(&mut data) {
@@ -207,7 +206,7 @@ impl Ttrpc {
 
     /// What lies behind a boundary that has been found.
     fn found(&mut self, from: Direction, lane: &mut Lane) -> Option<crate::held::Held> {
-        let direction = self.taken(from);
+        let direction = self.oriented(from);
         let half = self.half(direction);
         if !matches!(&half.reading, Reading::Seeking(seeker) if seeker.is_found()) {
             return None;
@@ -222,7 +221,7 @@ impl Ttrpc {
         }
         if !self.proven {
             self.proven = true;
-            lane.connection_mut(self.connection).protocol = Spoken::Ttrpc;
+            lane.connection_mut(self.connection).protocol = ConnectionProtocol::Ttrpc;
             // The other direction needs less evidence now.
             let highest = Highest(self.streams.highest);
             let other = self.half(direction.reverse());
@@ -237,7 +236,7 @@ impl Ttrpc {
         &mut self,
         direction: Direction,
         header: FrameHeader,
-        begin: Moment,
+        begin: Arrival,
         data: &mut Data<'_>,
         lane: &mut Lane,
     ) {
@@ -257,7 +256,7 @@ impl Ttrpc {
         }
         if data.bytes.len() < header.length as usize {
             let parts = Parts::default();
-            let last = Moment::from(&*data);
+            let last = Arrival::from(&*data);
             half.reading = Reading::Data(Box::new(OpenFrame { header, begin, last, left: header.length, parts }));
             return;
         }
@@ -268,7 +267,7 @@ impl Ttrpc {
         let at = if whole.bytes.is_empty() { Place::NOWHERE } else { whole.at };
         let piece = Piece { at, len: header.length };
         let contents = Contents::whole(whole.bytes, &piece);
-        let now = Moment::from(&whole);
+        let now = Arrival::from(&whole);
         self.frame(direction, &Arrived { header, begin, contents: &contents, now, ends: Ends::Whole }, lane);
     }
 
@@ -280,7 +279,7 @@ impl Ttrpc {
         *data = rest;
         open.parts.push(&head, open.header.kind != FrameType::DATA);
         open.left -= head.bytes.len() as u32;
-        open.last = Moment::from(&head);
+        open.last = Arrival::from(&head);
         if open.left == 0 {
             self.open_frame_ends(direction, Ends::Whole, lane);
         }
@@ -368,33 +367,33 @@ impl Ttrpc {
             FrameType::RESPONSE => Direction::ToClient,
             _ => return direction,
         };
-        if !self.may_turn {
+        if !self.roles_may_swap {
             return direction;
         }
-        self.may_turn = false;
-        let turn = says != direction;
-        if turn {
-            self.turn(lane);
+        self.roles_may_swap = false;
+        let swap = says != direction;
+        if swap {
+            self.swap_roles(lane);
         }
-        lane.connection_mut(self.connection).client_shown(turn, ClientBy::Protocol);
+        lane.connection_mut(self.connection).client_identified(swap, ClientBy::Protocol);
         says
     }
 
     /// What was taken for the client is the server: everything so far is turned round.
-    fn turn(&mut self, lane: &mut Lane) {
-        self.turned = !self.turned;
+    fn swap_roles(&mut self, lane: &mut Lane) {
+        self.roles_swapped = !self.roles_swapped;
         self.halves.swap(0, 1);
         for (_, stream) in self.streams.in_order() {
-            stream.turn();
+            stream.swap_roles();
             let call = lane.call_mut(stream.call);
-            call.turn();
+            call.swap_roles();
             // Only Data was there so far: what ended it was the client's half-close, and the other way round.
             let ended = call.ended_at.take();
             call.end = call.half_close_at.map(|_| End::Data);
             call.ended_at = call.half_close_at;
             call.half_close_at = ended;
         }
-        lane.turn_frames(self.connection);
+        lane.swap_frame_roles(self.connection);
     }
 
     /// A Request: a call begins.
@@ -424,10 +423,10 @@ impl Ttrpc {
             call.request_headers = Some(list);
             call.request_headers_at = Some(now.time);
             if header.flags.0 != 0 {
-                call.odd.get_or_insert_default().ttrpc_flags = header.flags.0;
+                call.rare.get_or_insert_default().ttrpc_flags = header.flags.0;
             }
             if id.is_multiple_of(2) {
-                let text = format!("stream {id} is not odd: servers refuse it");
+                let text = format!("stream {id} is not rare: servers refuse it");
                 call.note(Note::new(Severity::Warning, "ttrpc-stream-id", text).at(now.packet));
             }
             if let Some(note) = request.fault.and_then(|fault| fault_note("Request", fault, request.is_opaque())) {
@@ -453,10 +452,10 @@ impl Ttrpc {
     }
 
     /// Enters a call, and its stream in place of whatever had its id before.
-    fn begin(&mut self, id: u32, begin: Moment, lane: &mut Lane) -> CallId {
+    fn begin(&mut self, id: u32, begin: Arrival, lane: &mut Lane) -> CallId {
         let mut call = Call::new(Protocol::Ttrpc, self.connection, id, begin.time, begin.packet);
         if let Some((number, _)) = self.trunk {
-            call.odd.get_or_insert_default().trunk = Some(number);
+            call.rare.get_or_insert_default().trunk = Some(number);
         }
         let call = lane.add_call(call);
         let breaks = self.halves.each_ref().map(|half| half.breaks);
@@ -473,7 +472,7 @@ impl Ttrpc {
     }
 
     /// A stream is not followed any more.
-    fn drop_stream(&self, stream: &Stream, why: &str, now: Moment, lane: &mut Lane) {
+    fn drop_stream(&self, stream: &Stream, why: &str, now: Arrival, lane: &mut Lane) {
         if stream.settled {
             return;
         }
@@ -485,7 +484,7 @@ impl Ttrpc {
     }
 
     /// The call of a frame that is no Request: known, or met in the middle. `None`: it is over and forgotten.
-    fn met(&mut self, direction: Direction, id: u32, begin: Moment, lane: &mut Lane) -> Option<CallId> {
+    fn known_or_joined(&mut self, direction: Direction, id: u32, begin: Arrival, lane: &mut Lane) -> Option<CallId> {
         let whole = self.whole();
         if self.streams.get_mut(id).is_none() {
             if whole && id <= self.streams.highest {
@@ -502,7 +501,7 @@ impl Ttrpc {
         Some(stream.call)
     }
 
-    fn breaks(&self) -> [(u32, Moment); 2] {
+    fn breaks(&self) -> [(u32, Arrival); 2] {
         self.halves.each_ref().map(|half| (half.breaks, half.broken_at))
     }
 
@@ -511,7 +510,7 @@ impl Ttrpc {
         let Arrived { header, begin, contents, now, ends } = *arrived;
         let id = header.stream;
         let response = Response::read(contents);
-        let id_of_call = self.met(Direction::ToClient, id, begin, lane)?;
+        let id_of_call = self.known_or_joined(Direction::ToClient, id, begin, lane)?;
         let late = self.streams.get_mut(id).is_some_and(|stream| stream.done);
         let call = lane.call_mut(id_of_call);
         if let Some(note) = response.fault.and_then(|fault| fault_note("Response", fault, response.payload.is_none())) {
@@ -528,7 +527,7 @@ impl Ttrpc {
             let text = "a Response after the call had ended";
             call.note(Note::new(Severity::Info, "ttrpc-late", text).at(now.packet));
             if let Some(status) = status {
-                call.odd.get_or_insert_default().late_status = Some(status.into());
+                call.rare.get_or_insert_default().late_status = Some(status.into());
             }
         }
         if let Some(payload) = payload {
@@ -540,14 +539,14 @@ impl Ttrpc {
         }
         let call = lane.call_mut(id_of_call);
         if let Some(status) = status {
-            call.odd.get_or_insert_default().ttrpc_status = Some(status.into());
+            call.rare.get_or_insert_default().ttrpc_status = Some(status.into());
         }
         // Senders write the status first: behind a payload there is none.
         let status_seen = response.status.is_some() || response.payload.is_some();
         let end = match response.fault {
             Some(Fault::Missing) if !status_seen => End::Gap,
             Some(Fault::Wrong(_)) => {
-                call.odd.get_or_insert_default().ttrpc_opaque = true;
+                call.rare.get_or_insert_default().ttrpc_opaque = true;
                 End::Response
             }
             _ => End::Response,
@@ -559,7 +558,7 @@ impl Ttrpc {
     /// A Data frame: a message, or the end of what its sender has to say, or both.
     fn data(&mut self, direction: Direction, arrived: &Arrived<'_, '_>, lane: &mut Lane) -> Option<CallId> {
         let Arrived { header, begin, now, ends, .. } = *arrived;
-        let call = self.met(direction, header.stream, begin, lane)?;
+        let call = self.known_or_joined(direction, header.stream, begin, lane)?;
         let stream = self.streams.get_mut(header.stream)?;
         let late = stream.done;
         let after_close = direction == Direction::ToServer && !stream.client_open && !late;
@@ -613,7 +612,7 @@ impl Ttrpc {
     }
 
     /// The server has ended a stream.
-    fn server_ends(&mut self, id: u32, end: End, now: Moment, lane: &mut Lane) {
+    fn server_ends(&mut self, id: u32, end: End, now: Arrival, lane: &mut Lane) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         stream.done = true;
         let requested = stream.requested;
@@ -642,7 +641,7 @@ impl Ttrpc {
     }
 
     fn gap(&mut self, direction: Direction, gap: &Gap, lane: &mut Lane) {
-        let now = Moment::from(gap);
+        let now = Arrival::from(gap);
         let half = self.half(direction);
         half.retries = RETRIES;
         match &mut half.reading {
@@ -661,10 +660,10 @@ impl Ttrpc {
             Reading::Data(open) => open.last = now,
             Reading::Header(_) => {}
         }
-        let turned = self.turned;
+        let roles_swapped = self.roles_swapped;
         self.open_frame_ends(direction, Ends::Whole, lane);
-        // The frame may have turned the directions round.
-        let direction = if self.turned == turned { direction } else { direction.reverse() };
+        // The frame may have swapped the roles.
+        let direction = if self.roles_swapped == roles_swapped { direction } else { direction.reverse() };
         self.half(direction).break_off(now);
     }
 
@@ -673,7 +672,7 @@ impl Ttrpc {
     }
 
     /// Ends what is still open: by the connection's end, or (`None`) by that of the capture.
-    fn abandon(&mut self, now: Option<Moment>, lane: &mut Lane) {
+    fn abandon(&mut self, now: Option<Arrival>, lane: &mut Lane) {
         let at = now.unwrap_or(self.latest);
         for direction in Direction::BOTH {
             self.open_frame_ends(direction, Ends::Short, lane);
@@ -715,20 +714,20 @@ impl Parser for Ttrpc {
     fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver> {
         match input {
             Input::Data(data) => {
-                self.latest = Moment::from(&data);
+                self.latest = Arrival::from(&data);
                 self.read(direction, data, lane);
             }
             Input::Gap(gap) => {
-                self.latest = Moment::from(&gap);
-                self.gap(self.taken(direction), &gap, lane);
+                self.latest = Arrival::from(&gap);
+                self.gap(self.oriented(direction), &gap, lane);
             }
         }
         None
     }
 
-    fn closed(&mut self, direction: Direction, how: Close, now: Moment, lane: &mut Lane) {
+    fn closed(&mut self, direction: Direction, how: Close, now: Arrival, lane: &mut Lane) {
         // A client that has closed its side may still be answered: Rust's servers do.
-        if how == Close::EndOfCapture || how == Close::Fin && self.taken(direction) == Direction::ToServer {
+        if how == Close::EndOfCapture || how == Close::Fin && self.oriented(direction) == Direction::ToServer {
             return;
         }
         self.latest = now;
@@ -759,13 +758,13 @@ impl Parser for Ttrpc {
 
 impl Half {
     fn new(reading: Reading, whole: bool) -> Self {
-        let broken_at = Moment::default();
+        let broken_at = Arrival::default();
         // What has no beginning is doubted from the start.
         Self { reading, breaks: u32::from(!whole), broken_at, whole, retries: RETRIES, since_found: 0 }
     }
 
     /// Where the next frame begins is not known any more.
-    fn break_off(&mut self, now: Moment) {
+    fn break_off(&mut self, now: Arrival) {
         self.reading = seeking(resync::KNOWN);
         self.breaks += 1;
         self.broken_at = now;
@@ -775,9 +774,9 @@ impl Half {
 
 impl PartialHeader {
     /// Reads on. Once the header is complete: what it says and where it began.
-    fn read(&mut self, data: &mut Data<'_>) -> Option<(FrameHeader, Moment)> {
+    fn read(&mut self, data: &mut Data<'_>) -> Option<(FrameHeader, Arrival)> {
         if self.len == 0 {
-            self.begin = Moment::from(&*data);
+            self.begin = Arrival::from(&*data);
         }
         let (head, rest) = data.split(FrameHeader::LEN - self.len);
         let end = self.len + head.bytes.len();
@@ -815,7 +814,7 @@ impl ListCache {
 }
 
 /// What is strange about a frame's header; real receivers read on.
-fn strange(header: &FrameHeader, now: Moment) -> Vec<Note> {
+fn strange(header: &FrameHeader, now: Arrival) -> Vec<Note> {
     let mut notes = Vec::new();
     let mut note = |kind, text: String| notes.push(Note::new(Severity::Warning, kind, text).at(now.packet));
     let (kind, length) = (header.kind, header.length);
@@ -844,7 +843,7 @@ fn fault_note(what: &str, fault: Fault, opaque: bool) -> Option<Note> {
 }
 
 /// How long behind its deadline a call is, if it is.
-fn behind_deadline(call: CallId, now: Moment, lane: &Lane) -> Option<i64> {
+fn behind_deadline(call: CallId, now: Arrival, lane: &Lane) -> Option<i64> {
     let call = lane.call(call);
     let timeout = lane.headers[call.request_headers?].facts.timeout_ns?;
     let late = now.time.nanos_since(call.start).saturating_sub_unsigned(timeout);

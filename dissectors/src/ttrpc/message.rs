@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 
 use super::parts::Contents;
 use crate::Cursor;
-use crate::grpc::{Found, HeaderFacts, Role, Rpc};
+use crate::grpc::{HeaderFacts, HeaderValue, Role, Rpc};
 use crate::header::{Coded, Field as HeaderField, Octets, Text, UnknownEntry};
 use crate::protobuf::wire::{Broken, Cause, Fields, Value, varint};
 
@@ -132,15 +132,15 @@ pub(super) fn facts(fields: &[HeaderField]) -> HeaderFacts {
     let before_metadata = fields.get(..own_fields(fields.iter())).unwrap_or_default();
     for field in before_metadata {
         match field.value.as_str().map(str::parse) {
-            _ if field.name.is(PATH) => facts.path = Found::Known(field.value.clone()),
+            _ if field.name.is(PATH) => facts.path = HeaderValue::Known(field.value.clone()),
             // Implementations take 0 for no limit, and a negative one for a limit that has passed.
             Some(Ok(0_i64)) => {}
             Some(Ok(nanos)) => facts.timeout_ns = Some(u64::try_from(nanos).unwrap_or(0)),
             _ => {}
         }
     }
-    if facts.path == Found::Absent {
-        facts.path = Found::Unknown;
+    if facts.path == HeaderValue::Absent {
+        facts.path = HeaderValue::Unknown;
     }
     facts
 }

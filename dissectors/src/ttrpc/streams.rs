@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use rpcshark_captures::Direction;
 
 use crate::store::{CallId, Lane};
-use crate::{Moment, Note, Severity};
+use crate::{Arrival, Note, Severity};
 
 /// One stream: one call.
 ///
@@ -34,7 +34,7 @@ pub(super) struct Stream {
     pub(super) seen: [bool; 2],
     /// The breaks in each direction that it has passed.
     pub(super) breaks: [u32; 2],
-    /// How many streams were met before it.
+    /// How many streams were entered before it.
     order: u64,
 }
 
@@ -46,7 +46,7 @@ impl Stream {
     }
 
     /// Passes the breaks of each direction that came since the stream was last looked at.
-    pub(super) fn pass_breaks(&mut self, breaks: [(u32, Moment); 2], lane: &mut Lane) {
+    pub(super) fn pass_breaks(&mut self, breaks: [(u32, Arrival); 2], lane: &mut Lane) {
         for (direction, (passed, (now, at))) in Direction::BOTH.into_iter().zip(self.breaks.iter_mut().zip(breaks)) {
             if *passed == now {
                 continue;
@@ -64,7 +64,7 @@ impl Stream {
     }
 
     /// What was taken for the client is the server.
-    pub(super) fn turn(&mut self) {
+    pub(super) fn swap_roles(&mut self) {
         self.seen.swap(0, 1);
         self.breaks.swap(0, 1);
         (self.client_open, self.done) = (!self.done, !self.client_open);
@@ -79,7 +79,7 @@ pub(super) struct Streams {
     settled: VecDeque<(u32, CallId)>,
     /// The highest id that a Request had, 0 where there was none.
     pub(super) highest: u32,
-    met: u64,
+    entered: u64,
 }
 
 /// Settled streams that are remembered: frames that crossed their end may follow, and an answer may come long after it
@@ -99,7 +99,7 @@ impl Streams {
     /// room for it.
     pub(super) fn enter(&mut self, id: u32, call: CallId, breaks: [u32; 2]) -> (Option<Stream>, Vec<Stream>) {
         let forgotten = if self.by_id.len() < MAX_STREAMS { Vec::new() } else { self.forget_older_half() };
-        self.met += 1;
+        self.entered += 1;
         let stream = Stream {
             call,
             requested: false,
@@ -108,7 +108,7 @@ impl Streams {
             settled: false,
             seen: [false; 2],
             breaks,
-            order: self.met,
+            order: self.entered,
         };
         (self.by_id.insert(id, stream), forgotten)
     }
@@ -135,7 +135,7 @@ impl Streams {
         }
     }
 
-    /// All streams in the order in which they were met.
+    /// All streams in the order in which they were entered.
     pub(super) fn in_order(&mut self) -> Vec<(u32, &mut Stream)> {
         let mut all: Vec<_> = self.by_id.iter_mut().map(|(&id, stream)| (id, stream)).collect();
         all.sort_unstable_by_key(|(_, stream)| stream.order);

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::store::{Body, Call, CallId, ClientBy, Connection, Keep, Lane, MessageFlags};
-use crate::{DecodeAs, Joining, Moment, Session};
+use crate::{Arrival, DecodeAs, Joining, Session};
 use Direction::{ToClient, ToServer};
 
 /// A frame as bytes.
@@ -148,7 +148,7 @@ impl Reading {
 
     fn closed(&mut self, direction: Direction) -> &mut Self {
         let (packet, time) = self.next_packet();
-        self.session.closed(direction, Close::Fin, Moment { time, packet: packet.no }, &mut self.lane);
+        self.session.closed(direction, Close::Fin, Arrival { time, packet: packet.no }, &mut self.lane);
         self
     }
 
@@ -248,16 +248,16 @@ impl Reading {
             line.push_str(" half-closed");
         }
         write!(line, " {}", call.end.map_or("open", |end| end.name())).unwrap();
-        if let Some(odd) = &call.odd {
-            for (word, status) in [(" ", &odd.ttrpc_status), (" late ", &odd.late_status)] {
+        if let Some(rare) = &call.rare {
+            for (word, status) in [(" ", &rare.ttrpc_status), (" late ", &rare.late_status)] {
                 if let Some(status) = status {
                     write!(line, "{word}{}", hex(status)).unwrap();
                 }
             }
-            if odd.ttrpc_flags != 0 {
-                write!(line, " f{}", odd.ttrpc_flags).unwrap();
+            if rare.ttrpc_flags != 0 {
+                write!(line, " f{}", rare.ttrpc_flags).unwrap();
             }
-            if let Some(trunk) = odd.trunk {
+            if let Some(trunk) = rare.trunk {
                 write!(line, " trunk {trunk}").unwrap();
             }
         }
@@ -606,7 +606,7 @@ fn what_cannot_be_decoded_may_be_encrypted() {
     reading.data(ToServer, &frame(1, 1, 0, &noise)).data(ToClient, &frame(1, 2, 0, &noise[7..])).finish();
     same(&reading.lines(), "1 ? ?=? | | half-closed response [not-decodable not-decodable]\n");
     assert!(reading.calls().next().unwrap().notes()[0].text.contains("may be encrypted"));
-    assert!(reading.calls().next().unwrap().odd.as_ref().unwrap().ttrpc_opaque);
+    assert!(reading.calls().next().unwrap().rare.as_ref().unwrap().ttrpc_opaque);
 }
 
 /// A piece of a trunk.

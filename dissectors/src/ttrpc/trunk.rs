@@ -17,11 +17,10 @@ use super::frame::{FrameHeader, FrameType};
 use super::probe::{MAX_TRUNK_LENGTH, PLUGIN_SERVES, RUNTIME_SERVES};
 use super::resync::Highest;
 use crate::held::Held;
-use crate::http2::Met;
-use crate::parser::{HandOver, Parser};
+use crate::parser::{HandOver, JoinPoint, Parser};
 use crate::seek::{Frames, Look};
-use crate::store::{ClientBy, ConnectionId, Lane, Spoken};
-use crate::{Cursor, Moment, Note, Severity};
+use crate::store::{ClientBy, ConnectionId, ConnectionProtocol, Lane};
+use crate::{Arrival, Cursor, Note, Severity};
 
 /// An NRI trunk.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ pub struct Trunk {
     /// By [`Direction::index`], as the directions are taken now.
     halves: [Reading; 2],
     /// Whether the input's directions are the other way round.
-    turned: bool,
+    roles_swapped: bool,
     proven: bool,
 }
 
@@ -53,25 +52,25 @@ const HEADER: usize = 8;
 const MAX_HELD: usize = 1 << 16;
 
 impl Trunk {
-    /// A trunk. Met at its beginning, what goes to the server comes from the plugin; met in the middle, it is found out who
+    /// A trunk. Joined at its beginning, what goes to the server comes from the plugin; met in the middle, it is found out who
     /// is the plugin.
-    pub fn new(connection: ConnectionId, met: Met) -> Self {
-        let inner = |number, reversed| Ttrpc::in_trunk(connection, met, number, reversed);
-        let half = || match met {
-            Met::AtStart => header(),
-            Met::InTheMiddle => Reading::Seeking(Held::default()),
+    pub fn new(connection: ConnectionId, join_point: JoinPoint) -> Self {
+        let inner = |number, reversed| Ttrpc::in_trunk(connection, join_point, number, reversed);
+        let half = || match join_point {
+            JoinPoint::Start => header(),
+            JoinPoint::Middle => Reading::Seeking(Held::default()),
         };
         Self {
             connection,
             inner: [inner(PLUGIN_SERVES, true), inner(RUNTIME_SERVES, false)],
             halves: [half(), half()],
-            turned: false,
-            proven: met == Met::AtStart,
+            roles_swapped: false,
+            proven: join_point == JoinPoint::Start,
         }
     }
 
-    fn taken(&self, direction: Direction) -> Direction {
-        if self.turned { direction.reverse() } else { direction }
+    fn oriented(&self, direction: Direction) -> Direction {
+        if self.roles_swapped { direction.reverse() } else { direction }
     }
 
     /// The connection `number`, and the direction in it.
@@ -85,10 +84,10 @@ impl Trunk {
     }
 
     fn read(&mut self, from: Direction, data: Data<'_>, lane: &mut Lane) {
-        self.read_known(self.taken(from), data, lane);
-        while let Some(held) = self.found(self.taken(from), lane) {
+        self.read_known(self.oriented(from), data, lane);
+        while let Some(held) = self.found(self.oriented(from), lane) {
             for data in held.data() {
-                self.read_known(self.taken(from), data, lane);
+                self.read_known(self.oriented(from), data, lane);
             }
         }
     }
@@ -195,12 +194,12 @@ impl Trunk {
         held.skip(begin);
         if !self.proven {
             self.proven = true;
-            let turn = is_plugins(held.bytes()) == Some(direction == Direction::ToClient);
-            if turn {
-                self.turned = true;
+            let swap = is_plugins(held.bytes()) == Some(direction == Direction::ToClient);
+            if swap {
+                self.roles_swapped = true;
                 self.halves.swap(0, 1);
             }
-            lane.connection_mut(self.connection).client_shown(turn, ClientBy::Protocol);
+            lane.connection_mut(self.connection).client_identified(swap, ClientBy::Protocol);
         }
         if begin > 0 {
             let text = format!("{begin} bytes were passed over to find where a piece of the trunk begins");
@@ -208,7 +207,7 @@ impl Trunk {
             let note = Note::new(Severity::Warning, "resynchronised", text).at(packet);
             lane.connection_mut(self.connection).note(note);
         }
-        lane.connection_mut(self.connection).protocol = Spoken::Nri;
+        lane.connection_mut(self.connection).protocol = ConnectionProtocol::Nri;
         Some(held)
     }
 }
@@ -217,13 +216,13 @@ impl Parser for Trunk {
     fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver> {
         match input {
             Input::Data(data) => self.read(direction, data, lane),
-            Input::Gap(gap) => self.gap(self.taken(direction), &gap, lane),
+            Input::Gap(gap) => self.gap(self.oriented(direction), &gap, lane),
         }
         None
     }
 
-    fn closed(&mut self, direction: Direction, how: Close, now: Moment, lane: &mut Lane) {
-        let direction = self.taken(direction);
+    fn closed(&mut self, direction: Direction, how: Close, now: Arrival, lane: &mut Lane) {
+        let direction = self.oriented(direction);
         for number in [PLUGIN_SERVES, RUNTIME_SERVES] {
             if let Some((inner, direction)) = self.inner(number, direction) {
                 inner.closed(direction, how, now, lane);

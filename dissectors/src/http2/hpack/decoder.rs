@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::cache::State;
-use super::table::{ENTRY_OVERHEAD, Found, Table};
+use super::table::{ENTRY_OVERHEAD, Lookup, Table};
 use super::{Fault, FaultKind, huffman, integer, static_table};
 use crate::Cursor;
 use crate::header::{Coded, Field, Octets, Text};
@@ -259,9 +259,9 @@ impl Reading<'_> {
         // RFC 7541 §6.1: index 0 is not used.
         let back = index.checked_sub(static_table::LEN).ok_or(FaultKind::IndexZero)?;
         let entry = match self.table.find(back) {
-            Found::Entry(entry) => return Ok(take(entry)),
-            Found::Unknown(entry) => entry,
-            Found::Beyond(entry) => {
+            Lookup::Entry(entry) => return Ok(take(entry)),
+            Lookup::Unknown(entry) => entry,
+            Lookup::Beyond(entry) => {
                 self.fault(FaultKind::IndexBeyondTable, from);
                 entry
             }

@@ -42,7 +42,7 @@ pub(super) struct Entry {
 }
 
 /// What a dynamic index refers to.
-pub(super) enum Found<'a> {
+pub(super) enum Lookup<'a> {
     Entry(&'a Entry),
     /// One that was not seen, or is forgotten.
     Unknown(UnknownEntry),
@@ -87,9 +87,9 @@ impl Table {
     }
 
     /// The `back`th newest insertion, from 1.
-    pub(super) fn find(&self, back: u32) -> Found<'_> {
+    pub(super) fn find(&self, back: u32) -> Lookup<'_> {
         if let Some(entry) = back.checked_sub(1).and_then(|at| self.entries.get(at as usize)) {
-            return Found::Entry(entry);
+            return Lookup::Entry(entry);
         }
         let number = self.inserted as i64 - i64::from(back);
         let unknown = UnknownEntry { epoch: self.epoch, number };
@@ -98,7 +98,7 @@ impl Table {
             true => number < 0 || self.size.is_some_and(|size| size <= KEPT_AT_MOST),
             false => back as usize > KEPT_AT_MOST as usize / ENTRY_OVERHEAD,
         };
-        if beyond { Found::Beyond(unknown) } else { Found::Unknown(unknown) }
+        if beyond { Lookup::Beyond(unknown) } else { Lookup::Unknown(unknown) }
     }
 
     /// The identity of the entry that comes next.

@@ -1,23 +1,23 @@
-//! When and in which packet something was there.
+//! When something arrived, and in which packet.
 
 use rpcshark_captures::{Data, Gap, PacketNo, Timestamp};
 
-/// A time and the packet that it comes from.
+/// When something arrived, and the packet that delivered it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Moment {
+pub struct Arrival {
     /// The time, as [`Data::time`] has it.
     pub time: Timestamp,
-    /// The packet that delivered what was there.
+    /// The packet that delivered it.
     pub packet: PacketNo,
 }
 
-impl From<&Data<'_>> for Moment {
+impl From<&Data<'_>> for Arrival {
     fn from(data: &Data<'_>) -> Self {
         Self { time: data.time, packet: data.packet.no }
     }
 }
 
-impl From<&Gap> for Moment {
+impl From<&Gap> for Arrival {
     fn from(gap: &Gap) -> Self {
         Self { time: gap.time, packet: gap.packet.no }
     }
