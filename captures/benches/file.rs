@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use rpcshark_captures::file::{Batch, OpenOptions, Reading};
+use rpcshark_captures::file::{Batch, CaptureReader, OpenOptions};
 
 fn main() {
     divan::main();
@@ -65,7 +65,7 @@ fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
     file
 }
 
-fn read(mut reading: Reading) -> u64 {
+fn read(mut reading: CaptureReader) -> u64 {
     let mut batch = Batch::default();
     let mut sum = 0;
     while reading.next_batch_into(BATCH, &mut batch).expect("the capture can be read") {
@@ -78,7 +78,10 @@ fn read(mut reading: Reading) -> u64 {
 
 fn read_paths(paths: &[&Path], no_mmap: bool) -> u64 {
     let paths: Vec<PathBuf> = paths.iter().map(|&path| path.to_owned()).collect();
-    read(Reading::open(&paths, &OpenOptions { no_mmap, ..OpenOptions::default() }).expect("the capture can be opened"))
+    read(
+        CaptureReader::open(&paths, &OpenOptions { no_mmap, ..OpenOptions::default() })
+            .expect("the capture can be opened"),
+    )
 }
 
 #[divan::bench(args = [false, true])]
@@ -107,7 +110,7 @@ fn two_files_merged(bencher: Bencher<'_, '_>) {
 fn pipe(bencher: Bencher<'_, '_>) {
     let bytes = pcap();
     bencher.counter(BytesCount::new(bytes.len())).with_inputs(|| bytes.clone()).bench_values(|bytes| {
-        read(Reading::from_reader(Box::new(Cursor::new(bytes)), "pipe").expect("the capture can be opened"))
+        read(CaptureReader::from_reader(Box::new(Cursor::new(bytes)), "pipe").expect("the capture can be opened"))
     });
 }
 
@@ -116,6 +119,6 @@ fn zstd(bencher: Bencher<'_, '_>) {
     let bytes = pcap();
     let packed = zstd::encode_all(&*bytes, 1).expect("bytes can be compressed");
     bencher.counter(BytesCount::new(bytes.len())).with_inputs(|| packed.clone()).bench_values(|packed| {
-        read(Reading::from_reader(Box::new(Cursor::new(packed)), "pipe").expect("the capture can be opened"))
+        read(CaptureReader::from_reader(Box::new(Cursor::new(packed)), "pipe").expect("the capture can be opened"))
     });
 }

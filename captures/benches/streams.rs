@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use rpcshark_captures::file::{Batch, Reading};
+use rpcshark_captures::file::{Batch, CaptureReader};
 use rpcshark_captures::streams::{Events, Streams};
 
 /// Calls a round.
@@ -34,7 +34,7 @@ fn run(bencher: Bencher<'_, '_>, string: &str, bytes: usize) {
     let log = log.into_bytes();
     bencher.counter(BytesCount::new(log.len())).bench(|| {
         let input = Box::new(Cursor::new(log.clone()));
-        let Ok(mut reading) = Reading::from_reader(input, "log") else { return };
+        let Ok(mut reading) = CaptureReader::from_reader(input, "log") else { return };
         let mut streams = Streams::new(reading.files());
         let (mut batch, mut events) = (Batch::default(), Events::default());
         while reading.next_batch_into(4096, &mut batch).is_ok_and(|more| more) {

@@ -4,12 +4,12 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use rpcshark_captures::file::Reading;
+use rpcshark_captures::file::CaptureReader;
 use rpcshark_captures::streams::{Events, Streams};
 use rpcshark_captures::{Defragmenter, Peeled, peel, peel_datagram};
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(mut reading) = Reading::from_reader(Box::new(Cursor::new(bytes.to_vec())), "fuzzed") else { return };
+    let Ok(mut reading) = CaptureReader::from_reader(Box::new(Cursor::new(bytes.to_vec())), "fuzzed") else { return };
     let mut streams = Streams::new(reading.files());
     let mut events = Events::default();
     let mut defragmenter = Defragmenter::default();

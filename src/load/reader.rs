@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use rpcshark_captures::file::{Batch, Error, FileInfo, OpenOptions, Reading};
+use rpcshark_captures::file::{Batch, CaptureReader, Error, FileInfo, OpenOptions};
 use rpcshark_captures::{Skip, Sources, Timestamp};
 use rpcshark_dissectors::store::{Committed, Keep, Store};
 
@@ -51,7 +51,7 @@ pub(crate) enum Inputs {
 
 /// A capture that is being read.
 pub(crate) struct Loader {
-    reading: Reading,
+    reading: CaptureReader,
     store: Store,
     works: Vec<Work>,
     sorter: Sorter,
@@ -103,8 +103,8 @@ impl Loader {
         let stop = options.stop.as_ref().map(|stop| stop.event());
         let opening = OpenOptions { no_mmap: options.no_mmap, follow: options.follow, stop };
         let reading = match &options.inputs {
-            Inputs::Paths(paths) => Reading::open(paths, &opening)?,
-            Inputs::RawPair { client, server } => Reading::open_raw_pair(client, server, &opening)?,
+            Inputs::Paths(paths) => CaptureReader::open(paths, &opening)?,
+            Inputs::RawPair { client, server } => CaptureReader::open_raw_pair(client, server, &opening)?,
         };
         Ok(Self {
             store: Store::new(LANES, options.keep),
@@ -196,7 +196,7 @@ impl Loader {
 }
 
 /// Fetches the next packets, unless enough have been read.
-fn fetch(reading: &mut Reading, left: &mut Option<u64>, batch: &mut Batch) -> Result<bool, Error> {
+fn fetch(reading: &mut CaptureReader, left: &mut Option<u64>, batch: &mut Batch) -> Result<bool, Error> {
     let most = left.map_or(BATCH, |left| usize::try_from(left).unwrap_or(BATCH).min(BATCH));
     if most == 0 {
         return Ok(false);

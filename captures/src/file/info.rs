@@ -76,7 +76,7 @@ impl fmt::Display for FileNote {
 
 /// Key material that a capture carries (a Decryption Secrets Block), as it stands there.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret {
+pub struct DecryptionSecrets {
     /// Which file it was in.
     pub file: u16,
     /// What it is, by the number of the pcapng specification: 0x544c534b is a TLS key log.
@@ -85,14 +85,14 @@ pub struct Secret {
     pub bytes: Vec<u8>,
 }
 
-impl Secret {
+impl DecryptionSecrets {
     /// A TLS key log, as `SSLKEYLOGFILE` has it.
     pub const TLS_KEY_LOG: u32 = 0x544c_534b;
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for DecryptionSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secret")
+        f.debug_struct("DecryptionSecrets")
             .field("file", &self.file)
             .field("kind", &format_args!("{:#x}", self.kind))
             .field("bytes", &format_args!("{} bytes", self.bytes.len()))

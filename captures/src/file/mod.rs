@@ -1,12 +1,12 @@
 //! Opening and reading capture files: bytes in, packets out.
 //!
-//! [`Reading`] opens one or several inputs and lends their packets in batches, merged by time. What is inside of a
+//! [`CaptureReader`] opens one or several inputs and lends their packets in batches, merged by time. What is inside of a
 //! packet it leaves to others; it only knows the link type of its first byte.
 //!
 //! - `sniff` tells from the first bytes what an input is, `bytes` takes compression off;
 //! - `pcap` and `pcapng` find the records in bytes and know nothing of files; so does `text` with the lines and blocks of
 //!   recordings that hold no packets, which [`streams`](crate::streams) understands;
-//! - `reader` drives one file, `reading` all of them.
+//! - `reader` drives one file, `capture_reader` all of them, which `open` opens and `merge` puts in order.
 //!
 //! Documents: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng, RFC 1952 (gzip), RFC 8878 (zstd), the LZ4 frame
 //! format 1.6.
@@ -16,13 +16,15 @@
 
 mod batch;
 mod bytes;
+mod capture_reader;
 mod error;
 mod info;
 mod map;
+mod merge;
+mod open;
 mod pcap;
 mod pcapng;
 mod reader;
-mod reading;
 mod record;
 mod sniff;
 #[cfg(test)]
@@ -30,7 +32,8 @@ mod testing;
 mod text;
 
 pub use batch::Batch;
+pub use capture_reader::CaptureReader;
 pub use error::Error;
-pub use info::{FileInfo, FileNote, Secret, Skipped};
+pub use info::{DecryptionSecrets, FileInfo, FileNote, Skipped};
 pub(crate) use map::Map;
-pub use reading::{OpenOptions, Reading};
+pub use open::OpenOptions;

@@ -11,7 +11,7 @@
 //! Records have nothing by which they could be told from other bytes. A length that cannot be right is damage: the
 //! next place is looked for where several records in a row look right.
 
-use super::record::{Found, Log, Lost, Progress, Record, Window};
+use super::record::{Log, Lost, Progress, Record, RecordList, Window};
 use super::sniff::PcapKind;
 use crate::{LinkType, Timestamp};
 
@@ -65,7 +65,7 @@ impl Pcap {
         window: Window<'_>,
         from: usize,
         most: usize,
-        found: &mut Found,
+        found: &mut RecordList,
         log: &mut Log<'_>,
     ) -> Progress {
         let mut upto = from;
@@ -113,7 +113,7 @@ impl Pcap {
         window: Window<'_>,
         upto: &mut usize,
         most: usize,
-        found: &mut Found,
+        found: &mut RecordList,
         log: &mut Log<'_>,
     ) -> Step {
         let header_len = self.header_len();
@@ -366,14 +366,16 @@ mod tests {
     fn a_cut_file_gives_everything_before_the_cut() {
         let (bytes, ends) = three(ByteOrder::Little, 0xa1b2_c3d4);
         for cut in 1..=bytes.len() {
-            let outcome =
-                match crate::file::Reading::from_reader(Box::new(std::io::Cursor::new(bytes[..cut].to_vec())), "") {
-                    Ok(reading) => super::super::testing::finish(reading),
-                    Err(error) => {
-                        assert!(cut < 4, "{error}");
-                        continue;
-                    }
-                };
+            let outcome = match crate::file::CaptureReader::from_reader(
+                Box::new(std::io::Cursor::new(bytes[..cut].to_vec())),
+                "",
+            ) {
+                Ok(reading) => super::super::testing::finish(reading),
+                Err(error) => {
+                    assert!(cut < 4, "{error}");
+                    continue;
+                }
+            };
             assert_eq!(outcome.packets.len(), ends.iter().filter(|&&end| end <= cut).count(), "cut at {cut}");
             let between = cut == FILE_HEADER || ends.contains(&cut);
             assert_eq!(outcome.info.partial, !between, "cut at {cut}");

@@ -9,7 +9,7 @@ use super::batch::Holder;
 use super::bytes::Input;
 use super::pcap::Pcap;
 use super::pcapng::PcapNg;
-use super::record::{Found, Log, Progress, Window};
+use super::record::{Log, Progress, RecordList, Window};
 use super::sniff::Kind;
 use super::text::{Raw, Text};
 use crate::Place;
@@ -120,7 +120,7 @@ impl Reader {
 
     /// Finds packets until there are `most` in `found` (which is empty), or as many as are there without waiting for
     /// more in what is live, or as many as are handled well in one go. None: it is ended. Gives what they lie in.
-    pub(crate) fn fill(&mut self, most: usize, found: &mut Found, log: &mut Log<'_>) -> Holder {
+    pub(crate) fn fill(&mut self, most: usize, found: &mut RecordList, log: &mut Log<'_>) -> Holder {
         let holder = self.stream.fill(&mut self.format, most, found, log);
         log.info.consumed = self.stream.read.load(Ordering::Relaxed);
         self.ended = found.records.is_empty();
@@ -129,7 +129,7 @@ impl Reader {
 }
 
 impl Stream {
-    fn fill(&mut self, format: &mut Format, most: usize, found: &mut Found, log: &mut Log<'_>) -> Holder {
+    fn fill(&mut self, format: &mut Format, most: usize, found: &mut RecordList, log: &mut Log<'_>) -> Holder {
         loop {
             let Buffer { bytes, filled, upto, base } = &mut self.buffer;
             let window = Window { bytes: bytes.get(..*filled).unwrap_or_default(), base: *base, ended: self.ended };
@@ -163,7 +163,7 @@ impl Stream {
     }
 
     /// Gives the buffer away to who reads the packets found in it; goes on with the bytes that are not done with.
-    fn lend(&mut self, found: &Found) -> Holder {
+    fn lend(&mut self, found: &RecordList) -> Holder {
         let at = self.at.plus(self.buffer.base);
         if found.records.is_empty() {
             return Holder { bytes: Arc::default(), at };
@@ -234,7 +234,14 @@ impl Format {
         }
     }
 
-    fn scan(&mut self, window: Window<'_>, from: usize, most: usize, found: &mut Found, log: &mut Log<'_>) -> Progress {
+    fn scan(
+        &mut self,
+        window: Window<'_>,
+        from: usize,
+        most: usize,
+        found: &mut RecordList,
+        log: &mut Log<'_>,
+    ) -> Progress {
         match self {
             Self::Pcap(pcap) => pcap.scan(window, from, most, found, log),
             Self::PcapNg(pcapng) => pcapng.scan(window, from, most, found, log),

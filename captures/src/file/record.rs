@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::info::{FileInfo, FileNote, Secret, Skipped};
+use super::info::{DecryptionSecrets, FileInfo, FileNote, Skipped};
 use crate::{PacketNo, Timestamp};
 
 /// What is kept of a packet in a batch.
@@ -25,13 +25,13 @@ const _: () = assert!(size_of::<Record>() <= 40);
 
 /// Packets that were found.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct RecordList {
     pub(crate) records: Vec<Record>,
     /// The first comment of those records that have one, by their index.
     pub(crate) comments: Vec<(u32, Box<str>)>,
 }
 
-impl Found {
+impl RecordList {
     pub(crate) fn clear(&mut self) {
         self.records.clear();
         self.comments.clear();
@@ -62,14 +62,14 @@ pub(crate) struct Log<'a> {
     /// The number of the file.
     pub(crate) file: u16,
     pub(crate) info: &'a mut FileInfo,
-    pub(crate) known: &'a mut Known,
+    pub(crate) known: &'a mut Metadata,
 }
 
 /// What captures say about the world.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct Metadata {
     pub(crate) names: BTreeMap<IpAddr, Box<str>>,
-    pub(crate) secrets: Vec<Secret>,
+    pub(crate) secrets: Vec<DecryptionSecrets>,
     pub(crate) secret_bytes: usize,
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read};
 use std::net::IpAddr;
 
 use super::record::ByteOrder;
-use super::{Batch, FileInfo, Reading, Secret};
+use super::{Batch, CaptureReader, DecryptionSecrets, FileInfo};
 
 /// Numbers put one behind the other.
 pub(crate) struct Bytes {
@@ -61,7 +61,7 @@ pub(crate) struct Outcome {
     pub(crate) packets: Vec<Seen>,
     pub(crate) info: FileInfo,
     pub(crate) names: Vec<(IpAddr, String)>,
-    pub(crate) secrets: Vec<Secret>,
+    pub(crate) secrets: Vec<DecryptionSecrets>,
 }
 
 impl Outcome {
@@ -81,7 +81,7 @@ impl Outcome {
 
 /// Reads `bytes`, which are a capture, as they come from a pipe that gives `step` of them at a time.
 pub(crate) fn read_by(bytes: &[u8], step: usize) -> Outcome {
-    finish(Reading::from_reader(Box::new(Dribble::new(bytes, step)), "a test").unwrap())
+    finish(CaptureReader::from_reader(Box::new(Dribble::new(bytes, step)), "a test").unwrap())
 }
 
 /// Reads `bytes`, which are a capture.
@@ -90,7 +90,7 @@ pub(crate) fn read(bytes: &[u8]) -> Outcome {
 }
 
 /// Reads all of a reading.
-pub(crate) fn finish(mut reading: Reading) -> Outcome {
+pub(crate) fn finish(mut reading: CaptureReader) -> Outcome {
     let mut packets = Vec::new();
     while let Some(batch) = reading.next_batch(7).unwrap() {
         packets.extend(seen(&batch));

@@ -5,7 +5,7 @@
 //!
 //! Texts count their packets by lines, so that the number of a packet is the line that users see in an editor.
 
-use super::record::{Found, Log, Progress, Record, Window};
+use super::record::{Log, Progress, Record, RecordList, Window};
 use crate::streams::text::{self, Time};
 use crate::{Direction, LinkType, PacketNo, Timestamp};
 
@@ -107,7 +107,7 @@ impl Text {
         window: Window<'_>,
         from: usize,
         most: usize,
-        found: &mut Found,
+        found: &mut RecordList,
         log: &mut Log<'_>,
     ) -> Progress {
         let mut at = from;
@@ -203,7 +203,7 @@ impl Text {
         }
     }
 
-    fn record(&mut self, mut bytes: &[u8], start: usize, base: u64, found: &mut Found, log: &mut Log<'_>) {
+    fn record(&mut self, mut bytes: &[u8], start: usize, base: u64, found: &mut RecordList, log: &mut Log<'_>) {
         let number = log.info.packets + 1;
         if bytes.len() > MAX_RECORD {
             log.note(base + start as u64, "this is too long: most of it is passed over".to_owned());
@@ -292,7 +292,7 @@ impl Raw {
         window: Window<'_>,
         from: usize,
         most: usize,
-        found: &mut Found,
+        found: &mut RecordList,
         log: &mut Log<'_>,
     ) -> Progress {
         /// A piece that is handled well in one go.

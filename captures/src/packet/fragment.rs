@@ -99,16 +99,16 @@ impl Defragmenter {
         });
         let datagram = self.datagrams.get_mut(at).expect("found or just put there");
         let before = datagram.bytes;
-        let taken = datagram.take(fragment);
+        let insertion = datagram.insert(fragment);
         self.bytes += datagram.bytes - before;
-        match taken {
-            Taken::Waiting => {}
-            Taken::Complete => {
+        match insertion {
+            Insertion::Waiting => {}
+            Insertion::Complete => {
                 let datagram = self.datagrams.remove(at).expect("found or just put there");
                 self.bytes -= datagram.bytes;
                 return Some(datagram.whole());
             }
-            Taken::Refused => {
+            Insertion::Refused => {
                 self.drop_at(at, Unassembled::Malformed);
             }
         }
@@ -185,7 +185,7 @@ struct Piece {
     data: Vec<u8>,
 }
 
-enum Taken {
+enum Insertion {
     Waiting,
     Complete,
     Refused,
@@ -196,26 +196,26 @@ impl Datagram {
         Self { key, since, fragments: 0, protocol: 0, pieces: Vec::new(), end: None, bytes: 0 }
     }
 
-    fn take(&mut self, fragment: &Fragment<'_>) -> Taken {
+    fn insert(&mut self, fragment: &Fragment<'_>) -> Insertion {
         self.fragments += 1;
         let len = fragment.payload.len() as u64 + u64::from(fragment.cut);
         let end = u64::from(fragment.offset) + len;
         // RFC 8200 §4.5: all but the last are a multiple of 8 bytes long.
         if end > u64::from(MAX_PAYLOAD) || len == 0 || fragment.more && !len.is_multiple_of(8) {
-            return Taken::Refused;
+            return Insertion::Refused;
         }
         let end = end as u32;
         if !fragment.more && *self.end.get_or_insert(end) != end {
-            return Taken::Refused;
+            return Insertion::Refused;
         }
         if fragment.offset == 0 {
             self.protocol = fragment.protocol;
         }
         self.fill(fragment, end);
         match self.pieces.len() {
-            ..=MAX_PIECES if self.is_complete() => Taken::Complete,
-            ..=MAX_PIECES => Taken::Waiting,
-            _ => Taken::Refused,
+            ..=MAX_PIECES if self.is_complete() => Insertion::Complete,
+            ..=MAX_PIECES => Insertion::Waiting,
+            _ => Insertion::Refused,
         }
     }
 

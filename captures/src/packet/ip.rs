@@ -1,6 +1,6 @@
 //! IPv4 (RFC 791) and IPv6 with its extension headers (RFC 8200), and what IP carries.
 
-use super::peel::Found;
+use super::peel::PeelResult;
 use super::rest::{Rest, be16};
 use super::{Fragment, Layer, Peeled, Skip, link, tcp, tunnel};
 
@@ -15,7 +15,7 @@ const MAX_OFFLOADED: usize = 1 << 20;
 const MIN_ETHERNET_PAYLOAD: usize = 46;
 
 /// IPv4 or IPv6, by the version in the first byte.
-pub(super) fn either(rest: Rest<'_>) -> Found<'_> {
+pub(super) fn either(rest: Rest<'_>) -> PeelResult<'_> {
     let [first] = rest.peek(Layer::Link)?;
     match first >> 4 {
         4 => ipv4(rest),
@@ -31,7 +31,7 @@ pub(super) fn either(rest: Rest<'_>) -> Found<'_> {
 /// +-----+----+--------+----+-------------+----+-------+----------+--------+--------+---------+
 /// ```
 #[inline]
-pub(super) fn ipv4(packet: Rest<'_>) -> Found<'_> {
+pub(super) fn ipv4(packet: Rest<'_>) -> PeelResult<'_> {
     let header: &[u8; 20] = packet.peek(Layer::Ipv4)?;
     let header_len = usize::from(header[0] & 0x0f) * 4;
     if header[0] >> 4 != 4 || header_len < header.len() {
@@ -80,7 +80,7 @@ fn offloaded_len(packet: Rest<'_>, header_len: usize, protocol: u8) -> Result<us
 /// +------------------+--------+------+------+--------+--------+
 /// ```
 #[inline]
-pub(super) fn ipv6(mut rest: Rest<'_>) -> Found<'_> {
+pub(super) fn ipv6(mut rest: Rest<'_>) -> PeelResult<'_> {
     let header: &[u8; 40] = rest.take(Layer::Ipv6)?;
     let [first, _, _, _, len_high, len_low, next, _, addresses @ ..] = header;
     if first >> 4 != 6 {
@@ -102,7 +102,7 @@ pub(super) fn ipv6(mut rest: Rest<'_>) -> Found<'_> {
 }
 
 /// The headers between IPv6's own and what it carries: each names the next one in its first byte.
-fn extensions<'a>(mut rest: Rest<'a>, mut next: u8, source: u128, destination: u128) -> Found<'a> {
+fn extensions<'a>(mut rest: Rest<'a>, mut next: u8, source: u128, destination: u128) -> PeelResult<'a> {
     for _ in 0..MAX_EXTENSIONS {
         match next {
             HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | MOBILITY | HOST_IDENTITY | SHIM6 => {
@@ -130,7 +130,7 @@ fn extensions<'a>(mut rest: Rest<'a>, mut next: u8, source: u128, destination: u
 }
 
 /// What IP carries, by its protocol number.
-fn carried<'a>(mut rest: Rest<'a>, protocol: u8, source: u128, destination: u128) -> Found<'a> {
+fn carried<'a>(mut rest: Rest<'a>, protocol: u8, source: u128, destination: u128) -> PeelResult<'a> {
     match protocol {
         TCP => tcp::segment(rest, source, destination),
         UDP => tunnel::udp(rest),
@@ -149,7 +149,7 @@ fn carried<'a>(mut rest: Rest<'a>, protocol: u8, source: u128, destination: u128
 }
 
 /// What follows an authentication header: in IPv6, further extension headers may.
-fn carried_or_extended<'a>(rest: Rest<'a>, next: u8, source: u128, destination: u128) -> Found<'a> {
+fn carried_or_extended<'a>(rest: Rest<'a>, next: u8, source: u128, destination: u128) -> PeelResult<'a> {
     match source >> 32 == V4_MAPPED >> 32 {
         true => carried(rest, next, source, destination),
         false => extensions(rest, next, source, destination),
@@ -158,7 +158,7 @@ fn carried_or_extended<'a>(rest: Rest<'a>, next: u8, source: u128, destination: 
 
 /// A fragment, unless no fragment of its datagram can lead to TCP.
 #[cold]
-fn fragment<'a>(rest: Rest<'a>, fragment: Fragment<'a>) -> Found<'a> {
+fn fragment<'a>(rest: Rest<'a>, fragment: Fragment<'a>) -> PeelResult<'a> {
     match fragment.protocol {
         TCP | UDP | GRE | IPV4 | IPV6 | MPLS | AUTHENTICATION | ROUTING | DESTINATION_OPTIONS => {
             Ok(Peeled::Fragment(Fragment { payload: rest.data, cut: rest.cut, ..fragment }))

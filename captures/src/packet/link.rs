@@ -3,7 +3,7 @@
 //! Link types: <https://www.tcpdump.org/linktypes.html>. Tags: IEEE 802.1Q. Labels: RFC 3032, RFC 4385. PPPoE: RFC 2516.
 //! PPP: RFC 1661, RFC 1662. 802.2 with SNAP: RFC 1042.
 
-use super::peel::Found;
+use super::peel::PeelResult;
 use super::rest::{Rest, be16};
 use super::{Layer, Skip, ip};
 use crate::LinkType;
@@ -17,7 +17,7 @@ use crate::LinkType;
 /// +-------------+--------+---------------+
 /// ```
 #[inline]
-pub(super) fn ethernet(mut rest: Rest<'_>) -> Found<'_> {
+pub(super) fn ethernet(mut rest: Rest<'_>) -> PeelResult<'_> {
     let header: &[u8; 14] = rest.take(Layer::Link)?;
     match be16(header[12], header[13]) {
         IPV4 => ip::ipv4(rest),
@@ -27,7 +27,7 @@ pub(super) fn ethernet(mut rest: Rest<'_>) -> Found<'_> {
 
 /// A packet of any other link type.
 #[inline]
-pub(super) fn other(link: LinkType, mut rest: Rest<'_>) -> Found<'_> {
+pub(super) fn other(link: LinkType, mut rest: Rest<'_>) -> PeelResult<'_> {
     match link {
         LinkType::LINUX_SLL => {
             let header: &[u8; 16] = rest.take(Layer::Link)?;
@@ -49,7 +49,7 @@ pub(super) fn other(link: LinkType, mut rest: Rest<'_>) -> Found<'_> {
 
 /// What follows a Linux cooked header: with most devices its protocol field is an Ethernet type.
 #[inline]
-fn cooked(rest: Rest<'_>, device: u16, protocol: u16) -> Found<'_> {
+fn cooked(rest: Rest<'_>, device: u16, protocol: u16) -> PeelResult<'_> {
     match (device, protocol) {
         (ARPHRD_NETLINK, _) => Err(Skip::EtherType(0)),
         (_, IPV4) => ip::ipv4(rest),
@@ -59,7 +59,7 @@ fn cooked(rest: Rest<'_>, device: u16, protocol: u16) -> Found<'_> {
 }
 
 /// What an Ethernet type names, or, below the smallest one, an 802.2 packet of that length.
-fn by_type_or_len(rest: Rest<'_>, type_or_len: u16) -> Found<'_> {
+fn by_type_or_len(rest: Rest<'_>, type_or_len: u16) -> PeelResult<'_> {
     match type_or_len {
         0..MIN_ETHER_TYPE => llc(rest.trimmed(usize::from(type_or_len))),
         ether_type => by_ether_type(rest, ether_type),
@@ -67,7 +67,7 @@ fn by_type_or_len(rest: Rest<'_>, type_or_len: u16) -> Found<'_> {
 }
 
 /// What an Ethernet type names.
-pub(super) fn by_ether_type(rest: Rest<'_>, ether_type: u16) -> Found<'_> {
+pub(super) fn by_ether_type(rest: Rest<'_>, ether_type: u16) -> PeelResult<'_> {
     match ether_type {
         IPV4 => ip::ipv4(rest),
         IPV6 => ip::ipv6(rest),
@@ -80,13 +80,13 @@ pub(super) fn by_ether_type(rest: Rest<'_>, ether_type: u16) -> Found<'_> {
 }
 
 /// A tag: priority and VLAN id, then the Ethernet type of what is tagged.
-fn vlan(mut rest: Rest<'_>) -> Found<'_> {
+fn vlan(mut rest: Rest<'_>) -> PeelResult<'_> {
     let [_, _, high, low] = *rest.take(Layer::Vlan)?;
     by_type_or_len(rest, be16(high, low))
 }
 
 /// 802.2: access points and a control byte; with SNAP, an organisation and its protocol number.
-fn llc(mut rest: Rest<'_>) -> Found<'_> {
+fn llc(mut rest: Rest<'_>) -> PeelResult<'_> {
     let [sap, _, _] = *rest.take(Layer::Llc)?;
     match sap {
         LLC_IP => ip::ipv4(rest),
@@ -100,7 +100,7 @@ fn llc(mut rest: Rest<'_>) -> Found<'_> {
 }
 
 /// A stack of labels: 20 bits of label, 3 of class, 1 that marks the last, 8 of hops.
-pub(super) fn mpls(mut rest: Rest<'_>) -> Found<'_> {
+pub(super) fn mpls(mut rest: Rest<'_>) -> PeelResult<'_> {
     loop {
         let [_, _, last, _] = *rest.take(Layer::Mpls)?;
         if last & 1 != 0 {
@@ -112,7 +112,7 @@ pub(super) fn mpls(mut rest: Rest<'_>) -> Found<'_> {
 
 /// Nothing says what labels carry. IP shows by its version; Ethernet comes with a control word, which begins with a zero
 /// (RFC 4385), or without one, and then shows by its type.
-fn labelled(rest: Rest<'_>) -> Found<'_> {
+fn labelled(rest: Rest<'_>) -> PeelResult<'_> {
     let [first] = rest.peek(Layer::Mpls)?;
     let version = first >> 4;
     match version {
@@ -136,7 +136,7 @@ fn labelled(rest: Rest<'_>) -> Found<'_> {
 /// | 0x11 | code | session | length |
 /// +------+------+---------+--------+
 /// ```
-fn pppoe(mut rest: Rest<'_>) -> Found<'_> {
+fn pppoe(mut rest: Rest<'_>) -> PeelResult<'_> {
     let [version, code, _, _, high, low] = *rest.take(Layer::Pppoe)?;
     match (version, code) {
         (0x11, 0) => ppp(rest.trimmed(usize::from(be16(high, low)))),
@@ -146,7 +146,7 @@ fn pppoe(mut rest: Rest<'_>) -> Found<'_> {
 }
 
 /// PPP, perhaps behind HDLC's address and control bytes. Cisco's HDLC has an Ethernet type instead of PPP's protocol.
-pub(super) fn hdlc(mut rest: Rest<'_>) -> Found<'_> {
+pub(super) fn hdlc(mut rest: Rest<'_>) -> PeelResult<'_> {
     match *rest.peek(Layer::Ppp)? {
         [0xff, 0x03] => ppp(rest.after(2, Layer::Ppp)?),
         [0x0f | 0x8f, 0] => {
@@ -158,7 +158,7 @@ pub(super) fn hdlc(mut rest: Rest<'_>) -> Found<'_> {
 }
 
 /// A protocol number, which may have been compressed: its first byte is even where a second one follows.
-fn ppp(mut rest: Rest<'_>) -> Found<'_> {
+fn ppp(mut rest: Rest<'_>) -> PeelResult<'_> {
     let [first] = *rest.take(Layer::Ppp)?;
     let protocol = match first & 1 {
         0 => {
@@ -176,7 +176,7 @@ fn ppp(mut rest: Rest<'_>) -> Found<'_> {
 }
 
 /// BSD loopback: an address family in the byte order of the capturing host, or of the network.
-fn loopback(mut rest: Rest<'_>) -> Found<'_> {
+fn loopback(mut rest: Rest<'_>) -> PeelResult<'_> {
     let family = u32::from_le_bytes(*rest.take(Layer::Link)?);
     // Families are small numbers: a large one was read in the wrong order.
     match if family > 0xffff { family.swap_bytes() } else { family } {

@@ -16,7 +16,7 @@ pub enum Peeled<'a> {
 }
 
 /// What a layer returns: never `Ok(Peeled::Skipped(_))`, so that `?` ends the peeling.
-pub(super) type Found<'a> = Result<Peeled<'a>, Skip>;
+pub(super) type PeelResult<'a> = Result<Peeled<'a>, Skip>;
 
 /// Finds the TCP segment in a packet's `data`, of which `original_len` bytes were sent.
 ///

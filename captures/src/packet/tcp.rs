@@ -7,7 +7,7 @@
 //! +--------+--------+----------------+----------------+----+----+--------+----------+---------+---------+
 //! ```
 
-use super::peel::Found;
+use super::peel::PeelResult;
 use super::rest::{Rest, be16};
 use super::{Layer, Peeled, Skip};
 use crate::{Address, Segment, TcpFlags};
@@ -17,7 +17,7 @@ const MIN_HEADER: usize = 20;
 
 /// A segment between two IP addresses.
 #[inline]
-pub(super) fn segment<'a>(mut rest: Rest<'a>, source: u128, destination: u128) -> Found<'a> {
+pub(super) fn segment<'a>(mut rest: Rest<'a>, source: u128, destination: u128) -> PeelResult<'a> {
     let header: &[u8; MIN_HEADER] = rest.take(Layer::Tcp)?;
     let header_len = header_len(header[12]);
     if header_len < MIN_HEADER {

@@ -2,12 +2,12 @@
 //!
 //! VXLAN: RFC 7348. Geneve: RFC 8926. GRE: RFC 2784, RFC 2890, with PPP RFC 2637. ERSPAN: draft-foschiano-erspan-03.
 
-use super::peel::Found;
+use super::peel::PeelResult;
 use super::rest::{Rest, be16};
 use super::{Layer, Skip, link};
 
 /// A UDP datagram: only tunnels are of interest, known by the port that they are sent to.
-pub(super) fn udp(mut rest: Rest<'_>) -> Found<'_> {
+pub(super) fn udp(mut rest: Rest<'_>) -> PeelResult<'_> {
     let [_, _, port_high, port_low, len_high, len_low, _, _] = *rest.take(Layer::Udp)?;
     let rest = match be16(len_high, len_low) {
         len @ 8.. => rest.trimmed(usize::from(len) - 8),
@@ -28,7 +28,7 @@ pub(super) fn udp(mut rest: Rest<'_>) -> Found<'_> {
 /// | flags | reserved | network | reserved |
 /// +-------+----------+---------+----------+
 /// ```
-fn vxlan(mut rest: Rest<'_>) -> Found<'_> {
+fn vxlan(mut rest: Rest<'_>) -> PeelResult<'_> {
     let [flags, ..]: [u8; 8] = *rest.take(Layer::Vxlan)?;
     // RFC 7348 §5: the flag that says that there is a network id MUST be set.
     match flags & 0x08 {
@@ -43,7 +43,7 @@ fn vxlan(mut rest: Rest<'_>) -> Found<'_> {
 /// | version, opt. words| flags | type | network | reserved | options   |
 /// +--------------------+-------+------+---------+----------+-----------+
 /// ```
-fn geneve(mut rest: Rest<'_>) -> Found<'_> {
+fn geneve(mut rest: Rest<'_>) -> PeelResult<'_> {
     let [version_len, _, high, low, ..]: [u8; 8] = *rest.take(Layer::Geneve)?;
     if version_len >> 6 != 0 {
         return Err(Skip::Protocol(UDP));
@@ -58,7 +58,7 @@ fn geneve(mut rest: Rest<'_>) -> Found<'_> {
 /// | flags | type | checksum, reserved | key | sequence | ack |
 /// +-------+------+--------------------+-----+----------+-----+
 /// ```
-pub(super) fn gre(mut rest: Rest<'_>) -> Found<'_> {
+pub(super) fn gre(mut rest: Rest<'_>) -> PeelResult<'_> {
     let [high, low, type_high, type_low] = *rest.take(Layer::Gre)?;
     let flags = be16(high, low);
     let version = flags & 7;

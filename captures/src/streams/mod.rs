@@ -4,10 +4,10 @@
 //! [`Streams`] takes the packets of a reading whose link types [are for it](Streams::takes) and gives [`Event`]s:
 //!
 //! ```no_run
-//! use rpcshark_captures::file::{OpenOptions, Reading};
+//! use rpcshark_captures::file::{OpenOptions, CaptureReader};
 //! use rpcshark_captures::streams::{Events, Streams};
 //!
-//! let mut reading = Reading::open(&["session.strace".into()], &OpenOptions::default())?;
+//! let mut reading = CaptureReader::open(&["session.strace".into()], &OpenOptions::default())?;
 //! let mut streams = Streams::new(reading.files());
 //! let mut events = Events::default();
 //! while let Some(batch) = reading.next_batch(4096)? {

@@ -44,7 +44,7 @@ impl Raw {
 mod tests {
     use std::fs;
 
-    use crate::file::{OpenOptions, Reading};
+    use crate::file::{CaptureReader, OpenOptions};
     use crate::streams::testing::told_by;
 
     #[test]
@@ -55,7 +55,8 @@ mod tests {
         fs::write(&server, "answer").unwrap();
         for no_mmap in [false, true] {
             let reading =
-                Reading::open_raw_pair(&client, &server, &OpenOptions { no_mmap, ..OpenOptions::default() }).unwrap();
+                CaptureReader::open_raw_pair(&client, &server, &OpenOptions { no_mmap, ..OpenOptions::default() })
+                    .unwrap();
             assert_eq!(
                 told_by(reading),
                 "0 opened unix:#1 -> unix:#2 stated\n0 ToServer \"request\"\n0 ToClient \"answer\"\n\
@@ -63,8 +64,10 @@ mod tests {
             );
         }
         fs::write(&server, "").unwrap();
-        let reading = Reading::open_raw_pair(&client, &server, &OpenOptions::default()).unwrap();
+        let reading = CaptureReader::open_raw_pair(&client, &server, &OpenOptions::default()).unwrap();
         assert!(told_by(reading).contains("0 ToServer \"request\""));
-        assert!(Reading::open_raw_pair(&client, &directory.path().join("none"), &OpenOptions::default()).is_err());
+        assert!(
+            CaptureReader::open_raw_pair(&client, &directory.path().join("none"), &OpenOptions::default()).is_err()
+        );
     }
 }

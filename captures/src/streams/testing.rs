@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Cursor;
 
 use super::{Events, Streams, What};
-use crate::file::Reading;
+use crate::file::CaptureReader;
 
 /// What a recording tells, a line an event:
 ///
@@ -17,10 +17,10 @@ use crate::file::Reading;
 ///
 /// Bytes of one direction that follow on each other stand together.
 pub(super) fn told(recording: impl AsRef<[u8]>) -> String {
-    told_by(Reading::from_reader(Box::new(Cursor::new(recording.as_ref().to_vec())), "x").unwrap())
+    told_by(CaptureReader::from_reader(Box::new(Cursor::new(recording.as_ref().to_vec())), "x").unwrap())
 }
 
-pub(super) fn told_by(mut reading: Reading) -> String {
+pub(super) fn told_by(mut reading: CaptureReader) -> String {
     let mut streams = Streams::new(reading.files());
     let mut events = Events::default();
     let mut order = 0;

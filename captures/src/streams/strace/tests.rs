@@ -4,7 +4,7 @@ use std::fs;
 
 use proptest::prelude::*;
 
-use crate::file::{OpenOptions, Reading};
+use crate::file::{CaptureReader, OpenOptions};
 use crate::streams::testing::{check, told, told_by};
 
 /// Ends of connections of which nothing is closed.
@@ -280,14 +280,14 @@ fn the_files_of_ff_are_one_log() {
         fs::write(directory.path().join(format!("F.{pid}")), calls[log]).unwrap();
     }
     fs::write(directory.path().join("notes.txt"), "not a log\n").unwrap();
-    let told = told_by(Reading::open(&[directory.path().into()], &OpenOptions::default()).unwrap());
+    let told = told_by(CaptureReader::open(&[directory.path().into()], &OpenOptions::default()).unwrap());
     assert_eq!(told, BOTH_ENDS_TOLD);
     for pid in ["5", "9"] {
         let path = directory.path().join(format!("F.{pid}"));
         let log = fs::read_to_string(&path).unwrap();
         fs::write(path, bare(&log)).unwrap();
     }
-    let told = told_by(Reading::open(&[directory.path().into()], &OpenOptions::default()).unwrap());
+    let told = told_by(CaptureReader::open(&[directory.path().into()], &OpenOptions::default()).unwrap());
     let (opened, rest) = told.split_once('\n').unwrap();
     assert!(opened.ends_with(" -> unix:/s connect client 5 server 9"), "{opened}");
     assert_eq!(rest, BOTH_ENDS_TOLD.split_once('\n').unwrap().1);
@@ -521,7 +521,7 @@ fn connections_without_a_byte_are_told_too() {
 fn times_are_read() {
     let times = |log: &str| {
         let input = std::io::Cursor::new(log.as_bytes().to_vec());
-        let mut reading = Reading::from_reader(Box::new(input), "x").unwrap();
+        let mut reading = CaptureReader::from_reader(Box::new(input), "x").unwrap();
         let mut times = Vec::new();
         while let Some(batch) = reading.next_batch(99).unwrap() {
             times.extend((0..batch.len()).map(|index| batch.packet(index).time.as_nanos()));
@@ -546,7 +546,7 @@ fn lines_are_numbered_as_editors_do() {
     let log = format!("\n{}", client("write(@, \"abc\"..., 16) = 16\nread(@, \"x\", 1) = 1"));
     let log =
         log.replace("= 16\n", "= 16\n | 00000  61 62 63 64 65 66 67 68  69 6a 6b 6c 6d 6e 6f 70  abcdefghijklmnop |\n");
-    let mut reading = Reading::from_reader(Box::new(std::io::Cursor::new(log.into_bytes())), "x").unwrap();
+    let mut reading = CaptureReader::from_reader(Box::new(std::io::Cursor::new(log.into_bytes())), "x").unwrap();
     let mut numbers = Vec::new();
     while let Some(batch) = reading.next_batch(99).unwrap() {
         numbers.extend((0..batch.len()).map(|index| batch.packet(index).packet.no.number()));

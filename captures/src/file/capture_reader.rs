@@ -1,24 +1,21 @@
 //! All inputs of a reading, as one sequence of packets.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::collections::BTreeMap;
+use std::io::Read;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::batch::{Batch, Holder};
-use super::bytes::{self, Counted, FromStart, Growing, Input, Opened, Pipe};
+use super::batch::Batch;
 use super::error::Error;
-use super::info::{FileInfo, Secret};
-use super::map::Map;
-use super::reader::{Pace, Reader, Stream};
-use super::record::{Found, Known, Log, Record};
-use super::sniff::{Kind, Method};
-use crate::source::{FileSource, Sources};
-use crate::{Direction, Place, SourceNo, Timestamp};
+use super::info::{DecryptionSecrets, FileInfo};
+use super::merge::Merge;
+use super::open::{OpenInput, OpenOptions, captures_in};
+use super::reader::{Pace, Reader};
+use super::record::{Log, Metadata, RecordList};
+use crate::source::Sources;
+use crate::{Direction, SourceNo};
 
 /// As many files as can be read together: each needs a number, and spill files need some too.
 const MAX_FILES: usize = 60_000;
@@ -26,25 +23,13 @@ const MAX_FILES: usize = 60_000;
 /// So many packets of each file are looked at in advance when several are merged.
 const AHEAD: usize = 1024;
 
-/// How inputs are opened.
-#[derive(Clone, Debug, Default)]
-pub struct OpenOptions {
-    /// Do not map files. Packets are always read (a buffer that stays in the processor's cache costs less than fresh pages
-    /// of a map), but what is looked at again comes from a map, and a mapped file that is made shorter kills the program.
-    pub no_mmap: bool,
-    /// Wait for more at the end of a regular file: somebody still writes it.
-    pub follow: bool,
-    /// Once this can be read from, nothing more is waited for: what is piped or followed is taken to have ended.
-    pub stop: Option<Arc<OwnedFd>>,
-}
-
 /// One or several inputs, read as one: packets in the order of their times, those of one input in the order in which
 /// they stand there whatever their times, those of the same time in the order of the inputs.
 ///
 /// ```no_run
-/// use rpcshark_captures::file::{OpenOptions, Reading};
+/// use rpcshark_captures::file::{OpenOptions, CaptureReader};
 ///
-/// let mut reading = Reading::open(&["a.pcap".into(), "b.pcapng.gz".into()], &OpenOptions::default())?;
+/// let mut reading = CaptureReader::open(&["a.pcap".into(), "b.pcapng.gz".into()], &OpenOptions::default())?;
 /// while let Some(batch) = reading.next_batch(4096)? {
 ///     for index in 0..batch.len() {
 ///         println!("{:?}", batch.packet(index).packet);
@@ -52,18 +37,18 @@ pub struct OpenOptions {
 /// }
 /// # Ok::<(), rpcshark_captures::file::Error>(())
 /// ```
-pub struct Reading {
+pub struct CaptureReader {
     readers: Vec<Reader>,
     files: Vec<FileInfo>,
-    known: Known,
+    known: Metadata,
     sources: Arc<Sources>,
     /// How many packets were handed out.
     handed_out: u64,
     merge: Merge,
-    found: Found,
+    found: RecordList,
 }
 
-impl Reading {
+impl CaptureReader {
     /// Opens `paths` to be read together: files, `-` for standard input, directories for the captures in them (not in
     /// directories in them), sorted by name.
     ///
@@ -87,8 +72,8 @@ impl Reading {
         let mut parts = Vec::new();
         for (path, number) in inputs.iter().zip(0..) {
             parts.push(match path.as_os_str() == "-" {
-                true => Part::standard_input(options)?,
-                false => Part::open(path, SourceNo(number), options)?,
+                true => OpenInput::standard_input(options)?,
+                false => OpenInput::open(path, SourceNo(number), options)?,
             });
         }
         Ok(Self::new(parts))
@@ -103,7 +88,7 @@ impl Reading {
         let sides = [(client, Direction::ToServer), (server, Direction::ToClient)];
         let mut parts = Vec::new();
         for ((path, direction), number) in sides.into_iter().zip(0..) {
-            parts.push(Part::open_raw(path, direction, SourceNo(number), options)?);
+            parts.push(OpenInput::open_raw(path, direction, SourceNo(number), options)?);
         }
         Ok(Self::new(parts))
     }
@@ -114,10 +99,10 @@ impl Reading {
     ///
     /// If it cannot be read or is no capture.
     pub fn from_reader(input: Box<dyn Read + Send>, name: impl Into<String>) -> Result<Self, Error> {
-        Ok(Self::new(vec![Part::stream(input, name.into(), Pace::Live)?]))
+        Ok(Self::new(vec![OpenInput::stream(input, name.into(), Pace::Live)?]))
     }
 
-    fn new(parts: Vec<Part>) -> Self {
+    fn new(parts: Vec<OpenInput>) -> Self {
         let mut readers = Vec::new();
         let mut files = Vec::new();
         let mut sources = Vec::new();
@@ -130,10 +115,10 @@ impl Reading {
             merge: Merge::new(readers.len()),
             readers,
             files,
-            known: Known::default(),
+            known: Metadata::default(),
             sources: Arc::new(Sources::new(sources)),
             handed_out: 0,
-            found: Found::default(),
+            found: RecordList::default(),
         }
     }
 
@@ -150,11 +135,11 @@ impl Reading {
         Ok(self.next_batch_into(max_packets, &mut batch)?.then_some(batch))
     }
 
-    /// As [`Reading::next_batch`], into a batch that is not needed any more, to spare its memory; `false` at the end.
+    /// As [`CaptureReader::next_batch`], into a batch that is not needed any more, to spare its memory; `false` at the end.
     ///
     /// # Errors
     ///
-    /// As for [`Reading::next_batch`].
+    /// As for [`CaptureReader::next_batch`].
     pub fn next_batch_into(&mut self, max_packets: usize, batch: &mut Batch) -> Result<bool, Error> {
         batch.clear();
         batch.first = self.handed_out;
@@ -178,7 +163,7 @@ impl Reading {
     }
 
     /// Key material that the captures themselves carry, as far as they have been read.
-    pub fn secrets(&self) -> &[Secret] {
+    pub fn secrets(&self) -> &[DecryptionSecrets] {
         &self.known.secrets
     }
 
@@ -249,259 +234,21 @@ impl Reading {
     }
 }
 
-impl std::fmt::Debug for Reading {
+impl std::fmt::Debug for CaptureReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reading").field("files", &self.files).finish_non_exhaustive()
-    }
-}
-
-/// Several files becoming one sequence.
-#[derive(Default)]
-struct Merge {
-    /// What was read of each file and not handed out yet.
-    ahead: Vec<Ahead>,
-    /// The time of the next packet of each file that has one at hand.
-    heads: BinaryHeap<Reverse<(Timestamp, u16)>>,
-    /// Files that have none at hand and may have more.
-    wanting: Vec<u16>,
-}
-
-#[derive(Default)]
-struct Ahead {
-    found: Found,
-    /// The index of the next record.
-    next: usize,
-    /// The index of the next comment.
-    next_comment: usize,
-    holder: Option<Holder>,
-    /// The batch in which `holder` was entered last, by its first packet, and at which index.
-    entered: Option<(u64, u16)>,
-}
-
-impl Merge {
-    fn new(files: usize) -> Self {
-        let ahead = std::iter::repeat_with(Ahead::default).take(files).collect();
-        Self { ahead, heads: BinaryHeap::new(), wanting: (0..).take(files).collect() }
-    }
-
-    /// Hands out packets of `file` as long as they come before `until`, the first one of another file. Says whether
-    /// there are further ones at hand.
-    fn hand_out(&mut self, file: u16, until: Option<(Timestamp, u16)>, most: usize, batch: &mut Batch) -> bool {
-        let Some(ahead) = self.ahead.get_mut(usize::from(file)) else { return true };
-        // A file that takes turns with others has many runs in one batch; what holds them is entered once.
-        let holder = match (ahead.entered, &ahead.holder) {
-            (Some((first, index)), _) if first == batch.first => index,
-            (_, None) => return false,
-            (_, Some(holder)) => {
-                let index = batch.holders.len() as u16;
-                ahead.entered = Some((batch.first, index));
-                batch.holders.push(holder.clone());
-                index
-            }
-        };
-        while let Some(record) = ahead.found.records.get(ahead.next) {
-            if until.is_some_and(|until| (record.time, file) > until) || batch.records.len() >= most {
-                self.heads.push(Reverse((record.time, file)));
-                return true;
-            }
-            if let Some((index, comment)) = ahead.found.comments.get_mut(ahead.next_comment)
-                && *index as usize == ahead.next
-            {
-                batch.comments.push((batch.records.len() as u32, std::mem::take(comment)));
-                ahead.next_comment += 1;
-            }
-            batch.records.push(Record { holder, ..*record });
-            ahead.next += 1;
-        }
-        false
-    }
-}
-
-/// One input of a reading.
-struct Part {
-    reader: Reader,
-    info: FileInfo,
-    source: FileSource,
-}
-
-impl Part {
-    /// Standard input, wherever it stands.
-    fn standard_input(options: &OpenOptions) -> Result<Self, Error> {
-        let name = "standard input";
-        // Another handle to it, as the standard one has a buffer of its own, of which nobody can see what is in it.
-        let file = io::stdin().as_fd().try_clone_to_owned().map_err(|source| Error::open(name, source))?;
-        Self::pipe(File::from(file), name.to_owned(), options)
-    }
-
-    /// What is read as it comes.
-    fn pipe(file: File, name: String, options: &OpenOptions) -> Result<Self, Error> {
-        let file = Arc::new(file);
-        let pace = match file.metadata() {
-            Ok(metadata) if metadata.is_file() => Pace::Full,
-            _ => Pace::Piped(Arc::clone(&file)),
-        };
-        Self::stream(Box::new(Pipe::new(file, options.stop.clone())), name, pace)
-    }
-
-    /// What comes from somewhere and lies nowhere.
-    fn stream(input: Input, name: String, pace: Pace) -> Result<Self, Error> {
-        let (input, read) = Counted::new(input);
-        let Opened { kind, methods, head, rest } = bytes::open(Box::new(input), &name)?;
-        // What a pipe has is known, but not whether it is enough to decompress anything.
-        let pace = match pace {
-            Pace::Piped(_) if !methods.is_empty() => Pace::Live,
-            pace => pace,
-        };
-        let stream = Stream::new(rest, head, read, pace, Place::NOWHERE);
-        let info = FileInfo { format: format_name(kind, &methods), name, ..FileInfo::default() };
-        Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing)
-    }
-
-    fn open(path: &Path, number: SourceNo, options: &OpenOptions) -> Result<Self, Error> {
-        let name = path.display().to_string();
-        let failed = |source| Error::open(&name, source);
-        let file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if options.follow && metadata.is_file() {
-            return Self::growing(file, path, number, options);
-        }
-        // What the system makes up when it is read says that it has no bytes.
-        if !metadata.is_file() || metadata.len() == 0 {
-            let mut part = Self::pipe(file, name, options)?;
-            part.info.path = Some(path.to_owned());
-            return Ok(part);
-        }
-        let file = Arc::new(file);
-        let (input, read) = Counted::new(FromStart::new(Arc::clone(&file)));
-        let Opened { kind, methods, head, rest } = bytes::open(Box::new(input), &name)?;
-        let info = FileInfo {
-            format: format_name(kind, &methods),
-            path: Some(path.to_owned()),
-            size: Some(metadata.len()),
-            name,
-            ..FileInfo::default()
-        };
-        let at = Place::new(number, 0);
-        if !methods.is_empty() {
-            let stream = Stream::new(rest, head, read, Pace::Full, Place::NOWHERE);
-            return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
-        }
-        if !options.no_mmap
-            && let Ok(map) = Map::new(&file)
-        {
-            // What is read can be read back: not more than the map has.
-            let rest = Box::new(rest.take((map.len() as u64).saturating_sub(head.len() as u64)));
-            let stream = Stream::new(rest, head, read, Pace::Full, at);
-            return Self::new(Reader::streamed(kind, stream), info, FileSource::Map(Arc::new(map)));
-        }
-        let stream = Stream::new(rest, head, read, Pace::Full, at);
-        Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
-    }
-
-    /// A regular file that somebody still writes.
-    fn growing(file: File, path: &Path, number: SourceNo, options: &OpenOptions) -> Result<Self, Error> {
-        let name = path.display().to_string();
-        let file = Arc::new(file);
-        let (input, read) = Counted::new(Growing::new(Arc::clone(&file), options.stop.clone()));
-        let Opened { kind, methods, head, rest } = bytes::open(Box::new(input), &name)?;
-        let info =
-            FileInfo { format: format_name(kind, &methods), path: Some(path.to_owned()), name, ..FileInfo::default() };
-        if !methods.is_empty() {
-            let stream = Stream::new(rest, head, read, Pace::Live, Place::NOWHERE);
-            return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
-        }
-        let stream = Stream::new(rest, head, read, Pace::Growing(Arc::clone(&file)), Place::new(number, 0));
-        Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
-    }
-
-    /// A file that holds what one side sent.
-    fn open_raw(path: &Path, direction: Direction, number: SourceNo, options: &OpenOptions) -> Result<Self, Error> {
-        let name = path.display().to_string();
-        let failed = |source| Error::open(&name, source);
-        let file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        let kind = Kind::Raw(direction);
-        let info =
-            FileInfo { format: format_name(kind, &[]), path: Some(path.to_owned()), name, ..FileInfo::default() };
-        if !metadata.is_file() || metadata.len() == 0 {
-            let file = Arc::new(file);
-            let (input, read) = Counted::new(Pipe::new(Arc::clone(&file), options.stop.clone()));
-            let stream = Stream::new(Box::new(input), Vec::new(), read, Pace::Piped(file), Place::NOWHERE);
-            return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
-        }
-        let info = FileInfo { size: Some(metadata.len()), ..info };
-        let (file, at) = (Arc::new(file), Place::new(number, 0));
-        if !options.no_mmap
-            && let Ok(map) = Map::new(&file)
-        {
-            let (input, read) = Counted::new(FromStart::new(Arc::clone(&file)));
-            let stream = Stream::new(Box::new(input.take(map.len() as u64)), Vec::new(), read, Pace::Full, at);
-            return Self::new(Reader::streamed(kind, stream), info, FileSource::Map(Arc::new(map)));
-        }
-        let (input, read) = Counted::new(FromStart::new(Arc::clone(&file)));
-        let stream = Stream::new(Box::new(input), Vec::new(), read, Pace::Full, at);
-        Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
-    }
-
-    fn new(reader: Option<Reader>, info: FileInfo, source: FileSource) -> Result<Self, Error> {
-        match reader {
-            Some(reader) => Ok(Self { reader, info, source }),
-            None => Err(Error::NoCapture { name: info.name, head: info.format }),
-        }
-    }
-}
-
-/// `pcapng in gzip`.
-fn format_name(kind: Kind, methods: &[Method]) -> String {
-    let mut name = match kind {
-        Kind::Pcap(_) => "pcap",
-        Kind::PcapNg | Kind::Packed(_) => "pcapng",
-        Kind::Text(kind) => kind.name(),
-        Kind::Raw(_) => "raw bytes",
-    }
-    .to_owned();
-    for method in methods.iter().rev() {
-        name += " in ";
-        name += method.name();
-    }
-    name
-}
-
-/// The captures in a directory, by what they begin with; never none.
-fn captures_in(directory: &Path) -> Result<Vec<PathBuf>, Error> {
-    let name = directory.display().to_string();
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|source| Error::open(&name, source))? {
-        let path = entry.map_err(|source| Error::open(&name, source))?.path();
-        // Reading from a pipe or a socket that lies there would take bytes from somebody.
-        if path.is_file() && is_capture(&path)? {
-            paths.push(path);
-        }
-    }
-    if paths.is_empty() {
-        return Err(Error::EmptyDirectory { name });
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-fn is_capture(path: &Path) -> Result<bool, Error> {
-    let name = path.display().to_string();
-    let file = File::open(path).map_err(|source| Error::open(&name, source))?;
-    match bytes::open(Box::new(file), &name) {
-        Ok(_) => Ok(true),
-        Err(Error::Empty { .. } | Error::NoCapture { .. } | Error::Decompress { .. }) => Ok(false),
-        Err(error) => Err(error),
+        f.debug_struct("CaptureReader").field("files", &self.files).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Cursor, Write};
+    use std::fs::{self, File};
+    use std::io::{self, Cursor, Write};
+    use std::os::fd::OwnedFd;
 
     use super::super::testing::{Dribble, Outcome, finish, read, read_by, seen};
     use super::*;
-    use crate::Packet;
+    use crate::{Packet, Place};
 
     /// A pcap with packets of these times (in seconds) that hold their own number and what cannot be made shorter.
     fn pcap(seconds: &[u32]) -> Vec<u8> {
@@ -628,7 +375,7 @@ mod tests {
         for byte in &bytes[..first] {
             sender.send(vec![*byte]).unwrap();
         }
-        let mut reading = Reading::from_reader(Box::new(Sent(receiver)), "pipe").unwrap();
+        let mut reading = CaptureReader::from_reader(Box::new(Sent(receiver)), "pipe").unwrap();
         let batch = reading.next_batch(1_000).unwrap().unwrap();
         assert_eq!((batch.len(), batch.packet(0).data), (1, &b"packet 0 "[..]));
         assert_eq!(batch.packet(0).at, Place::NOWHERE);
@@ -649,8 +396,9 @@ mod tests {
         let end = bytes.len() - 10;
         writer.write_all(&bytes[..end - 60]).unwrap();
         writer.write_all(&bytes[end - 60..end]).unwrap();
-        let part = Part::pipe(File::from(OwnedFd::from(reader)), "pipe".to_owned(), &OpenOptions::default()).unwrap();
-        let mut reading = Reading::new(vec![part]);
+        let part =
+            OpenInput::pipe(File::from(OwnedFd::from(reader)), "pipe".to_owned(), &OpenOptions::default()).unwrap();
+        let mut reading = CaptureReader::new(vec![part]);
         let batch = reading.next_batch(1_000).unwrap().unwrap();
         assert_eq!(batch.len(), 3, "the writer is still open, and the last packet is not whole");
         writer.write_all(&bytes[end..]).unwrap();
@@ -666,7 +414,8 @@ mod tests {
         fs::write(&path, many()).unwrap();
         for no_mmap in [false, true] {
             let mut reading =
-                Reading::open(std::slice::from_ref(&path), &OpenOptions { no_mmap, ..OpenOptions::default() }).unwrap();
+                CaptureReader::open(std::slice::from_ref(&path), &OpenOptions { no_mmap, ..OpenOptions::default() })
+                    .unwrap();
             let sources = reading.sources();
             let mut batch = Batch::default();
             let mut bytes = Vec::new();
@@ -699,7 +448,7 @@ mod tests {
         fs::write(path("d"), pcap(&[0; 3_000])).unwrap();
         let order = |most: usize| {
             let paths = [path("a"), path("b"), path("c"), path("d")];
-            let mut reading = Reading::open(&paths, &OpenOptions::default()).unwrap();
+            let mut reading = CaptureReader::open(&paths, &OpenOptions::default()).unwrap();
             let mut packets: Vec<Packet> = Vec::new();
             while let Some(batch) = reading.next_batch(most).unwrap() {
                 assert!(batch.len() <= most);
@@ -734,7 +483,7 @@ mod tests {
         }
         fs::write(&b, bytes).unwrap();
         for most in [1, 100] {
-            let mut reading = Reading::open(&[a.clone(), b.clone()], &OpenOptions::default()).unwrap();
+            let mut reading = CaptureReader::open(&[a.clone(), b.clone()], &OpenOptions::default()).unwrap();
             let mut comments = Vec::new();
             while let Some(batch) = reading.next_batch(most).unwrap() {
                 comments.extend(seen(&batch).into_iter().map(|packet| packet.comment));
@@ -747,7 +496,7 @@ mod tests {
     fn a_directory_gives_the_captures_in_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
-        let open = || Reading::open(&[directory.path().to_owned()], &OpenOptions::default());
+        let open = || CaptureReader::open(&[directory.path().to_owned()], &OpenOptions::default());
         fs::write(path("notes.txt"), "no capture").unwrap();
         fs::write(path("empty.pcap"), "").unwrap();
         fs::write(path("broken.gz"), [0x1f, 0x8b, 0, 0]).unwrap();
@@ -763,10 +512,11 @@ mod tests {
 
     #[test]
     fn what_is_no_capture_is_refused_with_a_reason() {
-        let missing = Reading::open(&["/nowhere/x.pcap".into()], &OpenOptions::default()).unwrap_err();
+        let missing = CaptureReader::open(&["/nowhere/x.pcap".into()], &OpenOptions::default()).unwrap_err();
         assert_eq!(missing.to_string(), "/nowhere/x.pcap: no such file or directory");
-        let refused =
-            |bytes: &[u8]| Reading::from_reader(Box::new(Cursor::new(bytes.to_vec())), "x").unwrap_err().to_string();
+        let refused = |bytes: &[u8]| {
+            CaptureReader::from_reader(Box::new(Cursor::new(bytes.to_vec())), "x").unwrap_err().to_string()
+        };
         assert_eq!(refused(b""), "x is no capture: it is empty");
         let known = "known are pcap, pcapng, strace logs and the dumps of socat and \
              sockdump, plain or in gzip, zstd or lz4";
@@ -789,7 +539,7 @@ mod tests {
                 let mut bytes = bytes.clone();
                 let at = n * 7_919 % bytes.len();
                 bytes[at] ^= 1 << (n % 8);
-                if let Ok(reading) = Reading::from_reader(Box::new(Dribble::new(&bytes, 4_096)), "x") {
+                if let Ok(reading) = CaptureReader::from_reader(Box::new(Dribble::new(&bytes, 4_096)), "x") {
                     assert!(finish(reading).packets.len() <= truth.len() + 10);
                 }
             }

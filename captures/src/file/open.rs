@@ -1,0 +1,211 @@
+//! Opening one input: what it is, how its bytes come, and where they can be read back from.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::bytes::{self, Counted, FromStart, Growing, Input, Opened, Pipe};
+use super::error::Error;
+use super::info::FileInfo;
+use super::map::Map;
+use super::reader::{Pace, Reader, Stream};
+use super::sniff::{Kind, Method};
+use crate::source::FileSource;
+use crate::{Direction, Place, SourceNo};
+
+/// How inputs are opened.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    /// Do not map files. Packets are always read (a buffer that stays in the processor's cache costs less than fresh pages
+    /// of a map), but what is looked at again comes from a map, and a mapped file that is made shorter kills the program.
+    pub no_mmap: bool,
+    /// Wait for more at the end of a regular file: somebody still writes it.
+    pub follow: bool,
+    /// Once this can be read from, nothing more is waited for: what is piped or followed is taken to have ended.
+    pub stop: Option<Arc<OwnedFd>>,
+}
+
+/// One input of a reading.
+pub(crate) struct OpenInput {
+    pub(crate) reader: Reader,
+    pub(crate) info: FileInfo,
+    pub(crate) source: FileSource,
+}
+
+impl OpenInput {
+    /// Standard input, wherever it stands.
+    pub(crate) fn standard_input(options: &OpenOptions) -> Result<Self, Error> {
+        let name = "standard input";
+        // Another handle to it, as the standard one has a buffer of its own, of which nobody can see what is in it.
+        let file = io::stdin().as_fd().try_clone_to_owned().map_err(|source| Error::open(name, source))?;
+        Self::pipe(File::from(file), name.to_owned(), options)
+    }
+
+    /// What is read as it comes.
+    pub(crate) fn pipe(file: File, name: String, options: &OpenOptions) -> Result<Self, Error> {
+        let file = Arc::new(file);
+        let pace = match file.metadata() {
+            Ok(metadata) if metadata.is_file() => Pace::Full,
+            _ => Pace::Piped(Arc::clone(&file)),
+        };
+        Self::stream(Box::new(Pipe::new(file, options.stop.clone())), name, pace)
+    }
+
+    /// What comes from somewhere and lies nowhere.
+    pub(crate) fn stream(input: Input, name: String, pace: Pace) -> Result<Self, Error> {
+        let (input, read) = Counted::new(input);
+        let Opened { kind, methods, head, rest } = bytes::open(Box::new(input), &name)?;
+        // What a pipe has is known, but not whether it is enough to decompress anything.
+        let pace = match pace {
+            Pace::Piped(_) if !methods.is_empty() => Pace::Live,
+            pace => pace,
+        };
+        let stream = Stream::new(rest, head, read, pace, Place::NOWHERE);
+        let info = FileInfo { format: format_name(kind, &methods), name, ..FileInfo::default() };
+        Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing)
+    }
+
+    pub(crate) fn open(path: &Path, number: SourceNo, options: &OpenOptions) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let failed = |source| Error::open(&name, source);
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if options.follow && metadata.is_file() {
+            return Self::growing(file, path, number, options);
+        }
+        // What the system makes up when it is read says that it has no bytes.
+        if !metadata.is_file() || metadata.len() == 0 {
+            let mut part = Self::pipe(file, name, options)?;
+            part.info.path = Some(path.to_owned());
+            return Ok(part);
+        }
+        let file = Arc::new(file);
+        let (input, read) = Counted::new(FromStart::new(Arc::clone(&file)));
+        let Opened { kind, methods, head, rest } = bytes::open(Box::new(input), &name)?;
+        let info = FileInfo {
+            format: format_name(kind, &methods),
+            path: Some(path.to_owned()),
+            size: Some(metadata.len()),
+            name,
+            ..FileInfo::default()
+        };
+        let at = Place::new(number, 0);
+        if !methods.is_empty() {
+            let stream = Stream::new(rest, head, read, Pace::Full, Place::NOWHERE);
+            return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
+        }
+        if !options.no_mmap
+            && let Ok(map) = Map::new(&file)
+        {
+            // What is read can be read back: not more than the map has.
+            let rest = Box::new(rest.take((map.len() as u64).saturating_sub(head.len() as u64)));
+            let stream = Stream::new(rest, head, read, Pace::Full, at);
+            return Self::new(Reader::streamed(kind, stream), info, FileSource::Map(Arc::new(map)));
+        }
+        let stream = Stream::new(rest, head, read, Pace::Full, at);
+        Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
+    }
+
+    /// A regular file that somebody still writes.
+    pub(crate) fn growing(file: File, path: &Path, number: SourceNo, options: &OpenOptions) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let file = Arc::new(file);
+        let (input, read) = Counted::new(Growing::new(Arc::clone(&file), options.stop.clone()));
+        let Opened { kind, methods, head, rest } = bytes::open(Box::new(input), &name)?;
+        let info =
+            FileInfo { format: format_name(kind, &methods), path: Some(path.to_owned()), name, ..FileInfo::default() };
+        if !methods.is_empty() {
+            let stream = Stream::new(rest, head, read, Pace::Live, Place::NOWHERE);
+            return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
+        }
+        let stream = Stream::new(rest, head, read, Pace::Growing(Arc::clone(&file)), Place::new(number, 0));
+        Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
+    }
+
+    /// A file that holds what one side sent.
+    pub(crate) fn open_raw(
+        path: &Path,
+        direction: Direction,
+        number: SourceNo,
+        options: &OpenOptions,
+    ) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let failed = |source| Error::open(&name, source);
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        let kind = Kind::Raw(direction);
+        let info =
+            FileInfo { format: format_name(kind, &[]), path: Some(path.to_owned()), name, ..FileInfo::default() };
+        if !metadata.is_file() || metadata.len() == 0 {
+            let file = Arc::new(file);
+            let (input, read) = Counted::new(Pipe::new(Arc::clone(&file), options.stop.clone()));
+            let stream = Stream::new(Box::new(input), Vec::new(), read, Pace::Piped(file), Place::NOWHERE);
+            return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
+        }
+        let info = FileInfo { size: Some(metadata.len()), ..info };
+        let (file, at) = (Arc::new(file), Place::new(number, 0));
+        if !options.no_mmap
+            && let Ok(map) = Map::new(&file)
+        {
+            let (input, read) = Counted::new(FromStart::new(Arc::clone(&file)));
+            let stream = Stream::new(Box::new(input.take(map.len() as u64)), Vec::new(), read, Pace::Full, at);
+            return Self::new(Reader::streamed(kind, stream), info, FileSource::Map(Arc::new(map)));
+        }
+        let (input, read) = Counted::new(FromStart::new(Arc::clone(&file)));
+        let stream = Stream::new(Box::new(input), Vec::new(), read, Pace::Full, at);
+        Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
+    }
+
+    pub(crate) fn new(reader: Option<Reader>, info: FileInfo, source: FileSource) -> Result<Self, Error> {
+        match reader {
+            Some(reader) => Ok(Self { reader, info, source }),
+            None => Err(Error::NoCapture { name: info.name, head: info.format }),
+        }
+    }
+}
+
+/// `pcapng in gzip`.
+fn format_name(kind: Kind, methods: &[Method]) -> String {
+    let mut name = match kind {
+        Kind::Pcap(_) => "pcap",
+        Kind::PcapNg | Kind::Packed(_) => "pcapng",
+        Kind::Text(kind) => kind.name(),
+        Kind::Raw(_) => "raw bytes",
+    }
+    .to_owned();
+    for method in methods.iter().rev() {
+        name += " in ";
+        name += method.name();
+    }
+    name
+}
+
+/// The captures in a directory, by what they begin with; never none.
+pub(crate) fn captures_in(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let name = directory.display().to_string();
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory).map_err(|source| Error::open(&name, source))? {
+        let path = entry.map_err(|source| Error::open(&name, source))?.path();
+        // Reading from a pipe or a socket that lies there would take bytes from somebody.
+        if path.is_file() && is_capture(&path)? {
+            paths.push(path);
+        }
+    }
+    if paths.is_empty() {
+        return Err(Error::EmptyDirectory { name });
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn is_capture(path: &Path) -> Result<bool, Error> {
+    let name = path.display().to_string();
+    let file = File::open(path).map_err(|source| Error::open(&name, source))?;
+    match bytes::open(Box::new(file), &name) {
+        Ok(_) => Ok(true),
+        Err(Error::Empty { .. } | Error::NoCapture { .. } | Error::Decompress { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
