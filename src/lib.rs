@@ -3,6 +3,7 @@
 pub mod address;
 pub mod cli;
 mod decode_as;
+mod ends;
 mod load;
 pub mod record;
 mod signals;

@@ -59,7 +59,7 @@ impl Fed {
             }
         };
         let lane = &mut self.store.lanes_mut()[0];
-        lane.at(self.order, 0);
+        lane.set_sort_key(self.order, 0);
         self.session.input(direction, input, lane);
     }
 

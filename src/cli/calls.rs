@@ -80,7 +80,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
             return ControlFlow::Continue(());
         }
         // Somebody may be waiting: what has ended is shown.
-        let fresh: Vec<CallRef> = committed.settled.into_iter().filter(|&at| printed.add(store, at)).collect();
+        let fresh: Vec<CallRef> = committed.completed.into_iter().filter(|&at| printed.add(store, at)).collect();
         lines.begin(|| args.time.listed(progress.first));
         wrote = lines.write(&describing.describer(store), &fresh).and_then(|()| lines.output.flush());
         if wrote.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

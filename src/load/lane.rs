@@ -7,9 +7,10 @@ use rpcshark_captures::{Data, Direction, Endpoint, Input, Packet, Place, RawPack
 use rpcshark_dissectors::store::{ClientBy, Connection, ConnectionId, Lane};
 use rpcshark_dissectors::{Arrival, Joining, Session};
 
-use super::sort::Sorted;
+use super::partition::Partition;
 use super::streams::StreamWork;
 use crate::decode_as::DecodeAsRules;
+use crate::ends::set_recorded_ends;
 
 /// What a lane works with, besides the store's lane.
 pub(super) struct Work {
@@ -32,21 +33,21 @@ impl Work {
     }
 
     /// Works through the lane's packets of a batch.
-    pub(super) fn batch(&mut self, no: u8, batch: &Batch, sorted: &Sorted, lane: &mut Lane, shared: &Shared<'_>) {
+    pub(super) fn batch(&mut self, no: u8, batch: &Batch, partition: &Partition, lane: &mut Lane, shared: &Shared<'_>) {
         let mut follow = Follow { lane, shared, spill: &mut self.spill, ends: None };
-        let mut indices = sorted.of_lane(no).peekable();
+        let mut indices = partition.of_lane(no).peekable();
         while let Some(index) = indices.next() {
             if let Some(&next) = indices.peek() {
                 fetch_ahead(&batch.packet(next));
             }
             let raw = batch.packet(index);
-            let Some((segment, put_together)) = sorted.segment(index, &raw) else { continue };
+            let Some((segment, put_together)) = partition.segment(index, &raw) else { continue };
             let at = if put_together { Place::NOWHERE } else { raw.at };
             follow.ends = batch.comment(index).and_then(parse_endpoint_comment);
             self.connections.segment(raw.packet, raw.time, at, &segment, &mut follow);
         }
-        for event in sorted.events_of_lane(no) {
-            self.streams.event(event, sorted.events(), &mut follow);
+        for event in partition.events_of_lane(no) {
+            self.streams.event(event, partition.events(), &mut follow);
         }
         if let Some(last) = batch.len().checked_sub(1) {
             self.connections.advance(batch.packet(last).packet.order, &mut follow);
@@ -61,10 +62,10 @@ impl Work {
     }
 
     /// What the end of the capture says of streams that no TCP packets hold.
-    pub(super) fn last_events(&mut self, no: u8, sorted: &Sorted, lane: &mut Lane, shared: &Shared<'_>) {
+    pub(super) fn last_events(&mut self, no: u8, partition: &Partition, lane: &mut Lane, shared: &Shared<'_>) {
         let mut follow = Follow { lane, shared, spill: &mut self.spill, ends: None };
-        for event in sorted.events_of_lane(no) {
-            self.streams.event(event, sorted.events(), &mut follow);
+        for event in partition.events_of_lane(no) {
+            self.streams.event(event, partition.events(), &mut follow);
         }
     }
 }
@@ -136,7 +137,7 @@ impl Consumer for Follow<'_> {
         let ends = self.ends.take();
         let recorded = ends.is_some();
         if let Some(ends) = ends {
-            connection.recorded(ends);
+            set_recorded_ends(&mut connection, ends);
         }
         Followed { id: self.lane.add_connection(facts.birth, connection), session: None, recorded }
     }
@@ -146,7 +147,7 @@ impl Consumer for Follow<'_> {
             Input::Data(data) => data.packet.order,
             Input::Gap(gap) => gap.packet.order,
         };
-        self.lane.at(order, facts.birth.order);
+        self.lane.set_sort_key(order, facts.birth.order);
         let session = self.session(followed, facts);
         let input = match input {
             Input::Data(data) if !session.is_passed() => Input::Data(Data { at: self.kept(&data), ..data }),
@@ -164,7 +165,7 @@ impl Consumer for Follow<'_> {
         packet: Packet,
         time: Timestamp,
     ) {
-        self.lane.at(packet.order, facts.birth.order);
+        self.lane.set_sort_key(packet.order, facts.birth.order);
         if let Some(session) = &mut followed.session {
             session.closed(direction, how, Arrival { time, packet: packet.no }, self.lane);
         }

@@ -5,9 +5,9 @@
 //! the order of the packets. Connections are independent, so what comes out does not depend on how many threads work.
 
 mod lane;
+mod partition;
 mod reader;
 pub(crate) mod schema;
-mod sort;
 mod streams;
 
 pub(crate) use reader::{Inputs, LoadOptions, Loaded, Loader, Progress};

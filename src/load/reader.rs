@@ -12,7 +12,7 @@ use rpcshark_captures::{Skip, Sources, Timestamp};
 use rpcshark_dissectors::store::{Committed, Keep, Store};
 
 use super::lane::{Shared, Work};
-use super::sort::{LANES, Sorted, Sorter};
+use super::partition::{LANES, Partition, Partitioner};
 use crate::decode_as::DecodeAsRules;
 use crate::signals::Stop;
 
@@ -54,7 +54,7 @@ pub(crate) struct Loader {
     reading: CaptureReader,
     store: Store,
     works: Vec<Work>,
-    sorter: Sorter,
+    partitioner: Partitioner,
     decode_as: DecodeAsRules,
     left: Option<u64>,
     stop: Option<Arc<Stop>>,
@@ -109,7 +109,7 @@ impl Loader {
         Ok(Self {
             store: Store::new(LANES, options.keep),
             works: (0..LANES).map(|_| Work::new()).collect(),
-            sorter: Sorter::new(reading.files()),
+            partitioner: Partitioner::new(reading.files()),
             decode_as: options.decode_as,
             left: options.count,
             stop: options.stop,
@@ -142,14 +142,14 @@ impl Loader {
         let ahead = self.reading.progress().1.is_some();
         let mut batch = Batch::default();
         let mut next = Batch::default();
-        let mut sorted = Sorted::default();
+        let mut partition = Partition::default();
         let mut more = fetch(&mut self.reading, &mut self.left, &mut batch)?;
         let first = (!batch.is_empty()).then(|| batch.packet(0).time);
         let mut broken_off = false;
         while more {
-            let Self { reading, store, works, sorter, decode_as, left, stop } = &mut self;
+            let Self { reading, store, works, partitioner, decode_as, left, stop } = &mut self;
             let shared = Shared { sources: &sources, decode_as };
-            let mut work = || work_through(&batch, sorter, &mut sorted, works, store, &shared);
+            let mut work = || work_through(&batch, partitioner, &mut partition, works, store, &shared);
             let fetched = match ahead {
                 true => rayon::join(|| fetch(reading, left, &mut next), work).0,
                 false => {
@@ -173,10 +173,10 @@ impl Loader {
         }
         if !broken_off {
             let shared = Shared { sources: &sources, decode_as: &self.decode_as };
-            self.sorter.finish(&mut sorted);
+            self.partitioner.finish(&mut partition);
             let lanes = self.store.lanes_mut().par_iter_mut().zip(&mut self.works).enumerate();
             lanes.for_each(|(no, (lane, work))| {
-                work.last_events(no as u8, &sorted, lane, &shared);
+                work.last_events(no as u8, &partition, lane, &shared);
                 work.finish(lane, &shared);
             });
             let committed = self.store.commit();
@@ -186,8 +186,8 @@ impl Loader {
         Ok(Loaded {
             files: self.reading.files().to_vec(),
             names: self.reading.names().clone(),
-            skipped: self.sorter.skipped(),
-            segments: self.sorter.segments(),
+            skipped: self.partitioner.skipped(),
+            segments: self.partitioner.segments(),
             interrupted: self.stop.is_some_and(|stop| stop.is_raised()),
             first,
             store: self.store,
@@ -210,14 +210,14 @@ fn fetch(reading: &mut CaptureReader, left: &mut Option<u64>, batch: &mut Batch)
 
 fn work_through(
     batch: &Batch,
-    sorter: &mut Sorter,
-    sorted: &mut Sorted,
+    partitioner: &mut Partitioner,
+    partition: &mut Partition,
     works: &mut [Work],
     store: &mut Store,
     shared: &Shared<'_>,
 ) {
-    sorter.sort(batch, sorted);
-    let sorted = &*sorted;
+    partitioner.partition(batch, partition);
+    let partition = &*partition;
     let lanes = store.lanes_mut().par_iter_mut().zip(works).enumerate();
-    lanes.for_each(|(no, (lane, work))| work.batch(no as u8, batch, sorted, lane, shared));
+    lanes.for_each(|(no, (lane, work))| work.batch(no as u8, batch, partition, lane, shared));
 }

@@ -31,7 +31,7 @@ impl StreamWork {
         }
         let Some(stream) = self.0.get_mut(&event.connection) else { return };
         let Stream { followed, facts, closed } = stream;
-        follow.lane.at(event.packet.order, facts.birth.order);
+        follow.lane.set_sort_key(event.packet.order, facts.birth.order);
         facts.packets += 1;
         facts.last = facts.last.max(event.time);
         let Some(session) = &mut followed.session else { return };
@@ -78,7 +78,7 @@ impl StreamWork {
     /// The capture has ended.
     pub(super) fn finish(&mut self, follow: &mut Follow<'_>) {
         for stream in std::mem::take(&mut self.0).into_values() {
-            follow.lane.at(u64::MAX, stream.facts.birth.order);
+            follow.lane.set_sort_key(u64::MAX, stream.facts.birth.order);
             end(stream, follow);
         }
     }

@@ -14,6 +14,7 @@ use rpcshark_dissectors::store::{ClientBy, Connection, Keep, Lane, Store};
 use rpcshark_dissectors::{Arrival, Joining, Session};
 
 use super::journal::Tap;
+use crate::ends::set_recorded_ends;
 
 /// Prints calls as they end.
 pub struct Live {
@@ -66,7 +67,7 @@ impl Live {
         self.since.get_or_insert(time);
         let (client, server) = (ends.client.endpoint.clone(), ends.server.endpoint.clone());
         let mut entry = Connection::new(client, server, ClientBy::Syn, time);
-        entry.recorded(ends);
+        set_recorded_ends(&mut entry, ends);
         let id = lane.add_connection(Packet { order: self.order, no: PacketNo::new(0, self.order) }, entry);
         let session = Session::new(id, Joining { joined: false, decode_as: None });
         self.connections.insert(connection, Followed { session, sent: [0; 2] });
@@ -79,7 +80,7 @@ impl Live {
         let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
         let Some(followed) = self.connections.get_mut(&connection) else { return };
         let Some(lane) = self.store.lanes_mut().first_mut() else { return };
-        lane.at(self.order, 0);
+        lane.set_sort_key(self.order, 0);
         work(followed, packet, lane);
     }
 
@@ -131,7 +132,7 @@ impl Tap for Live {
     }
 
     fn settled(&mut self) {
-        let settled = self.store.commit().settled;
+        let settled = self.store.commit().completed;
         if settled.is_empty() {
             return;
         }

@@ -742,7 +742,7 @@ impl Http2 {
         }
         stream.settled = true;
         if let Some(call) = stream.call() {
-            lane.settle_call(call);
+            lane.complete_call(call);
         }
         self.streams.close(id);
     }

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use rpcshark_captures::{Direction, PacketNo, Place, Timestamp};
 
 use super::headers::HeaderListId;
-use super::lane::ConnectionId;
+use super::ids::ConnectionId;
 use crate::Note;
 
 /// One RPC. What is not known is `None`; nothing is filled in.

@@ -3,7 +3,6 @@
 use std::num::NonZero;
 
 use rpcshark_captures::connection::Facts;
-use rpcshark_captures::write::{Ends, Process};
 use rpcshark_captures::{Endpoint, Timestamp};
 
 use crate::Note;
@@ -41,6 +40,15 @@ pub struct Connection {
     pub client_process: Option<Box<str>>,
     /// The process at the server's end.
     pub server_process: Option<Box<str>>,
+}
+
+/// One end of a connection, and the process there.
+#[derive(Clone, Debug)]
+pub struct Party {
+    /// The end.
+    pub endpoint: Endpoint,
+    /// The process, as output shows it.
+    pub process: Option<Box<str>>,
 }
 
 /// Why an end is taken for the client.
@@ -150,14 +158,11 @@ impl Connection {
         }
     }
 
-    /// The connection is a recording of another one, between these ends.
-    pub fn recorded(&mut self, ends: Ends) {
-        self.over_tcp = matches!(ends.server.endpoint, Endpoint::Tcp(_));
-        let text = |process: &Process| process_text(process.name.as_deref(), process.pid);
-        self.client_process = text(&ends.client.process);
-        self.server_process = text(&ends.server.process);
-        self.client = ends.client.endpoint;
-        self.server = ends.server.endpoint;
+    /// Sets both ends to those that a recorder wrote down: the packets are a recording of this connection.
+    pub fn set_recorded_ends(&mut self, client: Party, server: Party) {
+        self.over_tcp = matches!(server.endpoint, Endpoint::Tcp(_));
+        (self.client, self.client_process) = (client.endpoint, client.process);
+        (self.server, self.server_process) = (server.endpoint, server.process);
     }
 
     /// The bytes have shown which end is the client: the other one than was thought, if `swap`. A SYN and a user know

@@ -3,7 +3,7 @@
 use rpcshark_captures::{Direction, PacketNo, Timestamp};
 
 use super::headers::HeaderListId;
-use super::lane::{CallId, ConnectionId};
+use super::ids::{CallId, ConnectionId};
 use crate::Note;
 use crate::http2::Priority;
 

@@ -8,7 +8,7 @@ use std::num::NonZero;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::lane::small;
+use super::ids::count32;
 use crate::grpc::HeaderFacts;
 use crate::header::Field;
 
@@ -57,7 +57,7 @@ impl HeaderLists {
         let known = list_table.find(hash, |&id| *list(lists, id).fields == *entering).copied();
         let id = known.unwrap_or_else(|| {
             lists.push(HeaderList { fields: entering.as_slice().into(), facts: judge(fields) });
-            let id = HeaderListId(NonZero::new(small(lists.len())).expect("one was pushed"));
+            let id = HeaderListId(NonZero::new(count32(lists.len())).expect("one was pushed"));
             list_table.insert_unique(hash, id, |&id| hasher.hash_one(&*list(lists, id).fields));
             id
         });
@@ -71,7 +71,7 @@ impl HeaderLists {
         if let Some(&known) = field_table.find(hash, |&at| is_same(&fields[at as usize], field)) {
             return known;
         }
-        let at = small(fields.len());
+        let at = count32(fields.len());
         fields.push(Field { span: 0..0, value_span: 0..0, ..field.clone() });
         field_table.insert_unique(hash, at, |&at| hash_field(hasher, &fields[at as usize]));
         at

@@ -8,17 +8,11 @@
 use rpcshark_captures::{Packet, Place};
 
 use super::call::{Body, Call, Piece};
+use super::chunks::Chunks;
 use super::connection::Connection;
 use super::frame::Frame;
 use super::headers::HeaderLists;
-
-/// A call of a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallId(pub u32);
-
-/// A connection of a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId(pub u32);
+use super::ids::{CallId, ConnectionId, SortKey, count32};
 
 /// What is to be kept besides the calls themselves.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,15 +21,6 @@ pub struct Keep {
     pub frames: bool,
     /// Where the pieces of messages lie is wanted.
     pub bodies: bool,
-}
-
-/// Where something stands in a reading: what is brought in by one packet comes before what the next one brings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
-    /// The packet, by its position in the reading.
-    pub order: u64,
-    /// Within it, the connection by its birth: a packet at which a waiting time ends may set others free, too.
-    pub rank: u64,
 }
 
 /// One share of the connections.
@@ -48,18 +33,18 @@ pub struct Lane {
     calls: Chunks<Call>,
     connections: Vec<Connection>,
     pieces: Vec<Piece>,
-    /// Where the delivery stands that is being dissected.
-    now: Key,
-    fresh: Fresh,
+    /// The sort key of what is added.
+    now: SortKey,
+    pending: Pending,
 }
 
-/// What the current batch of packets has brought.
+/// What the current batch of packets has added.
 #[derive(Debug, Default)]
-pub(super) struct Fresh {
-    pub(super) calls: Vec<(Key, CallId)>,
+pub(super) struct Pending {
+    pub(super) calls: Vec<(SortKey, CallId)>,
     pub(super) connections: Vec<(u64, ConnectionId)>,
-    pub(super) settled: Vec<(Key, CallId)>,
-    pub(super) frames: Vec<(Key, Frame)>,
+    pub(super) completed: Vec<(SortKey, CallId)>,
+    pub(super) frames: Vec<(SortKey, Frame)>,
 }
 
 impl Lane {
@@ -68,43 +53,43 @@ impl Lane {
         Self { keep, ..Self::default() }
     }
 
-    /// Says where the delivery stands that is dissected from here on.
-    pub fn at(&mut self, order: u64, rank: u64) {
-        self.now = Key { order, rank };
+    /// Sets the sort key for entries added from now on.
+    pub fn set_sort_key(&mut self, order: u64, rank: u64) {
+        self.now = SortKey { order, rank };
     }
 
     /// Enters a connection that was first seen in the packet `birth`.
     pub fn add_connection(&mut self, birth: Packet, connection: Connection) -> ConnectionId {
-        let id = ConnectionId(small(self.connections.len()));
+        let id = ConnectionId(count32(self.connections.len()));
         self.connections.push(connection);
-        self.fresh.connections.push((birth.order, id));
+        self.pending.connections.push((birth.order, id));
         id
     }
 
     /// Enters a call.
     pub fn add_call(&mut self, call: Call) -> CallId {
-        let id = CallId(small(self.calls.len()));
+        let id = CallId(count32(self.calls.len()));
         self.connection_mut(call.connection).calls += 1;
         self.calls.push(call);
-        self.fresh.calls.push((self.now, id));
+        self.pending.calls.push((self.now, id));
         id
     }
 
-    /// Says that nothing more is expected of a call: both sides have ended it. (More may come all the same.)
-    pub fn settle_call(&mut self, id: CallId) {
-        self.fresh.settled.push((self.now, id));
+    /// Marks a call as complete: both sides have ended it, and nothing more is expected. (More may come nevertheless.)
+    pub fn complete_call(&mut self, id: CallId) {
+        self.pending.completed.push((self.now, id));
     }
 
     /// Enters a frame, if frames are wanted.
     pub fn add_frame(&mut self, frame: Frame) {
         if self.keep.frames {
-            self.fresh.frames.push((self.now, frame));
+            self.pending.frames.push((self.now, frame));
         }
     }
 
-    /// Turns round the frames of a connection that are not handed out yet.
+    /// Reverses the direction of a connection's frames that are not handed out yet: its client is the other end.
     pub fn swap_frame_roles(&mut self, connection: ConnectionId) {
-        for (_, frame) in self.fresh.frames.iter_mut().filter(|(_, frame)| frame.connection == connection) {
+        for (_, frame) in self.pending.frames.iter_mut().filter(|(_, frame)| frame.connection == connection) {
             frame.direction = frame.direction.reverse();
         }
     }
@@ -115,9 +100,9 @@ impl Lane {
             _ if !self.keep.bodies || length == 0 => Body::Whole(Place::NOWHERE),
             [piece] if piece.len == length => Body::Whole(piece.at),
             _ => {
-                let first = small(self.pieces.len());
+                let first = count32(self.pieces.len());
                 self.pieces.extend_from_slice(pieces);
-                Body::Pieces { first, count: small(pieces.len()) }
+                Body::Pieces { first, count: count32(pieces.len()) }
             }
         }
     }
@@ -145,7 +130,7 @@ impl Lane {
 
     /// How many calls there are.
     pub fn call_count(&self) -> u32 {
-        small(self.calls.len())
+        count32(self.calls.len())
     }
 
     /// A connection.
@@ -163,55 +148,8 @@ impl Lane {
         &self.connections
     }
 
-    /// Takes what the current batch has brought.
-    pub(super) fn take_fresh(&mut self) -> Fresh {
-        std::mem::take(&mut self.fresh)
+    /// Takes what the current batch has added.
+    pub(super) fn take_pending(&mut self) -> Pending {
+        std::mem::take(&mut self.pending)
     }
-}
-
-/// A list that grows without ever moving what it holds: growing costs no copy, and no moment at which all is there twice.
-#[derive(Debug)]
-struct Chunks<T> {
-    chunks: Vec<Vec<T>>,
-}
-
-/// Items a chunk: a power of two, some hundred KiB of calls.
-const CHUNK: usize = 2048;
-
-impl<T> Chunks<T> {
-    fn len(&self) -> usize {
-        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
-    }
-
-    fn push(&mut self, item: T) {
-        match self.chunks.last_mut() {
-            Some(last) if last.len() < CHUNK => last.push(item),
-            _ => {
-                // The first chunk grows as it is filled, so that small captures stay small.
-                let room = if self.chunks.is_empty() { 0 } else { CHUNK };
-                let mut chunk = Vec::with_capacity(room);
-                chunk.push(item);
-                self.chunks.push(chunk);
-            }
-        }
-    }
-
-    fn at(&self, index: u32) -> &T {
-        &self.chunks[index as usize / CHUNK][index as usize % CHUNK]
-    }
-
-    fn at_mut(&mut self, index: u32) -> &mut T {
-        &mut self.chunks[index as usize / CHUNK][index as usize % CHUNK]
-    }
-}
-
-impl<T> Default for Chunks<T> {
-    fn default() -> Self {
-        Self { chunks: Vec::new() }
-    }
-}
-
-/// A count of things in memory as 32 bits.
-pub(super) fn small(count: usize) -> u32 {
-    u32::try_from(count).expect("memory ends before the numbers do")
 }

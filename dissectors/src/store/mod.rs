@@ -4,15 +4,21 @@
 //! the calls, some 200 bytes each; bodies stay where they lie and are fetched when somebody looks.
 
 mod call;
+mod chunks;
+mod commit;
 mod connection;
 mod frame;
 mod headers;
+mod ids;
 mod lane;
-mod numbers;
+#[expect(clippy::module_inception, reason = "the type that the module is for has a file named for it")]
+mod store;
 
 pub use call::{Body, Call, End, Guesses, Message, MessageFlags, Piece, Protocol, RareFacts, Reset};
-pub use connection::{ClientBy, Connection, ConnectionProtocol, process_text};
+pub use commit::{Committed, FrameRef};
+pub use connection::{ClientBy, Connection, ConnectionProtocol, Party, process_text};
 pub use frame::{Frame, Framing};
 pub use headers::{HeaderList, HeaderListId, HeaderLists};
-pub use lane::{CallId, ConnectionId, Keep, Key, Lane};
-pub use numbers::{CallRef, Committed, ConnectionRef, FrameRef, LaneNo, Store};
+pub use ids::{CallId, CallRef, ConnectionId, ConnectionRef, LaneNo, SortKey};
+pub use lane::{Keep, Lane};
+pub use store::Store;

@@ -480,7 +480,7 @@ impl Ttrpc {
             let text = format!("the call is not followed to its end: {why}");
             lane.call_mut(stream.call).note(Note::new(Severity::Info, "ttrpc-dropped", text).at(now.packet));
         }
-        lane.settle_call(stream.call);
+        lane.complete_call(stream.call);
     }
 
     /// The call of a frame that is no Request: known, or met in the middle. `None`: it is over and forgotten.
@@ -636,7 +636,7 @@ impl Ttrpc {
         }
         stream.settled = true;
         let call = stream.call;
-        lane.settle_call(call);
+        lane.complete_call(call);
         self.streams.settle(id, call);
     }
 

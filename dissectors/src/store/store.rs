@@ -3,51 +3,10 @@
 use std::num::NonZero;
 
 use super::call::Call;
+use super::commit::{Committed, FrameRef};
 use super::connection::Connection;
-use super::frame::Frame;
-use super::lane::{CallId, ConnectionId, Keep, Lane};
-
-/// Which lane something is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LaneNo(pub u16);
-
-/// A call of the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallRef {
-    /// Its lane.
-    pub lane: LaneNo,
-    /// Which of the lane's.
-    pub id: CallId,
-}
-
-/// A connection of the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionRef {
-    /// Its lane.
-    pub lane: LaneNo,
-    /// Which of the lane's.
-    pub id: ConnectionId,
-}
-
-/// A frame of a batch, with the number that users see.
-#[derive(Debug)]
-pub struct FrameRef {
-    /// Its number, from 1.
-    pub no: u64,
-    /// The lane of its connection, call and headers.
-    pub lane: LaneNo,
-    /// The frame.
-    pub frame: Frame,
-}
-
-/// What a batch of packets has brought, in the order in which it was there.
-#[derive(Debug, Default)]
-pub struct Committed {
-    /// Calls that nothing more is expected of.
-    pub settled: Vec<CallRef>,
-    /// Frames, if they are wanted.
-    pub frames: Vec<FrameRef>,
-}
+use super::ids::{CallRef, ConnectionRef, LaneNo};
+use super::lane::{Keep, Lane};
 
 /// All that is known of a reading.
 #[derive(Debug)]
@@ -82,22 +41,22 @@ impl Store {
     pub fn commit(&mut self) -> Committed {
         let mut calls = Vec::new();
         let mut connections = Vec::new();
-        let mut settled = Vec::new();
+        let mut completed = Vec::new();
         let mut frames = Vec::new();
         for (no, lane) in self.lanes.iter_mut().enumerate() {
             let no = LaneNo(no as u16);
-            let fresh = lane.take_fresh();
-            calls.extend(fresh.calls.into_iter().map(|(key, id)| (key, CallRef { lane: no, id })));
+            let pending = lane.take_pending();
+            calls.extend(pending.calls.into_iter().map(|(key, id)| (key, CallRef { lane: no, id })));
             connections
-                .extend(fresh.connections.into_iter().map(|(birth, id)| (birth, ConnectionRef { lane: no, id })));
-            settled.extend(fresh.settled.into_iter().map(|(key, id)| (key, CallRef { lane: no, id })));
-            frames.extend(fresh.frames.into_iter().map(|(key, frame)| (key, no, frame)));
+                .extend(pending.connections.into_iter().map(|(birth, id)| (birth, ConnectionRef { lane: no, id })));
+            completed.extend(pending.completed.into_iter().map(|(key, id)| (key, CallRef { lane: no, id })));
+            frames.extend(pending.frames.into_iter().map(|(key, frame)| (key, no, frame)));
         }
         // A key names a connection, a connection is in one lane, and each lane's list is in order: a stable sort by
         // key gives one order, whatever the number of lanes.
         connections.sort_by_key(|&(birth, _)| birth);
         calls.sort_by_key(|&(key, _)| key);
-        settled.sort_by_key(|&(key, _)| key);
+        completed.sort_by_key(|&(key, _)| key);
         frames.sort_by_key(|&(key, _, _)| key);
 
         for (_, at) in connections {
@@ -112,7 +71,7 @@ impl Store {
             self.frames += 1;
             FrameRef { no: self.frames, lane, frame }
         });
-        Committed { frames: frames.collect(), settled: settled.into_iter().map(|(_, at)| at).collect() }
+        Committed { frames: frames.collect(), completed: completed.into_iter().map(|(_, at)| at).collect() }
     }
 
     fn number_connection(&mut self, at: ConnectionRef) {

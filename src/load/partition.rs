@@ -29,7 +29,7 @@ const MAX_REASSEMBLIES: usize = 4;
 
 /// The lanes of a batch's packets, and what is in none.
 #[derive(Debug, Default)]
-pub(super) struct Sorted {
+pub(super) struct Partition {
     /// By packet.
     lanes: Vec<u8>,
     /// Datagrams put together from fragments, by the packet that completed them, in order.
@@ -38,9 +38,9 @@ pub(super) struct Sorted {
     events: Events,
 }
 
-/// What the sorting remembers from batch to batch.
+/// What is remembered from batch to batch.
 #[derive(Debug)]
-pub(super) struct Sorter {
+pub(super) struct Partitioner {
     hasher: foldhash::fast::FixedState,
     streams: Streams,
     defragmenter: Defragmenter,
@@ -49,7 +49,7 @@ pub(super) struct Sorter {
     segments: u64,
 }
 
-impl Sorter {
+impl Partitioner {
     /// For the packets of a reading of `files`.
     pub(super) fn new(files: &[FileInfo]) -> Self {
         Self {
@@ -61,47 +61,47 @@ impl Sorter {
         }
     }
 
-    /// Sorts a batch, into `sorted`.
-    pub(super) fn sort(&mut self, batch: &Batch, sorted: &mut Sorted) {
-        sorted.datagrams.clear();
-        sorted.events.clear();
-        sorted.lanes.clear();
-        sorted.lanes.resize(batch.len(), NONE);
+    /// Finds the lane of each packet of a batch, into `partition`.
+    pub(super) fn partition(&mut self, batch: &Batch, partition: &mut Partition) {
+        partition.datagrams.clear();
+        partition.events.clear();
+        partition.lanes.clear();
+        partition.lanes.resize(batch.len(), NONE);
         let hasher = &self.hasher;
-        let shares = sorted.lanes.par_chunks_mut(SHARE).enumerate();
-        let counts: Vec<Counts> = shares.map(|(no, lanes)| sort_share(batch, no * SHARE, lanes, hasher)).collect();
+        let shares = partition.lanes.par_chunks_mut(SHARE).enumerate();
+        let counts: Vec<Counts> = shares.map(|(no, lanes)| partition_share(batch, no * SHARE, lanes, hasher)).collect();
         for counts in counts {
             self.segments += counts.segments;
             for (why, count) in counts.skipped {
                 *self.skipped.entry(why).or_default() += count;
             }
         }
-        if sorted.lanes.contains(&FRAGMENT) {
-            self.put_together(batch, sorted);
+        if partition.lanes.contains(&FRAGMENT) {
+            self.put_together(batch, partition);
         }
-        if sorted.lanes.contains(&STREAM) {
-            self.read_streams(batch, sorted);
+        if partition.lanes.contains(&STREAM) {
+            self.read_streams(batch, partition);
         }
     }
 
     /// What a line of a log means depends on those before it: they go through one place, in their order.
-    fn read_streams(&mut self, batch: &Batch, sorted: &mut Sorted) {
-        for index in memchr::memchr_iter(STREAM, &sorted.lanes) {
-            if let Err(why) = self.streams.packet(&batch.packet(index), &mut sorted.events) {
+    fn read_streams(&mut self, batch: &Batch, partition: &mut Partition) {
+        for index in memchr::memchr_iter(STREAM, &partition.lanes) {
+            if let Err(why) = self.streams.packet(&batch.packet(index), &mut partition.events) {
                 *self.skipped.entry(why).or_default() += 1;
             }
         }
     }
 
-    /// What the end of the capture says of streams, into `sorted`.
-    pub(super) fn finish(&mut self, sorted: &mut Sorted) {
-        sorted.events.clear();
-        self.streams.finish(&mut sorted.events);
+    /// What the end of the capture says of streams, into `partition`.
+    pub(super) fn finish(&mut self, partition: &mut Partition) {
+        partition.events.clear();
+        self.streams.finish(&mut partition.events);
     }
 
     /// Fragments go through one place, in the order of the packets.
-    fn put_together(&mut self, batch: &Batch, sorted: &mut Sorted) {
-        for (index, lane) in sorted.lanes.iter_mut().enumerate().filter(|(_, lane)| **lane == FRAGMENT) {
+    fn put_together(&mut self, batch: &Batch, partition: &mut Partition) {
+        for (index, lane) in partition.lanes.iter_mut().enumerate().filter(|(_, lane)| **lane == FRAGMENT) {
             *lane = NONE;
             let packet = batch.packet(index);
             let Peeled::Fragment(fragment) = peel(packet.link, packet.data, packet.original_len) else { continue };
@@ -112,7 +112,7 @@ impl Sorter {
                     Peeled::Segment(segment) => {
                         *lane = lane_of(&segment, &self.hasher);
                         self.segments += 1;
-                        sorted.datagrams.push((index, bytes));
+                        partition.datagrams.push((index, bytes));
                     }
                     Peeled::Fragment(inner) => datagram = self.defragmenter.push(&packet, &inner),
                     Peeled::Skipped(why) => *self.skipped.entry(why).or_default() += 1,
@@ -137,7 +137,7 @@ impl Sorter {
     }
 }
 
-impl Sorted {
+impl Partition {
     /// The packets of a lane, in order.
     pub(super) fn of_lane(&self, lane: u8) -> impl Iterator<Item = usize> {
         memchr::memchr_iter(lane, &self.lanes)
@@ -175,7 +175,7 @@ struct Counts {
     skipped: BTreeMap<Skip, u64>,
 }
 
-fn sort_share(batch: &Batch, first: usize, lanes: &mut [u8], hasher: &impl BuildHasher) -> Counts {
+fn partition_share(batch: &Batch, first: usize, lanes: &mut [u8], hasher: &impl BuildHasher) -> Counts {
     let mut counts = Counts::default();
     for (index, lane) in lanes.iter_mut().enumerate() {
         let packet = batch.packet(first + index);
