@@ -133,9 +133,14 @@ pub(super) struct SchemaArgs {
 }
 
 impl SchemaArgs {
+    /// Whether any schema was given.
+    pub(super) fn is_given(&self) -> bool {
+        !self.proto.is_empty() || !self.protoset.is_empty()
+    }
+
     /// Reads the schema files; what is wrong with them goes to standard error.
     pub(super) fn load(&self, talk: Talk) -> Result<Arc<Schema>, Problem> {
-        if self.proto.is_empty() && self.protoset.is_empty() {
+        if !self.is_given() && self.import_path.is_empty() {
             return Ok(Arc::new(Schema::builtin()));
         }
         let sources = schema::Sources {

@@ -12,11 +12,14 @@
 //! 6. among the files given with `--proto`, as one whose path inside the given directory the import's name ends with:
 //!    a tree of which only a part was copied.
 
-use rpcshark_dissectors::schema::{Builder, Diagnostic, ImportSource, Level, Located, Schema, SourceText};
+use rpcshark_dissectors::schema::{
+    Builder, Diagnostic, ImportSource, Level, Located, Schema, SourceText, is_descriptor_set,
+};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, FileType};
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,9 +29,14 @@ const MAX_TEXT: u64 = 64 << 20;
 /// Largest descriptor set that is read: that of a very large tree with its comments has some 100 MB.
 const MAX_SET: u64 = 1 << 30;
 
-/// How many files a directory may hold, and how deep it may go: `--proto /` is a slip.
+/// How many `.proto` files a directory may hold, how many entries of any kind are looked at, and how deep it may go:
+/// `--proto /` is a slip. The largest public trees have 10,000 files.
 const MAX_FILES: usize = 50_000;
+const MAX_ENTRIES: usize = 300_000;
 const MAX_DEPTH: usize = 64;
+
+/// Directories of the kernel: they have no end, and no schemas in them.
+const KERNEL: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// Which schema files to read.
 #[derive(Clone, Debug, Default)]
@@ -66,8 +74,14 @@ impl Sources {
         let mut finder = Finder { import_path: self.import_path.clone(), ..Finder::default() };
         for path in &self.import_path {
             if !path.is_dir() {
-                builder.say(warning(path, "the import path is no directory"));
+                builder.say(warning(path, "the import path is not a directory"));
             }
+        }
+        if self.proto.is_empty() && self.protoset.is_empty() && !self.import_path.is_empty() {
+            let message = "--import-path alone reads no schema: it says where the imports of files given with --proto are \
+                looked for";
+            let hint = "to read every .proto below a directory, give it with --proto".to_owned();
+            builder.say(Diagnostic { hints: vec![hint], file: None, ..warning(Path::new(""), message) });
         }
         for path in &self.proto {
             if path.is_dir() {
@@ -83,13 +97,19 @@ impl Sources {
         }
         for at in 0..finder.known.len() {
             let known = &finder.known[at];
-            match read_text(&known.path) {
-                Ok(text) => {
-                    let (identity, name) = (known.identity.clone(), shown(&known.path));
-                    builder.add_text(SourceText { identity, name, text }, known.named);
-                }
-                Err(why) if known.named => builder.say(error(&known.path, &why)),
-                Err(why) => builder.say(warning(&known.path, &why)),
+            let (path, named) = (known.path.clone(), known.named);
+            match read_bounded(&path, MAX_TEXT) {
+                Ok(bytes) if named && is_descriptor_set(&bytes) => builder.add_set(&shown(&path), &bytes),
+                Ok(bytes) => match text(bytes) {
+                    Ok(text) => {
+                        let (identity, name) = (known.identity.clone(), shown(&path));
+                        builder.add_text(SourceText { identity, name, text }, named);
+                    }
+                    Err(why) if named => builder.say(error(&path, &why)),
+                    Err(why) => builder.say(warning(&path, &why)),
+                },
+                Err(why) if named => builder.say(error(&path, &why)),
+                Err(why) => builder.say(warning(&path, &why)),
             }
         }
         for path in &self.protoset {
@@ -240,54 +260,106 @@ impl ImportSource for Finder {
 }
 
 /// Goes through a directory in the order of names. Hidden directories are left out; one that is reached twice by links
-/// is gone through once.
+/// is gone through once. A link to a directory is followed, except to one that contains the directory given: `--proto DIR`
+/// means what is below `DIR`.
 struct Walk<'a> {
     root: &'a Path,
     finder: &'a mut Finder,
     builder: &'a mut Builder,
 }
 
+/// An entry of a directory.
+struct Entry {
+    path: PathBuf,
+    /// With links followed; `None` for a link that leads nowhere.
+    kind: Option<FileType>,
+    link: bool,
+}
+
 impl Walk<'_> {
     fn run(self) {
+        let root = PathBuf::from(identity(self.root));
         let mut seen = HashSet::new();
-        // Directories still to be read, last one first, with their depth.
-        let mut open = vec![(self.root.to_path_buf(), 0)];
-        while let Some((directory, depth)) = open.pop() {
-            if !seen.insert(identity(&directory)) {
+        let mut entries_left = MAX_ENTRIES;
+        // Directories still to be read, last one first, with their depth, and whether a link led there.
+        let mut open = vec![(self.root.to_path_buf(), 0, false)];
+        while let Some((directory, depth, link)) = open.pop() {
+            let real = PathBuf::from(identity(&directory));
+            if link && root != real && root.starts_with(&real) {
+                let message = format!("this link leads to {}, which contains {}: skipped", shown(&real), shown(&root));
+                self.builder.say(warning(&directory, &message));
                 continue;
             }
-            let entries = match self.entries(&directory) {
+            if KERNEL.iter().any(|kernel| real.starts_with(kernel)) || !seen.insert(real) {
+                continue;
+            }
+            let entries = match entries(&directory, &mut entries_left) {
                 Ok(entries) => entries,
                 Err(why) => {
                     self.builder.say(warning(&directory, &format!("cannot be read: {why}")));
                     continue;
                 }
             };
-            let (directories, files): (Vec<_>, Vec<_>) = entries.into_iter().partition(|path| path.is_dir());
-            for path in files.into_iter().filter(|path| path.extension() == Some(OsStr::new("proto"))) {
-                if self.finder.known.len() == MAX_FILES {
-                    let message = format!("there are more than {MAX_FILES} .proto files: further ones are left out");
-                    return self.builder.say(warning(self.root, &message));
+            let mut directories = Vec::new();
+            for Entry { path, kind, link } in entries {
+                let is_proto = path.extension() == Some(OsStr::new("proto"));
+                match kind {
+                    Some(kind) if kind.is_dir() => directories.push((path, depth + 1, link)),
+                    Some(kind) if kind.is_file() && is_proto => {
+                        if self.finder.known.len() == MAX_FILES {
+                            let message = format!("there are more than {MAX_FILES} .proto files: the rest is skipped");
+                            return self.builder.say(warning(self.root, &message));
+                        }
+                        let inside = path.strip_prefix(self.root).unwrap_or(&path).to_path_buf();
+                        self.finder.know(path, inside, false);
+                    }
+                    // Reading a FIFO would wait for somebody to write to it.
+                    Some(kind) if is_proto => {
+                        let message = format!("this is {}, not a regular file: skipped", kind_name(kind));
+                        self.builder.say(warning(&path, &message));
+                    }
+                    None if is_proto => self.builder.say(warning(&path, "this link leads nowhere: skipped")),
+                    _ => {}
                 }
-                let inside = path.strip_prefix(self.root).unwrap_or(&path).to_path_buf();
-                self.finder.know(path, inside, false);
+            }
+            if entries_left == 0 {
+                let message = format!("there are more than {MAX_ENTRIES} files and directories: the rest is skipped");
+                return self.builder.say(warning(self.root, &message));
             }
             if depth < MAX_DEPTH {
-                open.extend(directories.into_iter().rev().map(|path| (path, depth + 1)));
+                open.extend(directories.into_iter().rev());
             }
         }
     }
+}
 
-    fn entries(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(directory)? {
-            let entry = entry?;
-            if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-                paths.push(entry.path());
-            }
+/// What is in a directory, by name, without what is hidden; at most `left` entries.
+fn entries(directory: &Path, left: &mut usize) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if *left == 0 {
+            break;
         }
-        paths.sort();
-        Ok(paths)
+        *left -= 1;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        let kind = entry.file_type()?;
+        let link = kind.is_symlink();
+        let kind = if link { path.metadata().ok().map(|metadata| metadata.file_type()) } else { Some(kind) };
+        entries.push(Entry { path, kind, link });
+    }
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(entries)
+}
+
+fn kind_name(kind: FileType) -> &'static str {
+    match () {
+        () if kind.is_fifo() => "a FIFO",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
     }
 }
 
@@ -308,10 +380,13 @@ fn shown(path: &Path) -> String {
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
-    let bytes = read_bounded(path, MAX_TEXT)?;
+    text(read_bounded(path, MAX_TEXT)?)
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        format!("this is no text: byte {at} is not UTF-8")
+        format!("this is not text: byte {at} is not UTF-8")
     })
 }
 
@@ -435,7 +510,8 @@ mod tests {
             [
                 "~/a/t.proto:2:8: warning: import \"far/away.proto\" is not found\n 2 | import \"far/away.proto\";\n   \
                  |        ^^^^^^^^^^^^^^^^\n  looked in ~/i\n            ~/a\n            ~/a and the directories above it\n            \
-                 the files given with --proto, as one whose path ends with this name\n  another file imports it too",
+                 the files given with --proto, as one whose path ends with this name\n  \
+                 name the directory below which `far/away.proto` lies with --import-path\n  another file imports it too",
                 "~/a/t.proto:4:3: warning: type `far.Away` is not defined in any schema file: the field `T.gone` is \
                  shown as unknown\n 4 |   far.Away gone = 1;\n   |   ^^^^^^^^\n  and so in 1 more place of this file",
             ]
@@ -502,10 +578,10 @@ mod tests {
         assert_eq!(
             said[..4],
             [
-                "~/none: warning: the import path is no directory",
+                "~/none: warning: the import path is not a directory",
                 "~/empty: error: there is no .proto file below this directory",
                 "~/none.proto: error: cannot be read: No such file or directory (os error 2)",
-                "~/latin1.proto: error: this is no text: byte 3 is not UTF-8",
+                "~/latin1.proto: error: this is not text: byte 3 is not UTF-8",
             ]
         );
         assert!(said[4].starts_with("~/text.binpb: error: not a descriptor set: "), "{}", said[4]);
@@ -514,7 +590,7 @@ mod tests {
             said[5..],
             [
                 "~/none.binpb: error: cannot be read: No such file or directory (os error 2)",
-                "~/b.proto: warning: this is no text: byte 0 is not UTF-8\n  the file is left out",
+                "~/b.proto: warning: this is not text: byte 0 is not UTF-8\n  the file is left out",
             ]
         );
         assert!(loaded.schema.message("google.protobuf.Any").is_some());
@@ -554,5 +630,87 @@ mod tests {
         let loaded = load(&[dir.path().join("t.proto")], &[]);
         assert_eq!(said(&loaded, &dir), [""; 0]);
         assert_eq!(loaded.schema[loaded.schema.message("T").unwrap()].fields.len(), 4);
+    }
+
+    #[test]
+    fn a_fifo_in_a_schema_directory_is_skipped_and_reported_instead_of_waited_for() {
+        let dir = tree(&[("mount.proto", MOUNT)]);
+        let fifo = dir.path().join("fifo.proto");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.path().join("gone.proto")).unwrap();
+        let loaded = load(&[dir.path().into()], &[]);
+        assert_eq!(
+            said(&loaded, &dir),
+            [
+                "~/fifo.proto: warning: this is a FIFO, not a regular file: skipped",
+                "~/gone.proto: warning: this link leads nowhere: skipped",
+            ]
+        );
+        assert!(loaded.schema.message("types.Mount").is_some());
+    }
+
+    #[test]
+    fn a_link_to_the_root_directory_in_a_schema_directory_is_not_followed() {
+        let dir = tree(&[("mount.proto", MOUNT)]);
+        std::os::unix::fs::symlink("/", dir.path().join("root")).unwrap();
+        std::os::unix::fs::symlink("/proc", dir.path().join("processes")).unwrap();
+        let started = std::time::Instant::now();
+        let loaded = load(&[dir.path().into()], &[]);
+        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+        assert_eq!(said(&loaded, &dir), ["~/root: warning: this link leads to /, which contains ~: skipped"]);
+        assert!(loaded.schema.message("types.Mount").is_some());
+    }
+
+    #[test]
+    fn a_descriptor_set_of_two_million_empty_files_is_refused_before_it_takes_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = |name: &str, bytes: Vec<u8>| {
+            let path = dir.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            Sources { protoset: vec![path], ..Sources::default() }.load()
+        };
+        let files = set("files.binpb", [0x0a, 0].repeat(2_000_000));
+        assert_eq!(said(&files, &dir), ["~/files.binpb: error: this descriptor set has more than 50000 files"]);
+        // One file with two million empty messages.
+        let mut bytes = vec![0x0a, 0x80, 0x92, 0xf4, 0x01]; // field 1, 4,000,000 bytes
+        bytes.extend([0x22, 0].repeat(2_000_000));
+        let messages = set("messages.binpb", bytes);
+        let limit = "this descriptor set has more than 1000000 messages, fields and other definitions";
+        assert_eq!(said(&messages, &dir), [format!("~/messages.binpb: error: {limit}")]);
+    }
+
+    #[test]
+    fn a_text_of_two_million_messages_is_refused() {
+        let dir = tree(&[("a.proto", &"message A{}".repeat(2_000_000))]);
+        let loaded = load(&[dir.path().join("a.proto")], &[]);
+        let said = said(&loaded, &dir);
+        assert!(said.len() == 1 && said[0].contains("at most 1000000 messages"), "{said:?}");
+    }
+
+    #[test]
+    fn a_descriptor_set_given_as_proto_is_recognised_and_read() {
+        let dir = tree(&[("mount.proto", MOUNT)]);
+        let mut compiler = protox::Compiler::new([dir.path()]).unwrap();
+        let set = compiler.open_file("mount.proto").unwrap().encode_file_descriptor_set();
+        let path = dir.path().join("set.pb");
+        fs::write(&path, &set).unwrap();
+        let loaded = load(&[path], &[]);
+        assert_eq!(said(&loaded, &dir), [""; 0]);
+        assert!(loaded.schema.message("types.Mount").is_some());
+        assert!(!is_descriptor_set(MOUNT.as_bytes()) && !is_descriptor_set(format!("\n{MOUNT}").as_bytes()));
+        assert!(!is_descriptor_set(b"") && !is_descriptor_set(&[0x0a, 0]) && is_descriptor_set(&set));
+    }
+
+    #[test]
+    fn an_import_path_alone_is_reported_since_it_reads_nothing() {
+        let dir = tree(&[("mount.proto", MOUNT)]);
+        let loaded = load(&[], &[dir.path().into()]);
+        assert_eq!(
+            said(&loaded, &dir),
+            [
+                "warning: --import-path alone reads no schema: it says where the imports of files given with --proto are \
+              looked for\n  to read every .proto below a directory, give it with --proto"
+            ]
+        );
     }
 }

@@ -3,17 +3,15 @@
 //! This module knows no files: texts come with an identity and a name to show, and imports are asked for through
 //! [`ImportSource`]. What a file lacks takes only that with it which needs it.
 
-use super::descriptor::{DescriptorSetError, File, decode};
+use super::descriptor::{DescriptorSetError, File, MAX_DEFINITIONS, MAX_FILES, decode};
 use super::link::{Unit, link};
 use super::parser::parse;
 use super::{Diagnostic, Level, Schema, builtin};
 use hashbrown::HashMap;
 use std::ops::Range;
 
-/// How many files a schema may have: the largest public trees have some 10,000, and imports of imports must end.
-const MAX_FILES: usize = 50_000;
-
-/// How many imports that are not found are said one by one.
+/// How many imports that are not found are reported one by one. After that many, no further ones are looked for: each
+/// costs a look into several directories.
 const MAX_MISSING: usize = 1_000;
 
 /// How many places a message lists in which an import was looked for.
@@ -108,6 +106,8 @@ pub struct Builder {
     said: Vec<Diagnostic>,
     missing: Vec<Missing>,
     missing_index: HashMap<String, usize>,
+    /// How many messages, fields and the like the files have.
+    definitions: usize,
     full: bool,
 }
 
@@ -154,12 +154,12 @@ impl Builder {
 
     /// Adds an encoded `google.protobuf.FileDescriptorSet`, which the user knows as `name`.
     pub fn add_set(&mut self, name: &str, bytes: &[u8]) {
-        let files = match decode(bytes) {
-            Ok(files) if files.is_empty() => {
+        let (files, definitions) = match decode(bytes) {
+            Ok((files, _)) if files.is_empty() => {
                 self.said.push(Diagnostic::error(Some(name), "this descriptor set holds no file".into()));
                 return;
             }
-            Ok(files) => files,
+            Ok(decoded) => decoded,
             Err(error) => {
                 let mut said = Diagnostic::error(Some(name), error.to_string());
                 if bytes.iter().take(4096).all(|&b| b == b'\t' || b == b'\n' || b == b'\r' || (b' '..0x7f).contains(&b))
@@ -170,15 +170,19 @@ impl Builder {
                 return;
             }
         };
-        self.add_files(name, files);
+        self.add_files(name, files, definitions);
     }
 
-    fn add_files(&mut self, name: &str, files: Vec<File>) {
+    fn add_files(&mut self, name: &str, files: Vec<File>, definitions: usize) {
         let set = self.sets;
         self.sets += 1;
+        if self.is_full() {
+            return;
+        }
+        self.definitions += definitions;
         for file in files {
-            if self.is_full() {
-                return;
+            if self.files.len() == MAX_FILES {
+                return self.say_full(&format!("{MAX_FILES} files"));
             }
             let at = self.files.len();
             let own = file.name().to_owned();
@@ -254,6 +258,7 @@ impl Builder {
         let SourceText { identity, name, text } = source;
         let made = match parse(&name, &text) {
             Ok(parsed) => {
+                self.definitions += parsed.definitions;
                 self.files.push(Loaded {
                     file: parsed.file,
                     name,
@@ -282,15 +287,21 @@ impl Builder {
     }
 
     fn is_full(&mut self) -> bool {
-        if self.files.len() < MAX_FILES {
+        if self.files.len() >= MAX_FILES {
+            self.say_full(&format!("{MAX_FILES} files"));
+        } else if self.definitions >= MAX_DEFINITIONS {
+            self.say_full(&format!("{MAX_DEFINITIONS} messages, fields and other definitions"));
+        } else {
             return false;
         }
-        if !self.full {
-            self.full = true;
-            let message = format!("the schema has more than {MAX_FILES} files: further ones are left out");
+        true
+    }
+
+    fn say_full(&mut self, limit: &str) {
+        if !std::mem::replace(&mut self.full, true) {
+            let message = format!("the schema has more than {limit}: further files are left out");
             self.said.push(Diagnostic::warning(None, message));
         }
-        true
     }
 
     fn resolve_imports(&mut self, at: usize, source: &mut dyn ImportSource) {
@@ -319,6 +330,9 @@ impl Builder {
         };
         if let Some(&there) = set.and_then(|set| self.by_set.get(&(set, name.to_owned()))) {
             return Some(Target::File(there));
+        }
+        if self.missing.len() > MAX_MISSING {
+            return self.in_any_set.get(name).map(|&there| Target::File(there)).or_else(|| self.builtin(name));
         }
         let located = source.locate(name, importer.as_deref());
         let looked_in = match located {
@@ -383,6 +397,7 @@ impl Builder {
         if count > MAX_PLACES {
             said = said.hint(format!("and in {} more places", count - MAX_PLACES));
         }
+        said = said.hint(format!("name the directory below which `{name}` lies with --import-path"));
         self.missing_index.insert(name.into(), self.missing.len());
         self.missing.push(Missing { said, others: 0 });
     }
@@ -432,7 +447,8 @@ impl Schema {
     /// proto2, proto3 and editions. Files may stand in any order; what a missing file takes with it is said.
     pub fn from_descriptors(set: &[u8]) -> Result<(Schema, Vec<Diagnostic>), DescriptorSetError> {
         let mut builder = Builder::default();
-        builder.add_files("descriptor set", decode(set)?);
+        let (files, definitions) = decode(set)?;
+        builder.add_files("descriptor set", files, definitions);
         Ok(builder.finish(&mut NoImports))
     }
 }
@@ -585,9 +601,9 @@ mod tests {
         let set = descriptors(
             "syntax = \"proto3\"; import \"google/protobuf/any.proto\"; message B { google.protobuf.Any a = 1; }",
         );
-        let alone = decode(&set).unwrap().into_iter().filter(|f| f.name() == "test.proto").collect();
+        let alone = decode(&set).unwrap().0.into_iter().filter(|f| f.name() == "test.proto").collect();
         let mut builder = Builder::default();
-        builder.add_files("b.binpb", alone);
+        builder.add_files("b.binpb", alone, 2);
         let (schema, said) = builder.finish(&mut List(&[(
             "google/protobuf/any.proto",
             "syntax = \"proto3\"; package google.protobuf; message Any { string type_url = 1; bytes value = 2; string x = 3; }",
@@ -600,13 +616,17 @@ mod tests {
     #[test]
     fn a_set_that_lacks_a_file_says_so_and_keeps_the_rest() {
         let set = descriptors("syntax = \"proto3\"; package p; message B { string s = 1; }");
-        let mut files = decode(&set).unwrap();
+        let (mut files, definitions) = decode(&set).unwrap();
         files[0].dependency.push("gone.proto".into());
         let mut builder = Builder::default();
-        builder.add_files("b.binpb", files);
+        builder.add_files("b.binpb", files, definitions);
         let (schema, said) = builder.finish(&mut NoImports);
         assert_eq!(said.len(), 1);
-        assert_eq!(said[0].to_string(), "b.binpb: test.proto: warning: import \"gone.proto\" is not found");
+        assert_eq!(
+            said[0].to_string(),
+            "b.binpb: test.proto: warning: import \"gone.proto\" is not found\n  \
+             name the directory below which `gone.proto` lies with --import-path"
+        );
         assert_eq!(names(&schema, "p.B"), ["s"]);
     }
 

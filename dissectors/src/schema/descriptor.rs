@@ -8,15 +8,114 @@
 
 use prost::Message as ProstMessage;
 
-/// Bytes that are no `google.protobuf.FileDescriptorSet`.
-#[derive(Debug, thiserror::Error)]
-#[error("not a descriptor set: {0}")]
-pub struct DescriptorSetError(#[from] prost::DecodeError);
+use crate::protobuf::wire::{Fields, Value};
 
-/// The files of an encoded descriptor set.
-pub(super) fn decode(set: &[u8]) -> Result<Vec<File>, DescriptorSetError> {
-    Ok(FileSet::decode(set)?.file)
+/// How many files a descriptor set may have: the largest public trees have some 10,000.
+pub(super) const MAX_FILES: usize = 50_000;
+
+/// How many definitions (messages, fields, enum values, methods and the like) a schema may have. The largest public trees
+/// have some hundred thousand. Two bytes of a descriptor set can define an empty message, which takes a hundred times as
+/// much memory, so definitions are counted before they are decoded.
+pub(super) const MAX_DEFINITIONS: usize = 1_000_000;
+
+/// Why bytes are not used as a `google.protobuf.FileDescriptorSet`.
+#[derive(Debug, thiserror::Error)]
+pub enum DescriptorSetError {
+    /// They are not an encoded descriptor set.
+    #[error("not a descriptor set: {0}")]
+    Malformed(#[from] prost::DecodeError),
+    /// The set has more files than the limit.
+    #[error("this descriptor set has more than {MAX_FILES} files")]
+    TooManyFiles,
+    /// The set has more definitions than the limit.
+    #[error("this descriptor set has more than {MAX_DEFINITIONS} messages, fields and other definitions")]
+    TooManyDefinitions,
 }
+
+/// The files of an encoded descriptor set, and how many definitions they have.
+pub(super) fn decode(set: &[u8]) -> Result<(Vec<File>, usize), DescriptorSetError> {
+    let mut count = Count::default();
+    count.message(set, Shape::Set);
+    if count.files > MAX_FILES {
+        return Err(DescriptorSetError::TooManyFiles);
+    }
+    if count.definitions > MAX_DEFINITIONS {
+        return Err(DescriptorSetError::TooManyDefinitions);
+    }
+    Ok((FileSet::decode(set)?.file, count.definitions))
+}
+
+/// Whether `bytes` look like an encoded descriptor set: nothing but files, of which the first begins with its name. Text
+/// does not: a set begins with a line feed, the length of a file and another line feed.
+pub fn is_descriptor_set(bytes: &[u8]) -> bool {
+    let mut files = Fields::new(bytes);
+    let Some(Ok(first)) = files.next() else { return false };
+    let (1, Value::Bytes(first)) = (first.number, first.value) else { return false };
+    let named = match Fields::new(first).next() {
+        Some(Ok(name)) => matches!((name.number, name.value), (1, Value::Bytes(name)) if is_name(name)),
+        _ => false,
+    };
+    named && files.take(MAX_FILES).all(|file| matches!(file, Ok(field) if field.number == 1))
+}
+
+fn is_name(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && std::str::from_utf8(bytes).is_ok_and(|name| !name.chars().any(char::is_control))
+}
+
+/// Counts definitions without decoding them.
+#[derive(Default)]
+struct Count {
+    files: usize,
+    definitions: usize,
+    depth: usize,
+}
+
+/// The descriptors in which definitions stand.
+#[derive(Clone, Copy)]
+enum Shape {
+    Set,
+    File,
+    Message,
+    Enum,
+    Service,
+    Leaf,
+}
+
+impl Count {
+    fn message(&mut self, bytes: &[u8], shape: Shape) {
+        // Prost refuses what is nested deeper than this, so nobody needs to know how much is in there.
+        if self.depth == MAX_NESTING {
+            return;
+        }
+        self.depth += 1;
+        for field in Fields::new(bytes).flatten() {
+            if self.files > MAX_FILES || self.definitions > MAX_DEFINITIONS {
+                break;
+            }
+            let inner = match (shape, field.number) {
+                (Shape::Set, 1) => Shape::File,
+                (Shape::File, 4) | (Shape::Message, 3) => Shape::Message,
+                (Shape::File, 5) | (Shape::Message, 4) => Shape::Enum,
+                (Shape::File, 6) => Shape::Service,
+                (Shape::File, 3 | 7) | (Shape::Message, 2 | 6 | 8) | (Shape::Enum | Shape::Service, 2) => Shape::Leaf,
+                _ => continue,
+            };
+            match inner {
+                Shape::File => self.files += 1,
+                _ => self.definitions += 1,
+            }
+            if let (Value::Bytes(bytes), Shape::File | Shape::Message | Shape::Enum | Shape::Service) =
+                (field.value, inner)
+            {
+                self.message(bytes, inner);
+            }
+        }
+        self.depth -= 1;
+    }
+}
+
+/// As prost limits the nesting of messages.
+const MAX_NESTING: usize = 100;
 
 /// `FileDescriptorSet`
 #[derive(Clone, PartialEq, ProstMessage)]

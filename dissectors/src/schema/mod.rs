@@ -42,7 +42,7 @@ mod table;
 pub(crate) mod testing;
 
 pub use builder::{Builder, ImportSource, Located, NoImports, SourceText};
-pub use descriptor::DescriptorSetError;
+pub use descriptor::{DescriptorSetError, is_descriptor_set};
 pub use diagnostic::{Diagnostic, Level, Spot};
 pub use guess::{MethodIx, Seen, Signature};
 pub use table::{

@@ -7,8 +7,8 @@
 
 use super::Diagnostic;
 use super::descriptor::{
-    Enum, EnumOptions, EnumValue, Features, Field, FieldOptions, File, Message, MessageOptions, Method, MethodOptions,
-    Oneof, OneofOptions, Service, field_type, label,
+    Enum, EnumOptions, EnumValue, Features, Field, FieldOptions, File, MAX_DEFINITIONS, Message, MessageOptions,
+    Method, MethodOptions, Oneof, OneofOptions, Service, field_type, label,
 };
 use super::features::Edition;
 use super::lexer::{Lexer, Token, unescape};
@@ -27,6 +27,8 @@ pub(super) struct Parsed {
     pub(super) file: File,
     /// Where each of the file's dependencies is named.
     pub(super) imports: Vec<Range<usize>>,
+    /// How many messages, fields, enum values and the like the file has.
+    pub(super) definitions: usize,
 }
 
 /// Parses `text`; `name` is how the user knows the file.
@@ -39,11 +41,12 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Parsed, Box<Diagnostic>> {
         span: 0..0,
         edition: Edition::PROTO2,
         depth: 0,
+        definitions: 0,
         imports: Vec::new(),
     };
     parser.advance()?;
     let file = parser.file()?;
-    Ok(Parsed { file, imports: parser.imports })
+    Ok(Parsed { file, imports: parser.imports, definitions: parser.definitions })
 }
 
 type Result<T, E = Box<Diagnostic>> = std::result::Result<T, E>;
@@ -57,6 +60,7 @@ struct Parser<'a> {
     span: Range<usize>,
     edition: Edition,
     depth: usize,
+    definitions: usize,
     imports: Vec<Range<usize>>,
 }
 
@@ -166,6 +170,7 @@ impl<'a> Parser<'a> {
     }
 
     fn import(&mut self, file: &mut File) -> Result<()> {
+        self.define()?;
         self.advance()?;
         let kind = match self.token {
             Token::Ident(word @ ("public" | "weak" | "option")) => {
@@ -204,6 +209,7 @@ impl<'a> Parser<'a> {
     }
 
     fn message(&mut self) -> Result<Message> {
+        self.define()?;
         self.advance()?;
         let mut message = Message { name: Some(self.ident("the message's name")?.into()), ..Message::default() };
         self.body(&mut message)?;
@@ -253,6 +259,7 @@ impl<'a> Parser<'a> {
     }
 
     fn oneof(&mut self, message: &mut Message) -> Result<()> {
+        self.define()?;
         self.advance()?;
         let mut oneof = Oneof { name: Some(self.ident("the oneof's name")?.into()), options: None };
         let index = i32::try_from(message.oneof_decl.len()).unwrap_or(i32::MAX);
@@ -291,6 +298,7 @@ impl<'a> Parser<'a> {
 
     /// A field; the messages that groups and maps bring along go to `nested`.
     fn field(&mut self, within: Within, nested: &mut Vec<Message>) -> Result<Field> {
+        self.define()?;
         let start = self.span.clone();
         let given = match self.token {
             Token::Ident("optional") => Some(label::OPTIONAL),
@@ -450,6 +458,7 @@ impl<'a> Parser<'a> {
     }
 
     fn enumeration(&mut self) -> Result<Enum> {
+        self.define()?;
         self.advance()?;
         let mut made = Enum { name: Some(self.ident("the enum's name")?.into()), ..Enum::default() };
         self.eat('{')?;
@@ -462,6 +471,7 @@ impl<'a> Parser<'a> {
                 }
                 Token::Ident("reserved") if self.ahead() != Some(Token::Symbol('=')) => self.ranges()?,
                 Token::Ident(name) => {
+                    self.define()?;
                     self.advance()?;
                     self.eat('=')?;
                     let span = self.span.clone();
@@ -485,6 +495,7 @@ impl<'a> Parser<'a> {
     }
 
     fn service(&mut self) -> Result<Service> {
+        self.define()?;
         self.advance()?;
         let mut service = Service { name: Some(self.ident("the service's name")?.into()), ..Service::default() };
         self.eat('{')?;
@@ -505,6 +516,7 @@ impl<'a> Parser<'a> {
     }
 
     fn method(&mut self) -> Result<Method> {
+        self.define()?;
         self.advance()?;
         let mut method = Method { name: Some(self.ident("the method's name")?.into()), ..Method::default() };
         let (streams, input, at) = self.method_type()?;
@@ -728,6 +740,15 @@ impl<'a> Parser<'a> {
                 return Ok((name, start..end));
             }
             name.push('.');
+        }
+    }
+
+    /// Counts one more definition, unless there are too many.
+    fn define(&mut self) -> Result<()> {
+        self.definitions += 1;
+        match self.definitions > MAX_DEFINITIONS {
+            true => Err(self.wrong(&format!("a file has at most {MAX_DEFINITIONS} messages, fields and the like"))),
+            false => Ok(()),
         }
     }
 
