@@ -2,7 +2,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use rpcshark_captures::connection::{Close, Connections, Consumer, Facts};
+use rpcshark_captures::connection::{Closing, Connections, Consumer, Facts};
 use rpcshark_captures::{Address, Direction, Input, Packet, PacketNo, Place, Segment, SourceNo, TcpFlags, Timestamp};
 
 fn main() {
@@ -32,10 +32,10 @@ impl Consumer for Count {
         }
     }
 
-    fn closed(&mut self, _: &mut u64, _: &Facts, _: Direction, _: Close, _: Packet, _: Timestamp) {}
+    fn closed(&mut self, _: &mut u64, _: &Facts, _: Closing) {}
 
-    fn ended(&mut self, connection: u64, _: Facts) {
-        self.0 += connection;
+    fn ended(&mut self, connection: &mut u64, _: Facts) {
+        self.0 += *connection;
     }
 }
 

@@ -1,9 +1,9 @@
 //! The work of one lane: segments in, and through reassembly and dissection into the store's lane.
 
-use rpcshark_captures::connection::{Close, Connections, Consumer, Facts};
+use rpcshark_captures::connection::{Closing, Connections, Consumer, Facts};
 use rpcshark_captures::file::Batch;
 use rpcshark_captures::write::{Ends, parse_endpoint_comment};
-use rpcshark_captures::{Data, Direction, Endpoint, Input, Packet, Place, RawPacket, Sources, Spill, Timestamp};
+use rpcshark_captures::{Data, Direction, Endpoint, Input, Place, RawPacket, Sources, Spill};
 use rpcshark_dissectors::store::{ClientBy, Connection, ConnectionId, Lane};
 use rpcshark_dissectors::{Arrival, Joining, Session};
 
@@ -139,7 +139,7 @@ impl Consumer for Follow<'_> {
         if let Some(ends) = ends {
             set_recorded_ends(&mut connection, ends);
         }
-        Followed { id: self.lane.add_connection(facts.birth, connection), session: None, recorded }
+        Followed { id: self.lane.add_connection(facts.first_packet, connection), session: None, recorded }
     }
 
     fn input(&mut self, followed: &mut Followed, facts: &Facts, direction: Direction, input: Input<'_>) {
@@ -147,7 +147,7 @@ impl Consumer for Follow<'_> {
             Input::Data(data) => data.packet.order,
             Input::Gap(gap) => gap.packet.order,
         };
-        self.lane.set_sort_key(order, facts.birth.order);
+        self.lane.set_sort_key(order, facts.first_packet.order);
         let session = self.session(followed, facts);
         let input = match input {
             Input::Data(data) if !session.is_passed() => Input::Data(Data { at: self.kept(&data), ..data }),
@@ -156,22 +156,15 @@ impl Consumer for Follow<'_> {
         session.input(direction, input, self.lane);
     }
 
-    fn closed(
-        &mut self,
-        followed: &mut Followed,
-        facts: &Facts,
-        direction: Direction,
-        how: Close,
-        packet: Packet,
-        time: Timestamp,
-    ) {
-        self.lane.set_sort_key(packet.order, facts.birth.order);
+    fn closed(&mut self, followed: &mut Followed, facts: &Facts, closing: Closing) {
+        let Closing { direction, how, packet, time } = closing;
+        self.lane.set_sort_key(packet.order, facts.first_packet.order);
         if let Some(session) = &mut followed.session {
             session.closed(direction, how, Arrival { time, packet: packet.no }, self.lane);
         }
     }
 
-    fn ended(&mut self, mut followed: Followed, facts: Facts) {
+    fn ended(&mut self, followed: &mut Followed, facts: Facts) {
         if let Some(session) = &mut followed.session {
             session.finish(self.lane);
         }

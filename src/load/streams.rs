@@ -31,7 +31,7 @@ impl StreamWork {
         }
         let Some(stream) = self.0.get_mut(&event.connection) else { return };
         let Stream { followed, facts, closed } = stream;
-        follow.lane.set_sort_key(event.packet.order, facts.birth.order);
+        follow.lane.set_sort_key(event.packet.order, facts.first_packet.order);
         facts.packets += 1;
         facts.last = facts.last.max(event.time);
         let Some(session) = &mut followed.session else { return };
@@ -78,7 +78,7 @@ impl StreamWork {
     /// The capture has ended.
     pub(super) fn finish(&mut self, follow: &mut Follow<'_>) {
         for stream in std::mem::take(&mut self.0).into_values() {
-            follow.lane.set_sort_key(u64::MAX, stream.facts.birth.order);
+            follow.lane.set_sort_key(u64::MAX, stream.facts.first_packet.order);
             end(stream, follow);
         }
     }
@@ -93,11 +93,11 @@ fn open(event: &Event, opened: &Opened, follow: &mut Follow<'_>) -> Stream {
     let session = Session::new(id, Joining { joined: opened.joined, decode_as });
     let nobody = Address { ip: 0, port: 0 };
     let facts = Facts {
-        birth: event.packet,
+        first_packet: event.packet,
         client: nobody,
         server: nobody,
         client_by: TcpClientBy::First,
-        turned: false,
+        roles_swapped: false,
         syn: None,
         first: event.time,
         last: event.time,

@@ -5,13 +5,11 @@ use std::collections::BinaryHeap;
 
 use hashbrown::HashMap;
 
-use super::facts::{Close, Facts};
-use super::output::By;
-use super::pair::Pair;
-use crate::{Address, Direction, Input, Packet, Place, Segment, TcpFlags, Timestamp};
-
-/// The order that is said of what only the end of the capture delivers: behind all packets.
-pub const END_OF_CAPTURE: u64 = u64::MAX;
+use super::consumer::Consumer;
+use super::facts::Close;
+use super::tcp_connection::Pair;
+use super::trigger::Trigger;
+use crate::{Address, Direction, Packet, Place, Segment, TcpFlags, Timestamp};
 
 /// How many connections of a lane are kept. Beyond it, those that were idle for longest are forgotten; a scan of all
 /// ports of many hosts must not take memory without end. (About 500 bytes each, and what the consumer keeps.)
@@ -20,34 +18,6 @@ const CONNECTIONS_KEPT: usize = 1 << 17;
 /// What may wait behind holes in all flows of a lane, in bytes. Beyond it, the oldest holes are given up until half of
 /// it is free.
 const TOTAL_COST: usize = 64 << 20;
-
-/// What takes the deliveries of connections.
-pub trait Consumer {
-    /// What it keeps for each connection.
-    type Connection: Send;
-
-    /// The first packet of a connection was seen. Who is the client may still be corrected until the first input.
-    fn opened(&mut self, facts: &Facts) -> Self::Connection;
-
-    /// The next bytes of a flow, or a gap in it.
-    fn input(&mut self, connection: &mut Self::Connection, facts: &Facts, direction: Direction, input: Input<'_>);
-
-    /// This flow has ended, after all its bytes and gaps. It comes once for each flow of a connection, at the latest
-    /// with [`Close::Timeout`] or [`Close::EndOfCapture`] just before [`ended`](Self::ended).
-    fn closed(
-        &mut self,
-        connection: &mut Self::Connection,
-        facts: &Facts,
-        direction: Direction,
-        how: Close,
-        packet: Packet,
-        time: Timestamp,
-    );
-
-    /// The connection is over for good: long after it was closed, when its ports were taken by another one, when it
-    /// was forgotten, or at the end of the capture.
-    fn ended(&mut self, connection: Self::Connection, facts: Facts);
-}
 
 /// All TCP connections of one lane of a reading: those of which the unordered pair of addresses leads here.
 ///
@@ -64,7 +34,7 @@ pub struct Connections<C> {
     free: Vec<u32>,
     /// Where the latest segment went.
     latest: u32,
-    /// When, for which birth, and where.
+    /// When, for which first_packet, and where.
     timers: BinaryHeap<Reverse<(u64, u64, u32)>>,
     /// When the first timer is due.
     due: u64,
@@ -121,7 +91,7 @@ impl<C: Send> Connections<C> {
         let (slot, direction) = match self.find(packet, segment) {
             Found::Here(slot, direction) => (slot, direction),
             Found::Another(slot) => {
-                self.end(slot, Close::Timeout, By::Packet(packet, time), consumer);
+                self.end(slot, Close::Timeout, Trigger::Packet(packet, time), consumer);
                 self.open(packet, time, segment, consumer)
             }
             Found::None => self.open(packet, time, segment, consumer),
@@ -134,7 +104,7 @@ impl<C: Send> Connections<C> {
         } else {
             pair.control(direction, packet, time, at, segment, consumer);
         }
-        self.look_after(slot, By::Packet(packet, time), consumer);
+        self.look_after(slot, Trigger::Packet(packet, time), consumer);
     }
 
     /// The packets of the capture up to `order` have gone by: what waited for that is delivered.
@@ -149,9 +119,9 @@ impl<C: Send> Connections<C> {
         let mut pairs: Vec<Pair<C>> = std::mem::take(&mut self.pairs).into_iter().flatten().collect();
         let (kept, total_cost) = (self.kept, self.total_cost);
         *self = Self { kept, total_cost, ..Self::default() };
-        pairs.sort_unstable_by_key(|pair| pair.facts.birth.order);
+        pairs.sort_unstable_by_key(|pair| pair.facts.first_packet.order);
         for pair in pairs {
-            pair.end(Close::EndOfCapture, By::END, consumer);
+            pair.end(Close::EndOfCapture, Trigger::END, consumer);
         }
     }
 
@@ -185,7 +155,7 @@ impl<C: Send> Connections<C> {
         consumer: &mut T,
     ) -> (u32, Direction) {
         if self.slots.len() >= self.kept {
-            self.forget_idle(By::Packet(packet, time), consumer);
+            self.forget_idle(Trigger::Packet(packet, time), consumer);
         }
         let pair = Pair::new(packet, time, segment, consumer);
         let direction = pair.direction(segment.source, segment.destination).unwrap_or(Direction::ToServer);
@@ -202,7 +172,7 @@ impl<C: Send> Connections<C> {
         (slot, direction)
     }
 
-    fn end<T: Consumer<Connection = C>>(&mut self, slot: u32, how: Close, by: By, consumer: &mut T) {
+    fn end<T: Consumer<Connection = C>>(&mut self, slot: u32, how: Close, by: Trigger, consumer: &mut T) {
         let Some(pair) = self.pairs.get_mut(slot as usize).and_then(Option::take) else { return };
         self.slots.remove(&key(pair.facts.client, pair.facts.server));
         self.free.push(slot);
@@ -211,7 +181,7 @@ impl<C: Send> Connections<C> {
     }
 
     /// Sets timers, and counts what waits, after something other than the common happened to a connection.
-    fn look_after<T: Consumer<Connection = C>>(&mut self, slot: u32, by: By, consumer: &mut T) {
+    fn look_after<T: Consumer<Connection = C>>(&mut self, slot: u32, by: Trigger, consumer: &mut T) {
         let Some(Some(pair)) = self.pairs.get_mut(slot as usize) else { return };
         let cost = pair.cost();
         self.cost = self.cost - pair.accounted + cost;
@@ -220,7 +190,7 @@ impl<C: Send> Connections<C> {
             && due < pair.armed
         {
             pair.armed = due;
-            self.timers.push(Reverse((due, pair.facts.birth.order, slot)));
+            self.timers.push(Reverse((due, pair.facts.first_packet.order, slot)));
             self.due = self.due.min(due);
         }
         if self.cost > self.total_cost {
@@ -230,27 +200,27 @@ impl<C: Send> Connections<C> {
 
     /// Fires all timers up to `order`.
     fn fire<T: Consumer<Connection = C>>(&mut self, order: u64, consumer: &mut T) {
-        while let Some(&Reverse((due, birth, slot))) = self.timers.peek() {
+        while let Some(&Reverse((due, first_packet, slot))) = self.timers.peek() {
             if due > order {
                 break;
             }
             self.timers.pop();
             let Some(Some(pair)) = self.pairs.get_mut(slot as usize) else { continue };
-            if pair.facts.birth.order != birth || pair.armed != due {
+            if pair.facts.first_packet.order != first_packet || pair.armed != due {
                 continue;
             }
             pair.armed = u64::MAX;
             if pair.fire(due, consumer) {
-                self.look_after(slot, By::Count(due), consumer);
+                self.look_after(slot, Trigger::Count(due), consumer);
             } else {
-                self.end(slot, Close::Timeout, By::Count(due), consumer);
+                self.end(slot, Close::Timeout, Trigger::Count(due), consumer);
             }
         }
         self.due = self.timers.peek().map_or(u64::MAX, |Reverse((due, ..))| *due);
     }
 
     /// Forgets the eighth of all connections that was idle for longest.
-    fn forget_idle<T: Consumer<Connection = C>>(&mut self, by: By, consumer: &mut T) {
+    fn forget_idle<T: Consumer<Connection = C>>(&mut self, by: Trigger, consumer: &mut T) {
         let lasts = self.pairs.iter().enumerate();
         let lasts = lasts.filter_map(|(slot, pair)| Some((pair.as_ref()?.last, slot as u32)));
         let mut lasts: Vec<_> = lasts.collect();
@@ -262,7 +232,7 @@ impl<C: Send> Connections<C> {
     }
 
     /// Gives up holes, the oldest first, until no more than half of what may wait does.
-    fn give_up_oldest<T: Consumer<Connection = C>>(&mut self, by: By, consumer: &mut T) {
+    fn give_up_oldest<T: Consumer<Connection = C>>(&mut self, by: Trigger, consumer: &mut T) {
         let pairs = self.pairs.iter().enumerate();
         let waiting = pairs.filter_map(|(slot, pair)| Some((slot, pair.as_ref()?)));
         let waiting = waiting.flat_map(|(slot, pair)| {

@@ -5,19 +5,19 @@ use crate::{Address, Direction, GapCause, Packet, PacketNo, Timestamp};
 /// What is known of a connection apart from its bytes.
 ///
 /// Client, server and `flows` stand as the directions are handed to the consumer. They never change once the first
-/// input was handed on; whoever learns later that the client is the other side calls [`turn`](Self::turn) on his copy.
+/// input was handed on; whoever learns later that the client is the other side calls [`swap_roles`](Self::swap_roles) on his copy.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The first packet of the connection. No two connections have the same.
-    pub birth: Packet,
+    pub first_packet: Packet,
     /// Who is taken for the client.
     pub client: Address,
     /// Who is taken for the server.
     pub server: Address,
     /// Why.
     pub client_by: ClientBy,
-    /// Whether the flows were exchanged by [`turn`](Self::turn): `ToServer` as handed out is then `ToClient` here.
-    pub turned: bool,
+    /// Whether the flows were exchanged by [`swap_roles`](Self::swap_roles): `ToServer` as handed out is then `ToClient` here.
+    pub roles_swapped: bool,
     /// The direction of the SYN that opened the connection, where one was seen. It is `ToClient` only where that SYN
     /// came so late that bytes had been handed on by a wrong guess.
     pub syn: Option<Direction>,
@@ -47,11 +47,11 @@ impl Facts {
     /// Exchanges client and server, and the two flows with them.
     ///
     /// `client_by` stays: whoever turns the connection round knows the new reason.
-    pub fn turn(&mut self) {
+    pub fn swap_roles(&mut self) {
         std::mem::swap(&mut self.client, &mut self.server);
         self.flows.swap(0, 1);
         self.syn = self.syn.map(Direction::reverse);
-        self.turned = !self.turned;
+        self.roles_swapped = !self.roles_swapped;
     }
 }
 

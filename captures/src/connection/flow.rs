@@ -1,11 +1,12 @@
 //! One direction of a connection: puts its segments in order.
 
-use super::connections::Consumer;
+use super::consumer::Consumer;
+use super::delivery::Output;
 use super::facts::Close;
-use super::held::{Next, Origin};
 use super::hole::{CONTROL_REACH, FLOW_COST, Mark, PLAUSIBLE, STRAYS, Wait};
-use super::join::{JOIN_PACKETS, Join, TOGETHER_PACKETS};
-use super::output::{By, Output};
+use super::out_of_order::{Next, Origin};
+use super::start::{JOIN_PACKETS, Join, TOGETHER_PACKETS};
+use super::trigger::Trigger;
 use crate::{Data, GapCause, Packet, Place, Segment, TcpFlags, Timestamp};
 
 /// The position that a flow's first packet gets, so that nothing lies below zero.
@@ -191,7 +192,7 @@ impl Flow {
         let wait = self.wait.get_or_insert_default();
         wait.count += 1;
         let origin = Origin { order: packet.order, no: packet.no, time, count: wait.count, acked };
-        let by = By::Packet(packet, time);
+        let by = Trigger::Packet(packet, time);
         if self.stage == Stage::Joining
             && let Some(join) = &mut self.join
         {
@@ -220,7 +221,7 @@ impl Flow {
 
     /// Hands on what waits, and goes on at `seq`: how much is missing nobody knows.
     fn go_elsewhere<T: Consumer>(&mut self, seq: u32, packet: Packet, time: Timestamp, output: &mut Output<'_, T>) {
-        let by = By::Packet(packet, time);
+        let by = Trigger::Packet(packet, time);
         while self.remains().is_some() {
             self.force_one(by, output);
         }
@@ -265,7 +266,7 @@ impl Flow {
         segment: &Segment<'_>,
         at: Place,
         origin: Origin,
-        by: By,
+        by: Trigger,
         output: &mut Output<'_, T>,
     ) {
         let is_open = self.stage == Stage::Open;
@@ -286,7 +287,7 @@ impl Flow {
             let skipped = piece - start;
             let bytes = segment.payload.get(skipped as usize..(stop - start) as usize).unwrap_or_default();
             if is_open && piece == self.next {
-                if let By::Packet(packet, time) = by {
+                if let Trigger::Packet(packet, time) = by {
                     let at = at.plus(skipped);
                     self.hand_on(Data { bytes, packet, time, at, offset: 0, acked: origin.acked }, output);
                 }
@@ -327,21 +328,21 @@ impl Flow {
     }
 
     /// Hands on whatever lies at the expected place.
-    fn drain<T: Consumer>(&mut self, by: By, output: &mut Output<'_, T>) {
+    fn drain<T: Consumer>(&mut self, by: Trigger, output: &mut Output<'_, T>) {
         while self.stage == Stage::Open && self.deliver_next(by, output) {}
     }
 
     /// Hands on one thing that lies at the expected place.
-    fn deliver_next<T: Consumer>(&mut self, by: By, output: &mut Output<'_, T>) -> bool {
+    fn deliver_next<T: Consumer>(&mut self, by: Trigger, output: &mut Output<'_, T>) -> bool {
         let Some(wait) = &mut self.wait else { return false };
         match wait.held.take(self.next) {
             Some(Next::Piece(piece)) => {
-                let (packet, _) = by.said_of(piece.origin.no, piece.origin.time);
+                let (packet, _) = by.attribute(piece.origin.no, piece.origin.time);
                 let Origin { time, acked, .. } = piece.origin;
                 self.hand_on(Data { bytes: &piece.bytes, packet, time, at: piece.at, offset: 0, acked }, output);
             }
             Some(Next::Cut(end, origin)) => {
-                self.gap(end, GapCause::Snapped, by.said_of(origin.no, origin.time), output);
+                self.gap(end, GapCause::Snapped, by.attribute(origin.no, origin.time), output);
             }
             None => return false,
         }
@@ -360,7 +361,7 @@ impl Flow {
     }
 
     /// Gives up the hole at the expected place, up to the first thing behind it, but not beyond `limit`.
-    fn give_up<T: Consumer>(&mut self, limit: u64, mark: Option<Mark>, by: By, output: &mut Output<'_, T>) {
+    fn give_up<T: Consumer>(&mut self, limit: u64, mark: Option<Mark>, by: Trigger, output: &mut Output<'_, T>) {
         let Some(wait) = &self.wait else { return };
         let behind = [wait.held.first(), wait.fin].into_iter().flatten().min_by_key(|(at, _)| *at);
         let end = behind.map_or(limit, |(at, _)| at.min(limit));
@@ -368,15 +369,15 @@ impl Flow {
             return;
         }
         let said = match (behind, mark) {
-            (Some((_, origin)), _) => by.said_of(origin.no, origin.time),
-            (None, Some(mark)) => by.said_of(mark.no, mark.time),
+            (Some((_, origin)), _) => by.attribute(origin.no, origin.time),
+            (None, Some(mark)) => by.attribute(mark.no, mark.time),
             (None, None) => return,
         };
         self.gap(end, GapCause::Lost, said, output);
     }
 
     /// Where nobody acknowledges anything, or too much waits, the first hole is given up.
-    fn give_up_what_is_too_much<T: Consumer>(&mut self, by: By, output: &mut Output<'_, T>) {
+    fn give_up_what_is_too_much<T: Consumer>(&mut self, by: Trigger, output: &mut Output<'_, T>) {
         loop {
             let Some(wait) = &self.wait else { return };
             let is_too_much = wait.held.cost() > FLOW_COST;
@@ -398,7 +399,7 @@ impl Flow {
     }
 
     /// Gives up the first hole, since too much waits in all flows together.
-    pub(super) fn give_up_first<T: Consumer>(&mut self, by: By, output: &mut Output<'_, T>) {
+    pub(super) fn give_up_first<T: Consumer>(&mut self, by: Trigger, output: &mut Output<'_, T>) {
         output.flow().overflowed += 1;
         self.settle(by.order());
         self.drain(by, output);
@@ -490,7 +491,7 @@ impl Flow {
                 self.syn = true;
                 output.flow().joined = false;
                 self.begin(base, packet.order);
-                self.drain(By::Packet(packet, time), output);
+                self.drain(Trigger::Packet(packet, time), output);
                 self.tidy();
             }
             Stage::Open | Stage::Closed => {
@@ -603,14 +604,14 @@ impl Flow {
     }
 
     /// Delivers one thing that is ready.
-    pub(super) fn deliver_one<T: Consumer>(&mut self, by: By, output: &mut Output<'_, T>) {
+    pub(super) fn deliver_one<T: Consumer>(&mut self, by: Trigger, output: &mut Output<'_, T>) {
         self.deliver_next(by, output);
         self.tidy();
     }
 
     /// Gives up the suspect holes that are due at `order`.
     pub(super) fn give_up_due<T: Consumer>(&mut self, order: u64, output: &mut Output<'_, T>) {
-        let by = By::Count(order);
+        let by = Trigger::Count(order);
         while let Some(mark) = self.wait.as_mut().and_then(|wait| wait.take_due(order)) {
             self.drain(by, output);
             while self.next < mark.position {
@@ -635,7 +636,7 @@ impl Flow {
     }
 
     /// Delivers the next thing that remains, and gives up what is missing before it.
-    pub(super) fn force_one<T: Consumer>(&mut self, by: By, output: &mut Output<'_, T>) {
+    pub(super) fn force_one<T: Consumer>(&mut self, by: Trigger, output: &mut Output<'_, T>) {
         if !self.deliver_next(by, output) {
             let mark = self.wait.as_ref().and_then(|wait| wait.last_mark());
             let limit = match &self.wait {

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::held::{Held, Origin};
+use super::out_of_order::{Held, Origin};
 use crate::{PacketNo, Timestamp};
 
 /// How many further packets of the capture a suspect hole waits for: more than twice what was measured.

@@ -8,16 +8,20 @@
 //! capture always gives the same deliveries, however it is cut into batches.
 
 mod connections;
+mod consumer;
+mod delivery;
 mod facts;
 mod flow;
-mod held;
 mod hole;
-mod join;
-mod output;
-mod pair;
+mod out_of_order;
+mod start;
+mod tcp_connection;
+mod trigger;
 
-pub use connections::{Connections, Consumer, END_OF_CAPTURE};
+pub use connections::Connections;
+pub use consumer::{Closing, Consumer};
 pub use facts::{ClientBy, Close, Differing, Facts, FlowFacts, KnownGap};
+pub use trigger::END_OF_CAPTURE;
 
 #[cfg(test)]
 mod random;

@@ -133,7 +133,7 @@ impl Consumer for Deliveries {
     type Connection = ();
 
     fn opened(&mut self, facts: &Facts) {
-        self.log.push(format!("opened {:?}", facts.birth));
+        self.log.push(format!("opened {:?}", facts.first_packet));
     }
 
     fn input(&mut self, (): &mut (), _: &Facts, direction: Direction, input: Input<'_>) {
@@ -144,11 +144,12 @@ impl Consumer for Deliveries {
         }
     }
 
-    fn closed(&mut self, (): &mut (), _: &Facts, direction: Direction, how: Close, packet: Packet, time: Timestamp) {
+    fn closed(&mut self, (): &mut (), _: &Facts, closing: Closing) {
+        let Closing { direction, how, packet, time } = closing;
         self.log.push(format!("{direction:?} {how:?} {packet:?} {time:?}"));
     }
 
-    fn ended(&mut self, (): (), facts: Facts) {
+    fn ended(&mut self, (): &mut (), facts: Facts) {
         self.log.push(format!("{facts:?}"));
         self.facts.push(facts);
     }
@@ -346,29 +347,22 @@ impl Consumer for Hostile {
 
     fn input(&mut self, closed: &mut Vec<Direction>, facts: &Facts, direction: Direction, input: Input<'_>) {
         assert!(!closed.contains(&direction), "nothing comes after the end of a flow");
-        self.log.push(format!("{:?} {direction:?} {input:?}", facts.birth));
+        self.log.push(format!("{:?} {direction:?} {input:?}", facts.first_packet));
         self.orders.push(match input {
             Input::Data(data) => data.packet.order,
             Input::Gap(gap) => gap.packet.order,
         });
     }
 
-    fn closed(
-        &mut self,
-        closed: &mut Vec<Direction>,
-        _: &Facts,
-        direction: Direction,
-        how: Close,
-        packet: Packet,
-        time: Timestamp,
-    ) {
+    fn closed(&mut self, closed: &mut Vec<Direction>, _: &Facts, closing: Closing) {
+        let Closing { direction, how, packet, time } = closing;
         assert!(!closed.contains(&direction), "a flow ends once");
         closed.push(direction);
         self.orders.push(packet.order);
         self.log.push(format!("{direction:?} {how:?} {packet:?} {time:?}"));
     }
 
-    fn ended(&mut self, closed: Vec<Direction>, facts: Facts) {
+    fn ended(&mut self, closed: &mut Vec<Direction>, facts: Facts) {
         assert_eq!(closed.len(), 2, "both flows end");
         self.log.push(format!("{facts:?}"));
         self.open -= 1;

@@ -44,19 +44,12 @@ impl Consumer for Log {
         });
     }
 
-    fn closed(
-        &mut self,
-        connection: &mut u64,
-        _: &Facts,
-        direction: Direction,
-        how: Close,
-        packet: Packet,
-        _: Timestamp,
-    ) {
+    fn closed(&mut self, connection: &mut u64, _: &Facts, closing: Closing) {
+        let Closing { direction, how, packet, .. } = closing;
         self.lines.push(format!("{connection} {} {how:?} {}", arrow(direction), order(packet)));
     }
 
-    fn ended(&mut self, connection: u64, facts: Facts) {
+    fn ended(&mut self, connection: &mut u64, facts: Facts) {
         self.lines.push(format!("{connection} ended"));
         self.facts.push(facts);
     }
@@ -555,8 +548,8 @@ fn a_connection_turned_round_keeps_its_flows_apart() {
     let mut capture = Capture::open();
     capture.up(1001, 5001, ACK, b"abc");
     let mut facts = capture.facts();
-    facts.turn();
-    assert_eq!((facts.client, facts.server, facts.turned), (SERVER, CLIENT, true));
+    facts.swap_roles();
+    assert_eq!((facts.client, facts.server, facts.roles_swapped), (SERVER, CLIENT, true));
     assert_eq!((facts.flows[0].bytes, facts.flows[1].bytes, facts.syn), (0, 3, Some(Direction::ToClient)));
 }
 

@@ -117,7 +117,7 @@ impl Describer<'_> {
 fn facts(connection: &Connection) -> Option<Facts> {
     let mut facts = connection.facts.as_deref().cloned()?;
     if connection.roles_swapped {
-        facts.turn();
+        facts.swap_roles();
     }
     Some(facts)
 }

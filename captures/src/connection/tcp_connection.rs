@@ -1,10 +1,11 @@
 //! One connection: its two flows, who is the client, and how it ends.
 
-use super::connections::Consumer;
+use super::consumer::Consumer;
+use super::delivery::Output;
 use super::facts::{ClientBy, Close, Facts, FlowFacts};
 use super::flow::Flow;
 use super::hole::{Mark, SUSPECT_PACKETS};
-use super::output::{By, Output};
+use super::trigger::Trigger;
 use crate::{Address, Direction, Packet, Place, Segment, TcpFlags, Timestamp};
 
 /// For how many packets of the capture a connection that ended is kept, so that what trails behind does not look like
@@ -49,11 +50,11 @@ impl<C> Pair<C> {
             false => (segment.destination, segment.source),
         };
         let facts = Facts {
-            birth: packet,
+            first_packet: packet,
             client,
             server,
             client_by,
-            turned: false,
+            roles_swapped: false,
             syn: None,
             first: time,
             last: time,
@@ -182,8 +183,8 @@ impl<C> Pair<C> {
 
     /// Nothing was handed on yet: client and server can be exchanged unnoticed.
     fn exchange(&mut self) {
-        self.facts.turn();
-        self.facts.turned = false;
+        self.facts.swap_roles();
+        self.facts.roles_swapped = false;
         self.flows.swap(0, 1);
     }
 
@@ -208,7 +209,7 @@ impl<C> Pair<C> {
         let acked = self.acked(direction, segment);
         let (flow, mut output) = self.parts(direction, consumer);
         flow.segment(packet, time, at, segment, acked, &mut output);
-        self.close_at_fin(By::Packet(packet, time), consumer);
+        self.close_at_fin(Trigger::Packet(packet, time), consumer);
     }
 
     /// How much of the other flow a segment acknowledges.
@@ -227,11 +228,11 @@ impl<C> Pair<C> {
     }
 
     /// A flow ends when everything before its FIN has been handed on.
-    fn close_at_fin<T: Consumer<Connection = C>>(&mut self, by: By, consumer: &mut T) {
+    fn close_at_fin<T: Consumer<Connection = C>>(&mut self, by: Trigger, consumer: &mut T) {
         for direction in Direction::BOTH {
             let flow = &self.flows[direction.index()];
             if let Some(fin) = flow.reached_fin() {
-                let (packet, time) = by.said_of(fin.no, fin.time);
+                let (packet, time) = by.attribute(fin.no, fin.time);
                 let time = time.max(flow.time());
                 self.close(direction, Close::Fin, by.order(), (packet, time), consumer);
             }
@@ -268,7 +269,7 @@ impl<C> Pair<C> {
         if let Some(over) = self.over {
             return over + LINGER_PACKETS > order;
         }
-        let by = By::Count(order);
+        let by = Trigger::Count(order);
         if self.flows.iter().any(|flow| flow.must_join(order)) {
             self.flows.iter_mut().filter(|flow| flow.can_join(order)).for_each(|flow| flow.settle(order));
             self.deliver_ready(by, consumer);
@@ -281,14 +282,14 @@ impl<C> Pair<C> {
         if let Some(reset) = self.reset
             && reset.order + SUSPECT_PACKETS <= order
         {
-            let said = by.said_of(reset.no, reset.time);
+            let said = by.attribute(reset.no, reset.time);
             self.end_flows(Close::Rst, by, said, consumer);
         }
         true
     }
 
     /// Delivers what both flows have ready, as it was sent.
-    fn deliver_ready<T: Consumer<Connection = C>>(&mut self, by: By, consumer: &mut T) {
+    fn deliver_ready<T: Consumer<Connection = C>>(&mut self, by: Trigger, consumer: &mut T) {
         while let Some(direction) = self.earlier(Flow::ready) {
             let (flow, mut output) = self.parts(direction, consumer);
             flow.deliver_one(by, &mut output);
@@ -310,7 +311,7 @@ impl<C> Pair<C> {
     pub(super) fn end_flows<T: Consumer<Connection = C>>(
         &mut self,
         how: Close,
-        by: By,
+        by: Trigger,
         said: (Packet, Timestamp),
         consumer: &mut T,
     ) {
@@ -328,13 +329,13 @@ impl<C> Pair<C> {
     }
 
     /// It is over for good.
-    pub(super) fn end<T: Consumer<Connection = C>>(mut self, how: Close, by: By, consumer: &mut T) {
+    pub(super) fn end<T: Consumer<Connection = C>>(mut self, how: Close, by: Trigger, consumer: &mut T) {
         let (how, no, time) = match self.reset {
             Some(reset) => (Close::Rst, reset.no, reset.time),
-            None => (how, self.facts.birth.no, self.facts.last),
+            None => (how, self.facts.first_packet.no, self.facts.last),
         };
-        self.end_flows(how, by, by.said_of(no, time), consumer);
-        consumer.ended(self.connection, self.facts);
+        self.end_flows(how, by, by.attribute(no, time), consumer);
+        consumer.ended(&mut self.connection, self.facts);
     }
 
     /// What its flows hold, in bytes.
@@ -352,7 +353,7 @@ impl<C> Pair<C> {
     pub(super) fn give_up_first<T: Consumer<Connection = C>>(
         &mut self,
         direction: Direction,
-        by: By,
+        by: Trigger,
         consumer: &mut T,
     ) {
         let (flow, mut output) = self.parts(direction, consumer);

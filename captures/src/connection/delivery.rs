@@ -1,37 +1,8 @@
 //! Handing on: what a flow delivers, counted in the facts and given to the consumer.
 
-use super::connections::{Consumer, END_OF_CAPTURE};
+use super::consumer::{Closing, Consumer};
 use super::facts::{Close, Differing, Facts, FlowFacts, KnownGap};
 use crate::{Data, Direction, Gap, GapCause, Input, Packet, PacketNo, Timestamp};
-
-/// What makes a flow deliver.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum By {
-    /// A packet: everything that it releases carries it.
-    Packet(Packet, Timestamp),
-    /// Counting packets: a rule fires at this place of the capture, whichever packet stands there.
-    Count(u64),
-}
-
-impl By {
-    /// The end of the capture.
-    pub(super) const END: Self = Self::Count(END_OF_CAPTURE);
-
-    pub(super) const fn order(self) -> u64 {
-        match self {
-            Self::Packet(packet, _) => packet.order,
-            Self::Count(order) => order,
-        }
-    }
-
-    /// The packet and time to be said of something that the packet `no` brought at `time`.
-    pub(super) const fn said_of(self, no: PacketNo, time: Timestamp) -> (Packet, Timestamp) {
-        match self {
-            Self::Packet(packet, time) => (packet, time),
-            Self::Count(order) => (Packet { order, no }, time),
-        }
-    }
-}
 
 /// Where one flow's deliveries go.
 pub(super) struct Output<'a, T: Consumer> {
@@ -82,6 +53,7 @@ impl<T: Consumer> Output<'_, T> {
 
     pub(super) fn closed(&mut self, how: Close, (packet, time): (Packet, Timestamp)) {
         *self.is_fixed = true;
-        self.consumer.closed(self.connection, self.facts, self.direction, how, packet, time);
+        let closing = Closing { direction: self.direction, how, packet, time };
+        self.consumer.closed(self.connection, self.facts, closing);
     }
 }
