@@ -22,3 +22,18 @@ impl From<&Gap> for Arrival {
         Self { time: gap.time, packet: gap.packet.no }
     }
 }
+
+/// The first byte of something in its flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Where it stands in its flow, as [`Data::offset`] counts.
+    pub offset: u64,
+    /// How much of the other flow its sender had acknowledged when it sent it, as [`Data::acked`] has it.
+    pub acked: Option<u64>,
+}
+
+impl From<&Data<'_>> for Origin {
+    fn from(data: &Data<'_>) -> Self {
+        Self { offset: data.offset, acked: data.acked }
+    }
+}

@@ -23,7 +23,7 @@ pub mod store;
 mod testing;
 pub mod ttrpc;
 
-pub use arrival::Arrival;
+pub use arrival::{Arrival, Origin};
 pub use cursor::Cursor;
 pub use note::{Note, Severity};
 pub use parser::{HandOver, JoinPoint, Parser};

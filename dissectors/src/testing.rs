@@ -31,7 +31,7 @@ pub(crate) struct Fed {
 
 impl Fed {
     pub(crate) fn new(joined: bool) -> Self {
-        let mut store = Store::new(1, Keep { frames: true, bodies: true });
+        let mut store = Store::new(1, Keep { frames: true, bodies: true, events: true });
         let lane = &mut store.lanes_mut()[0];
         let end = |port: u16| Endpoint::Tcp(([127, 0, 0, 1], port).into());
         let by = if joined { ClientBy::Port } else { ClientBy::Syn };

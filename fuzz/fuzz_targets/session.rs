@@ -11,7 +11,7 @@ use rpcshark_dissectors::{Joining, Session};
 fuzz_target!(|bytes: &[u8]| {
     let Some((&first, mut rest)) = bytes.split_first() else { return };
     let joined = first & 1 == 1;
-    let mut store = Store::new(1, Keep { frames: true, bodies: true });
+    let mut store = Store::new(1, Keep { frames: true, bodies: true, events: true });
     let [lane] = store.lanes_mut() else { return };
     let connection = Connection::new(Endpoint::UnixInode(1), Endpoint::UnixInode(2), ClientBy::First, Timestamp::EPOCH);
     let id = lane.add_connection(Packet::default(), connection);

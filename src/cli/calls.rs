@@ -65,7 +65,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
     // A text line needs no body, but where methods may be guessed by what their messages hold.
-    let keep = Keep { frames: false, bodies: args.json || !schema.services.is_empty() };
+    let keep = Keep { frames: false, bodies: args.json || !schema.services.is_empty(), events: false };
     let loader = input.open(args.raw.or(&args.files), args.follow, keep)?;
     let describing = Describing::new(input, schema, loader.files(), loader.sources());
     let live = args.follow || args.files.iter().any(|file| is_live(file));

@@ -50,7 +50,7 @@ pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
-    let loader = input.open(args.raw.or(&args.files), args.follow, Keep { frames: true, bodies: false })?;
+    let loader = input.open(args.raw.or(&args.files), args.follow, Keep { frames: true, ..Keep::default() })?;
     let describing = Describing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet || args.follow || args.files.iter().any(|file| is_live(file)));
     let mut output = Output::new();

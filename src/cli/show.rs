@@ -48,7 +48,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
-    let loader = input.open(Inputs::Paths(vec![args.file.clone()]), false, Keep { frames: false, bodies: true })?;
+    let loader = input.open(Inputs::Paths(vec![args.file.clone()]), false, Keep { bodies: true, ..Keep::default() })?;
     let mut describing = Describing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet);
     let loaded = loader.run(|_, _, progress| {

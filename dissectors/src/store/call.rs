@@ -228,6 +228,12 @@ impl MessageFlags {
 pub struct RareFacts {
     /// Every RST_STREAM, in order.
     pub resets: Vec<Reset>,
+    /// Header blocks of the client behind its first one: gRPC has none.
+    pub request_trailers: Option<HeaderListId>,
+    /// 1xx header blocks of the server, in order.
+    pub interim: Vec<HeaderListId>,
+    /// Header blocks of the server without END_STREAM behind its first one, in order.
+    pub headers_again: Vec<HeaderListId>,
     /// Trailers that came after the end.
     pub late_trailers: Option<HeaderListId>,
     /// The status of a ttrpc Response that came after the end: the bytes of its `google.rpc.Status`.

@@ -10,6 +10,7 @@ use rpcshark_captures::{Packet, Place};
 use super::call::{Body, Call, Piece};
 use super::chunks::Chunks;
 use super::connection::Connection;
+use super::events::{CallEvent, CallEventKind, ConnectionEvent, ConnectionEventKind, EventSpan, Events};
 use super::frame::Frame;
 use super::headers::HeaderLists;
 use super::ids::{CallId, ConnectionId, SortKey, count32};
@@ -21,6 +22,8 @@ pub struct Keep {
     pub frames: bool,
     /// Where the pieces of messages lie is wanted.
     pub bodies: bool,
+    /// What happened on each call and connection is wanted, in order.
+    pub events: bool,
 }
 
 /// One share of the connections.
@@ -36,6 +39,8 @@ pub struct Lane {
     /// The sort key of what is added.
     now: SortKey,
     pending: Pending,
+    /// Empty where events are not wanted.
+    events: Events,
 }
 
 /// What the current batch of packets has added.
@@ -87,11 +92,49 @@ impl Lane {
         }
     }
 
-    /// Reverses the direction of a connection's frames that are not handed out yet: its client is the other end.
+    /// Enters an event of a call, if events are wanted.
+    pub fn add_event(&mut self, call: CallId, kind: CallEventKind, span: EventSpan) {
+        if self.keep.events {
+            self.events.add(call, self.now, kind, span);
+        }
+    }
+
+    /// Enters that a message of a call was complete, if events are wanted.
+    pub fn add_message_event(&mut self, call: CallId, span: EventSpan) {
+        if self.keep.events {
+            self.events.add_message(call, self.now, span);
+        }
+    }
+
+    /// Enters an event of a connection, if events are wanted.
+    pub fn add_connection_event(&mut self, connection: ConnectionId, kind: ConnectionEventKind, span: EventSpan) {
+        if self.keep.events {
+            self.events.add_to_connection(connection, self.now, kind, span);
+        }
+    }
+
+    /// What happened on a call, in order; nothing where [`Keep::events`] is not set.
+    pub fn call_events(&self, call: CallId) -> &[CallEvent] {
+        self.events.of_call(call)
+    }
+
+    /// What happened on a connection, in order; nothing where [`Keep::events`] is not set.
+    pub fn connection_events(&self, connection: ConnectionId) -> &[ConnectionEvent] {
+        self.events.of_connection(connection)
+    }
+
+    /// Swaps client and server in the events of a call.
+    pub fn swap_event_roles(&mut self, call: CallId) {
+        self.events.swap_call_roles(call);
+    }
+
+    /// Reverses the direction of a connection's frames that are not handed out yet, and of its events: its client is the
+    /// other end.
     pub fn swap_frame_roles(&mut self, connection: ConnectionId) {
         for (_, frame) in self.pending.frames.iter_mut().filter(|(_, frame)| frame.connection == connection) {
             frame.direction = frame.direction.reverse();
         }
+        self.events.swap_connection_roles(connection);
     }
 
     /// Enters the pieces of a message of `length` bytes.

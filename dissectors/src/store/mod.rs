@@ -7,6 +7,7 @@ mod call;
 mod chunks;
 mod commit;
 mod connection;
+mod events;
 mod frame;
 mod headers;
 mod ids;
@@ -17,6 +18,9 @@ mod store;
 pub use call::{Body, Call, End, Guesses, Message, MessageFlags, Piece, Protocol, RareFacts, Reset};
 pub use commit::{Committed, FrameRef};
 pub use connection::{ClientBy, Connection, ConnectionProtocol, Party, process_text};
+pub use events::{
+    CallEvent, CallEventKind, ConnectionEvent, ConnectionEventKind, EventOrder, EventSpan, MAX_DEBUG_DATA, Occurrence,
+};
 pub use frame::{Frame, Framing};
 pub use headers::{HeaderList, HeaderListId, HeaderLists};
 pub use ids::{CallId, CallRef, ConnectionId, ConnectionRef, LaneNo, SortKey};

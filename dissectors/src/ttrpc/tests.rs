@@ -108,7 +108,7 @@ const MILLISECOND: i64 = 1_000_000;
 
 impl Reading {
     fn new(joined: bool, decode_as: Option<DecodeAs>) -> Self {
-        let mut lane = Lane::new(Keep { frames: true, bodies: true });
+        let mut lane = Lane::new(Keep { frames: true, bodies: true, events: true });
         let (client, server) = (Endpoint::UnixInode(1), Endpoint::UnixInode(2));
         let connection = Connection::new(client, server, ClientBy::First, Timestamp::EPOCH);
         let connection = lane.add_connection(Packet::default(), connection);
