@@ -11,7 +11,7 @@ use divan::Bencher;
 use divan::counter::BytesCount;
 use prost_reflect::prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
-use rpcshark_dissectors::protobuf::{Printer, fits, raw, tree, walk};
+use rpcshark_dissectors::protobuf::{JsonPrinter, fits, raw, tree, walk};
 use rpcshark_dissectors::schema::{MessageIx, Schema};
 
 const SCHEMA: &str = r#"
@@ -78,7 +78,7 @@ fn walk_every_field(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_size = 500)]
 fn json(bencher: Bencher<'_, '_>) {
     let sample = sample();
-    let mut printer = Printer::new();
+    let mut printer = JsonPrinter::new();
     let mut out = Vec::new();
     bencher.counter(BytesCount::of_slice(&sample.bytes)).bench_local(|| {
         out.clear();
@@ -141,7 +141,7 @@ fn main() {
     let sample = sample();
     println!("{} bytes, {} bytes of JSON", sample.bytes.len(), {
         let mut out = Vec::new();
-        Printer::new().print(&sample.schema, sample.message, &sample.bytes, &mut out);
+        JsonPrinter::new().print(&sample.schema, sample.message, &sample.bytes, &mut out);
         out.len()
     });
     divan::main();

@@ -4,7 +4,6 @@
 
 mod arrival;
 mod cursor;
-pub mod describe;
 pub mod grpc;
 pub mod header;
 mod held;
@@ -13,6 +12,7 @@ pub mod http2;
 pub mod json;
 mod note;
 mod parser;
+pub mod print;
 mod probe;
 pub mod protobuf;
 pub mod schema;
@@ -21,7 +21,9 @@ mod session;
 pub mod store;
 #[cfg(test)]
 mod testing;
+mod text;
 pub mod ttrpc;
+pub mod view;
 
 pub use arrival::{Arrival, Origin};
 pub use cursor::Cursor;

@@ -10,7 +10,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use prost_reflect::{DescriptorPool, DynamicMessage};
-use rpcshark_dissectors::protobuf::{Printer, fits, raw, tree};
+use rpcshark_dissectors::protobuf::{JsonPrinter, fits, raw, tree};
 use rpcshark_dissectors::schema::{Cardinality, Kind, MessageIx, Schema, WellKnown};
 
 fn descriptors() -> Vec<u8> {
@@ -34,7 +34,7 @@ fn unhex(hex: &str) -> Vec<u8> {
 #[test]
 fn json_is_as_googles_python_prints_it() {
     let schema = schema();
-    let mut printer = Printer::new();
+    let mut printer = JsonPrinter::new();
     let mut count = 0;
     let mut wrong = Vec::new();
     for line in include_str!("protobuf/cases.txt").lines().filter(|line| !line.starts_with('#')) {
@@ -148,7 +148,7 @@ fn json_is_as_prost_reflect_prints_it() {
             let message = schema.message(name).unwrap();
             let bytes = build(schema, message, &mut choices.into_iter(), 0);
             let mut json = Vec::new();
-            let findings = Printer::new().print(schema, message, &bytes, &mut json);
+            let findings = JsonPrinter::new().print(schema, message, &bytes, &mut json);
             prop_assert_eq!(findings.notes, []);
             let got: serde_json::Value = serde_json::from_slice(&json).unwrap();
             let theirs = DynamicMessage::decode(pool.get_message_by_name(name).unwrap(), bytes.as_slice()).unwrap();
@@ -179,7 +179,7 @@ proptest! {
             for name in TYPES {
                 let message = schema.message(name).unwrap();
                 let mut json = Vec::new();
-                let findings = Printer::new().print(schema, message, &bytes, &mut json);
+                let findings = JsonPrinter::new().print(schema, message, &bytes, &mut json);
                 serde_json::from_slice::<serde_json::Value>(&json).unwrap();
                 json.clear();
                 findings.unknown.write_json(&bytes, &mut json);

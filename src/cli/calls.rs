@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use clap::Args;
 use rayon::prelude::*;
-use rpcshark_dissectors::describe::{Describer, Times, calls_heading};
+use rpcshark_dissectors::print::{Printer, Times, calls_heading};
 use rpcshark_dissectors::store::{CallRef, Keep, Store};
 
 use super::InputArgs;
-use super::input::{Describing, RawArgs, TimeArgs, is_live, tell_files};
+use super::input::{RawArgs, TimeArgs, Viewing, is_live, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
 use super::why::tell_why_none;
@@ -67,7 +67,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     // A text line needs no body, but where methods may be guessed by what their messages hold.
     let keep = Keep { frames: false, bodies: args.json || !schema.services.is_empty(), events: false };
     let loader = input.open(args.raw.or(&args.files), args.follow, keep)?;
-    let describing = Describing::new(input, schema, loader.files(), loader.sources());
+    let viewing = Viewing::new(input, schema, loader.files(), loader.sources());
     let live = args.follow || args.files.iter().any(|file| is_live(file));
     let stop = loader.stop();
     let mut lines = Lines { json: args.json, paint, output: Output::new(), times: None, before: None, stop: None };
@@ -82,7 +82,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
         // Somebody may be waiting: what has ended is shown.
         let fresh: Vec<CallRef> = committed.completed.into_iter().filter(|&at| printed.add(store, at)).collect();
         lines.begin(|| args.time.listed(progress.first));
-        wrote = lines.write(&describing.describer(store), &fresh).and_then(|()| lines.output.flush());
+        wrote = lines.write(&viewing.printer(store), &fresh).and_then(|()| lines.output.flush());
         if wrote.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     wrote?;
@@ -92,7 +92,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     lines.begin(|| args.time.listed(loaded.first));
     // What was read before a signal is shown; one that comes now ends the listing behind a whole line.
     lines.stop = stop.filter(|_| !loaded.interrupted);
-    lines.write(&describing.describer(store), &rest)?;
+    lines.write(&viewing.printer(store), &rest)?;
     lines.output.flush()?;
     if lines.is_stopped() {
         return Ok(ExitCode::from(INTERRUPTED));
@@ -151,7 +151,7 @@ impl Lines {
         self.stop.as_ref().is_some_and(|stop| stop.is_raised())
     }
 
-    fn write(&mut self, describer: &Describer<'_>, calls: &[CallRef]) -> io::Result<()> {
+    fn write(&mut self, printer: &Printer<'_>, calls: &[CallRef]) -> io::Result<()> {
         let Some(times) = &self.times else { return Ok(()) };
         let Some(&last) = calls.last() else { return Ok(()) };
         let before = self.before.replace(last);
@@ -167,15 +167,15 @@ impl Lines {
                 .enumerate()
                 .map(|(share_no, share)| {
                     let first: usize = first + share_no * SHARE;
-                    let start = |at: CallRef| describer.store.call(at).start;
+                    let start = |at: CallRef| printer.viewer.store.call(at).start;
                     let mut before = first.checked_sub(1).and_then(|at| calls.get(at).copied()).or(before).map(start);
                     let mut text = Vec::with_capacity(if json { 0 } else { LINE * share.len() });
                     for &at in share {
                         if json {
-                            describer.write_call_json(at, false, &mut text);
+                            printer.write_call_json(&printer.viewer.call(at), false, &mut text);
                             continue;
                         }
-                        let status = describer.write_call_text(at, times, before, &mut text);
+                        let status = printer.write_call_text(&printer.viewer.call(at), times, before, &mut text);
                         before = Some(start(at));
                         if paint {
                             paint::call_line(&mut text, status);

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use rpcshark_dissectors::describe::{CONNECTIONS_HEADING, Escaped};
 use rpcshark_dissectors::json::Writer;
+use rpcshark_dissectors::print::{CONNECTIONS_HEADING, Escaped};
 use rpcshark_dissectors::store::Keep;
 
 use super::InputArgs;
-use super::input::{Describing, RawArgs, tell_files};
+use super::input::{RawArgs, Viewing, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
 use super::why::tell_why_none;
@@ -44,17 +44,17 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
     let loader = input.open(args.raw.or(&args.files), false, Keep::default())?;
-    let mut describing = Describing::new(input, schema, loader.files(), loader.sources());
+    let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet);
     let loaded = loader.run(|_, _, progress| {
         bar.at(progress);
         ControlFlow::Continue(())
     })?;
     bar.done();
-    describing.names = loaded.names.clone();
+    viewing.names = loaded.names.clone();
     let store = &loaded.store;
-    let describer = describing.describer(store);
-    let errors = describer.errors();
+    let printer = viewing.printer(store);
+    let errors = printer.viewer.errors();
     let mut output = Output::new();
     if !args.json && !store.connections().is_empty() {
         let heading = CONNECTIONS_HEADING.to_owned();
@@ -62,12 +62,13 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
         output.buffer().extend_from_slice(heading.as_bytes());
     }
     for (&at, errors) in store.connections().iter().zip(errors) {
+        let connection = printer.viewer.connection(at);
         match (args.json, paint) {
-            (true, _) => describer.write_connection_json(at, errors, output.buffer()),
-            (false, false) => describer.write_connection_text(at, errors, output.buffer()),
+            (true, _) => printer.write_connection_json(connection, errors, output.buffer()),
+            (false, false) => printer.write_connection_text(connection, errors, output.buffer()),
             (false, true) => {
                 let mut lines = Vec::new();
-                describer.write_connection_text(at, errors, &mut lines);
+                printer.write_connection_text(connection, errors, &mut lines);
                 let lines = paint::connection_lines(&String::from_utf8_lossy(&lines));
                 output.buffer().extend_from_slice(lines.as_bytes());
             }

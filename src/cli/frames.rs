@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rpcshark_captures::Timestamp;
-use rpcshark_dissectors::describe::{Times, frames_heading};
+use rpcshark_dissectors::print::{Times, frames_heading};
 use rpcshark_dissectors::store::Keep;
 
 use super::InputArgs;
-use super::input::{Describing, RawArgs, TimeArgs, is_live, tell_files};
+use super::input::{RawArgs, TimeArgs, Viewing, is_live, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
 use super::why::tell_why_none;
@@ -51,7 +51,7 @@ pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
     let loader = input.open(args.raw.or(&args.files), args.follow, Keep { frames: true, ..Keep::default() })?;
-    let describing = Describing::new(input, schema, loader.files(), loader.sources());
+    let viewing = Viewing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet || args.follow || args.files.iter().any(|file| is_live(file)));
     let mut output = Output::new();
     let mut times: Option<Times> = None;
@@ -59,7 +59,7 @@ pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
     let mut wrote = Ok(());
     let loaded = loader.run(|store, committed, progress| {
         bar.at(progress);
-        let describer = describing.describer(store);
+        let printer = viewing.printer(store);
         for frame in &committed.frames {
             let times = times.get_or_insert_with(|| {
                 let times = args.time.listed(progress.first);
@@ -71,11 +71,11 @@ pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
                 times
             });
             match (args.json, paint) {
-                (true, _) => describer.write_frame_json(frame, output.buffer()),
-                (false, false) => describer.write_frame_text(frame, times, before, output.buffer()),
+                (true, _) => printer.write_frame_json(printer.viewer.frame(frame), output.buffer()),
+                (false, false) => printer.write_frame_text(printer.viewer.frame(frame), times, before, output.buffer()),
                 (false, true) => {
                     let mut line = Vec::new();
-                    describer.write_frame_text(frame, times, before, &mut line);
+                    printer.write_frame_text(printer.viewer.frame(frame), times, before, &mut line);
                     let line = paint::frame_line(&String::from_utf8_lossy(&line));
                     output.buffer().extend_from_slice(line.as_bytes());
                 }

@@ -10,9 +10,10 @@ use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use rpcshark_captures::file::{FileInfo, Skipped};
 use rpcshark_captures::{Place, Sources, Timestamp};
-use rpcshark_dissectors::describe::{Bodies, Describer, Secrets, Times};
+use rpcshark_dissectors::print::{Printer, Times};
 use rpcshark_dissectors::schema::{Level, Schema};
 use rpcshark_dissectors::store::{Keep, Store};
+use rpcshark_dissectors::view::{Bodies, Guesser, Redaction, Viewer};
 
 use super::Talk;
 use super::output::{IN_PART, Problem, remark, repeat};
@@ -184,27 +185,32 @@ impl InputArgs {
     }
 
     /// What is hidden.
-    pub(super) fn secrets(&self) -> Secrets {
-        Secrets { shown: self.show_secrets, names: Vec::new() }
+    fn redaction(&self) -> Redaction {
+        match self.show_secrets {
+            true => Redaction::reveal_everything(),
+            false => Redaction::default(),
+        }
     }
 }
 
-/// What describing takes from the command line and the files.
-pub(super) struct Describing {
+/// What a viewer takes from the command line and the files.
+pub(super) struct Viewing {
     pub(super) schema: Arc<Schema>,
-    pub(super) secrets: Secrets,
-    pub(super) files: Vec<String>,
-    pub(super) bodies: FileBodies,
-    pub(super) all_headers: bool,
+    guesser: Guesser,
+    redaction: Redaction,
+    files: Vec<String>,
+    bodies: FileBodies,
+    all_headers: bool,
     /// Names that the capture gives to addresses.
     pub(super) names: BTreeMap<IpAddr, Box<str>>,
 }
 
-impl Describing {
+impl Viewing {
     pub(super) fn new(input: &InputArgs, schema: Arc<Schema>, files: &[FileInfo], sources: Arc<Sources>) -> Self {
         Self {
+            guesser: Guesser::new(&schema),
             schema,
-            secrets: input.secrets(),
+            redaction: input.redaction(),
             files: files.iter().map(|file| file.name.clone()).collect(),
             bodies: FileBodies(sources),
             all_headers: input.all_headers,
@@ -212,11 +218,20 @@ impl Describing {
         }
     }
 
-    pub(super) fn describer<'a>(&'a self, store: &'a Store) -> Describer<'a> {
-        let mut describer = Describer::new(store, &self.bodies, &self.schema, &self.files, &self.secrets);
-        describer.all_headers = self.all_headers;
-        describer.names = Some(&self.names);
-        describer
+    pub(super) fn viewer<'a>(&'a self, store: &'a Store) -> Viewer<'a> {
+        Viewer {
+            store,
+            bodies: &self.bodies,
+            schema: &self.schema,
+            guesser: &self.guesser,
+            redaction: &self.redaction,
+            files: &self.files,
+            names: Some(&self.names),
+        }
+    }
+
+    pub(super) fn printer<'a>(&'a self, store: &'a Store) -> Printer<'a> {
+        Printer { all_headers: self.all_headers, ..Printer::new(self.viewer(store)) }
     }
 }
 
@@ -229,17 +244,12 @@ pub(super) fn is_live(path: &Path) -> bool {
 pub(super) struct FileBodies(Arc<Sources>);
 
 impl Bodies for FileBodies {
-    fn read(&self, at: Place, len: usize, into: &mut Vec<u8>) -> bool {
+    fn get<'a>(&'a self, at: Place, len: usize, scratch: &'a mut Vec<u8>) -> Option<&'a [u8]> {
         if let Some(bytes) = self.0.slice(at, len) {
-            into.extend_from_slice(bytes);
-            return true;
+            return Some(bytes);
         }
-        let mut bytes = Vec::new();
-        let read = self.0.read(at, len, &mut bytes).is_ok();
-        if read {
-            into.extend_from_slice(&bytes);
-        }
-        read
+        self.0.read(at, len, scratch).ok()?;
+        Some(scratch)
     }
 }
 

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use rpcshark_dissectors::print::status_text;
 use rpcshark_dissectors::store::Keep;
 
 use super::InputArgs;
-use super::input::{Describing, TimeArgs, tell_files};
+use super::input::{TimeArgs, Viewing, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
 use super::why::tell_why_none;
@@ -49,32 +50,32 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
     let loader = input.open(Inputs::Paths(vec![args.file.clone()]), false, Keep { bodies: true, ..Keep::default() })?;
-    let mut describing = Describing::new(input, schema, loader.files(), loader.sources());
+    let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet);
     let loaded = loader.run(|_, _, progress| {
         bar.at(progress);
         ControlFlow::Continue(())
     })?;
     bar.done();
-    describing.names = loaded.names.clone();
+    viewing.names = loaded.names.clone();
     let store = &loaded.store;
-    let describer = describing.describer(store);
+    let printer = viewing.printer(store);
     let times = args.time.asked(loaded.first);
     let mut output = Output::new();
     let mut missing = None;
     for (no, index) in args.no.iter().zip(0..) {
-        let Some(at) = store.call_by_no(*no) else {
+        let Some(call) = printer.viewer.call_by_no(*no) else {
             missing = missing.or(Some(*no));
             continue;
         };
         match args.json {
-            true => describer.write_call_json(at, true, output.buffer()),
+            true => printer.write_call_json(&call, true, output.buffer()),
             false => {
                 let between = if index > 0 { "\n" } else { "" };
                 output.buffer().extend_from_slice(between.as_bytes());
-                let text = describer.show(at, args.bytes, times.as_ref());
+                let text = printer.show(&call, args.bytes, times.as_ref());
                 let text = match paint {
-                    true => paint::shown_call(&text, &describer.call(at).status_text()),
+                    true => paint::shown_call(&text, &status_text(&call)),
                     false => text,
                 };
                 output.buffer().extend_from_slice(text.as_bytes());

@@ -8,9 +8,10 @@ use std::io::Write;
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::write::Ends;
 use rpcshark_captures::{Data, Direction, Gap, GapCause, Input, Packet, PacketNo, Place, Timestamp};
-use rpcshark_dissectors::describe::{Bodies, Describer, Secrets, Times, calls_heading};
+use rpcshark_dissectors::print::{Printer, Times, calls_heading};
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::{ClientBy, Connection, Keep, Lane, Store};
+use rpcshark_dissectors::view::{Guesser, NoBodies, Redaction, Viewer};
 use rpcshark_dissectors::{Arrival, Joining, Session};
 
 use super::journal::Tap;
@@ -24,6 +25,8 @@ pub struct Live {
     silent: HashMap<u64, (Ends, Timestamp)>,
     connections: HashMap<u64, Followed>,
     schema: Schema,
+    guesser: Guesser,
+    redaction: Redaction,
     /// What happens is numbered, as packets are.
     order: u64,
     /// When the connection was made on which something happened first: the time of a file's first packet.
@@ -36,24 +39,18 @@ struct Followed {
     sent: [u64; 2],
 }
 
-/// Bodies are not kept: a line does not show them.
-struct NoBodies;
-
-impl Bodies for NoBodies {
-    fn read(&self, _: Place, _: usize, _: &mut Vec<u8>) -> bool {
-        false
-    }
-}
-
 impl Live {
     /// Prints to `out`.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
+        let schema = Schema::builtin();
         Self {
             out,
             store: Store::new(1, Keep::default()),
             silent: HashMap::new(),
             connections: HashMap::new(),
-            schema: Schema::builtin(),
+            guesser: Guesser::new(&schema),
+            schema,
+            redaction: Redaction::default(),
             order: 0,
             since: None,
         }
@@ -136,15 +133,23 @@ impl Tap for Live {
         if settled.is_empty() {
             return;
         }
-        let (secrets, no_bodies) = (Secrets::default(), NoBodies);
-        let describer = Describer::new(&self.store, &no_bodies, &self.schema, &[], &secrets);
+        // A line shows no body, so none is kept.
+        let viewer = Viewer {
+            store: &self.store,
+            bodies: &NoBodies,
+            schema: &self.schema,
+            guesser: &self.guesser,
+            redaction: &self.redaction,
+            files: &[],
+            names: None,
+        };
         let times = Times::Since(self.since.unwrap_or_default());
         let mut text = Vec::new();
         if settled.iter().any(|&at| self.store.call(at).no.is_some_and(|no| no.get() == 1)) {
             text.extend_from_slice(calls_heading(&times).as_bytes());
         }
         for at in settled {
-            describer.write_call_text(at, &times, None, &mut text);
+            Printer::new(viewer).write_call_text(&viewer.call(at), &times, None, &mut text);
         }
         // Whoever reads the calls may go away; the recording goes on.
         let _ = self.out.write_all(&text).and_then(|()| self.out.flush());

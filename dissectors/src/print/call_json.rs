@@ -2,77 +2,70 @@
 
 use rpcshark_captures::{Direction, Timestamp};
 
-use super::body::Shown;
-use super::call::{CallView, StatusView, grpc_status, ttrpc_status};
-use super::headers::{has_binary, shown, write_fields};
-use super::meaning::split_path;
-use super::{Describer, body};
-use crate::grpc::{HeaderValue, Role, Status};
-use crate::header::Field;
+use super::Printer;
+use super::call_text::mapped_from;
+use super::headers::write_fields;
+use super::message::{Shown, shown, trees};
 use crate::http2::ErrorCode;
 use crate::json::Writer;
-use crate::protobuf::{Printer, SpanNote};
-use crate::store::{Call, CallRef, Guesses, HeaderListId, Message, MessageFlags, Protocol};
+use crate::protobuf::{JsonPrinter, SpanNote};
+use crate::view::{CallView, HeadersView, Kind, MessageView, Outcome, Scratch, StatusView};
 use crate::{Note, Severity};
 
-impl Describer<'_> {
+impl<'a> Printer<'a> {
     /// Appends a call as one line of JSON, with its newline. `with_trees`: beside each body its field tree.
-    pub fn write_call_json(&self, at: CallRef, with_trees: bool, out: &mut Vec<u8>) {
-        let view = self.call(at);
-        CallJson { describer: self, view: &view, with_trees }.write(out);
+    pub fn write_call_json(&self, call: &CallView<'a>, with_trees: bool, out: &mut Vec<u8>) {
+        CallJson { printer: *self, call, with_trees }.write(out);
         out.push(b'\n');
     }
 }
 
 struct CallJson<'d, 'a> {
-    describer: &'d Describer<'a>,
-    view: &'d CallView<'a>,
+    printer: Printer<'a>,
+    call: &'d CallView<'a>,
     with_trees: bool,
 }
 
-impl CallJson<'_, '_> {
+impl<'a> CallJson<'_, 'a> {
     fn write(&self, out: &mut Vec<u8>) {
-        let Self { view, describer, .. } = self;
-        let call = view.call;
-        let connection = view.lane.connection(call.connection);
+        let Self { call, printer, .. } = self;
+        let connection = call.connection();
         let mut json = Writer::new(out);
         json.begin_object();
         json.key("version").unsigned(1);
-        json.key("no").unsigned(call.no.map_or(0, |no| no.get().into()));
-        let file = describer.files.get(usize::from(call.first_packet.file()));
-        json.key("file").string(file.map_or("", |name| name));
-        json.key("protocol").string(call.protocol.name());
-        json.key("transport").string(connection.server.transport());
-        json.key("connection").unsigned(connection.number().unwrap_or(0).into());
-        if let Some(stream) = connection.tcp_stream {
+        json.key("no").unsigned(call.no().into());
+        json.key("file").string(printer.viewer.file_name(call.first_packet().file()).unwrap_or_default());
+        json.key("protocol").string(call.protocol().name());
+        json.key("transport").string(connection.transport());
+        json.key("connection").unsigned(connection.number().into());
+        if let Some(stream) = connection.tcp_stream() {
             json.key("tcp_stream").unsigned(stream.into());
         }
-        json.key("stream").unsigned(call.stream.into());
-        let (client, server) = view.ends();
-        json.key("client").string(&client.to_string());
-        json.key("server").string(&server.to_string());
+        json.key("stream").unsigned(call.stream().into());
+        json.key("client").string(&call.client().to_string());
+        json.key("server").string(&call.server().to_string());
         self.write_method(&mut json);
-        json.key("start").string(&rfc3339(call.start));
+        json.key("start").string(&rfc3339(call.start()));
         json.key("duration_ns");
         nanos(&mut json, call.duration_ns());
         json.key("deadline_ns");
-        nanos(&mut json, view.deadline_ns().and_then(|ns| i64::try_from(ns).ok()));
+        nanos(&mut json, call.deadline_ns().value().and_then(|ns| i64::try_from(ns).ok()));
         json.key("outcome");
-        optional(&mut json, view.outcome.map(super::Outcome::name));
+        optional(&mut json, call.outcome().map(Outcome::name));
         json.key("end");
-        optional(&mut json, call.end.map(|end| end.name()));
-        if let Some(status) = &view.status {
+        optional(&mut json, call.end().map(|end| end.name()));
+        if let Some(status) = call.status() {
             json.key("status");
-            self.write_status(&mut json, status);
+            self.write_status(&mut json, &status);
         }
-        if let Some((status, from)) = &view.mapped {
+        if let Some(mapped) = call.mapped_status() {
             json.key("mapped").begin_object();
-            json.key("code").unsigned(status.0.into());
-            json.key("name").string(&status.name());
-            json.key("from").string(from);
+            json.key("code").unsigned(mapped.code.0.into());
+            json.key("name").string(&mapped.code.name());
+            json.key("from").string(&mapped_from(mapped));
             json.end_object();
         }
-        if let Some(http) = view.http_status.filter(|&http| http != 200) {
+        if let Some(http) = call.http_status().filter(|&http| http != 200) {
             json.key("http_status").unsigned(http.into());
         }
         self.write_request(&mut json);
@@ -80,36 +73,35 @@ impl CallJson<'_, '_> {
         self.write_resets(&mut json);
         self.write_late(&mut json);
         json.key("packets").begin_object();
-        json.key("first").unsigned(call.first_packet.number());
-        json.key("last").unsigned(call.last_packet.number());
+        json.key("first").unsigned(call.first_packet().number());
+        json.key("last").unsigned(call.last_packet().number());
         json.end_object();
         json.key("notes");
-        write_notes(&mut json, &self.notes());
+        write_notes(&mut json, &call.notes());
         json.end_object();
     }
 
     fn write_method(&self, json: &mut Writer<'_>) {
-        let view = self.view;
-        let path = view.path();
-        let parts = path.and_then(split_path);
+        let call = self.call;
+        let path = call.path();
+        let parts = call.service_and_method().value();
         json.key("path");
-        optional(json, path);
+        optional(json, path.value());
         json.key("service");
         optional(json, parts.map(|(service, _)| service));
         json.key("method");
         optional(json, parts.map(|(_, method)| method));
         json.key("guessed").begin_array();
-        let guessed = view.call.guessed;
         let guesses = [
-            (view.meaning.path_guessed, "path"),
-            (guessed.has(Guesses::PROTOCOL), "protocol"),
-            (view.meaning.types_guessed, "type"),
-            (guessed.has(Guesses::ALIGNMENT), "alignment"),
+            (path.is_guessed(), "path"),
+            (call.is_protocol_guessed(), "protocol"),
+            (call.message_type(Direction::ToServer).is_guessed(), "type"),
+            (call.is_alignment_guessed(), "alignment"),
         ];
         guesses.iter().filter(|(is, _)| *is).for_each(|(_, what)| json.string(what));
         json.end_array();
         json.key("kind");
-        optional(json, view.kind().map(super::Kind::name));
+        optional(json, call.kind().map(Kind::name));
     }
 
     fn write_status(&self, json: &mut Writer<'_>, status: &StatusView<'_>) {
@@ -118,11 +110,12 @@ impl CallJson<'_, '_> {
         json.key("name").string(&status.code.name());
         json.key("message").string(&status.message);
         json.key("details").begin_array();
-        let any = self.describer.schema.message("google.protobuf.Any");
+        let schema = self.printer.viewer.schema;
+        let any = schema.message("google.protobuf.Any");
         for detail in &status.details {
             if let Some(any) = any {
                 let mut text = Vec::new();
-                Printer::new().print(self.describer.schema, any, detail, &mut text);
+                JsonPrinter::new().print(schema, any, detail, &mut text);
                 json.raw(&text);
             }
         }
@@ -131,136 +124,91 @@ impl CallJson<'_, '_> {
     }
 
     fn write_request(&self, json: &mut Writer<'_>) {
-        let call = self.view.call;
+        let call = self.call;
         json.key("request").begin_object();
         json.key("headers_at_ns");
-        self.at(json, call.request_headers_at);
+        self.at(json, call.request_headers_at());
         json.key("metadata");
-        self.write_metadata(json, call.request_headers);
-        self.write_all_headers(json, call.request_headers);
+        write_metadata(json, call.request_headers());
+        self.write_all_headers(json, "headers", call.request_headers());
         self.write_encoding(json, Direction::ToServer);
         self.write_messages(json, Direction::ToServer);
         json.key("half_close_at_ns");
-        self.at(json, call.half_close_at);
+        self.at(json, call.half_close_at());
         json.end_object();
     }
 
     fn write_response(&self, json: &mut Writer<'_>) {
-        let call = self.view.call;
+        let call = self.call;
         json.key("response").begin_object();
         json.key("headers_at_ns");
-        self.at(json, call.response_headers_at);
+        self.at(json, call.response_headers_at());
         json.key("metadata");
-        let trailers_only = self.trailers_only();
+        let trailers_only = call.is_trailers_only();
         match trailers_only {
-            true => {
-                json.begin_array();
-                json.end_array();
-            }
-            false => self.write_metadata(json, call.response_headers),
+            true => write_fields(json, std::iter::empty()),
+            false => write_metadata(json, call.response_headers()),
         }
-        self.write_all_headers(json, call.response_headers);
+        self.write_all_headers(json, "headers", call.response_headers());
         self.write_encoding(json, Direction::ToClient);
         self.write_messages(json, Direction::ToClient);
         json.key("trailers");
-        match call.trailers {
-            Some(_) => self.write_metadata(json, call.trailers),
-            None => {
-                json.begin_array();
-                json.end_array();
-            }
-        }
-        if self.describer.all_headers
-            && let Some(list) = call.trailers
-        {
-            json.key("trailer_fields");
-            self.write_fields(json, self.view.lane.headers.fields(list));
-        }
+        write_fields(json, call.trailers().into_iter().flat_map(HeadersView::metadata));
+        self.write_all_headers(json, "trailer_fields", call.trailers());
         if trailers_only {
             json.key("trailers_only").bool(true);
         }
         json.end_object();
     }
 
-    /// The one header block of the response is its beginning and its end.
-    fn trailers_only(&self) -> bool {
-        let role = self.view.facts(self.view.call.trailers).map(|facts| facts.role);
-        self.view.call.response_headers.is_none() && role == Some(Role::Response)
-    }
-
-    fn write_metadata(&self, json: &mut Writer<'_>, list: Option<HeaderListId>) {
-        let Some(list) = list else { return json.null() };
-        self.write_fields(json, shown(self.view.lane, self.view.call.protocol, list));
-    }
-
-    fn write_fields<'f>(&self, json: &mut Writer<'_>, fields: impl Iterator<Item = &'f Field>) {
-        write_fields(json, fields, has_binary(self.view.call.protocol), self.describer.secrets);
-    }
-
-    fn write_all_headers(&self, json: &mut Writer<'_>, list: Option<HeaderListId>) {
-        if let (true, Some(list)) = (self.describer.all_headers, list) {
-            json.key("headers");
-            self.write_fields(json, self.view.lane.headers.fields(list));
+    fn write_all_headers(&self, json: &mut Writer<'_>, key: &str, headers: Option<HeadersView<'_>>) {
+        if let (true, Some(headers)) = (self.printer.all_headers, headers) {
+            json.key(key);
+            write_fields(json, headers.fields());
         }
     }
 
     fn write_encoding(&self, json: &mut Writer<'_>, direction: Direction) {
         json.key("encoding");
-        match body::encoding(self.view.lane, self.view.call, direction) {
-            HeaderValue::Known(name) => json.string(&String::from_utf8_lossy(&name)),
-            HeaderValue::Absent | HeaderValue::Unknown => json.null(),
+        match self.call.encoding(direction).value() {
+            Some(name) => json.string(&String::from_utf8_lossy(&name)),
+            None => json.null(),
         }
     }
 
     fn write_messages(&self, json: &mut Writer<'_>, direction: Direction) {
         json.key("messages").begin_array();
-        for message in self.view.call.messages(direction) {
-            self.write_message(json, message);
+        let mut scratch = Scratch::default();
+        for message in self.call.messages(direction) {
+            self.write_message(json, message, &mut scratch);
         }
         json.end_array();
     }
 
-    fn write_message(&self, json: &mut Writer<'_>, message: &Message) {
-        let Self { view, describer, .. } = self;
-        let body = describer.body(view.lane, view.call, message);
+    fn write_message(&self, json: &mut Writer<'_>, message: MessageView<'a>, scratch: &mut Scratch) {
+        let body = message.body(scratch);
         json.begin_object();
         json.key("at_ns");
-        self.at(json, Some(message.at));
-        json.key("packet").unsigned(message.packet.into());
-        json.key("length").unsigned(message.length.into());
-        json.key("compressed").bool(message.flags.has(MessageFlags::COMPRESSED));
-        if let Some(inflated) = &body.inflated {
+        self.at(json, Some(message.at()));
+        json.key("packet").unsigned(message.packet().into());
+        json.key("length").unsigned(message.length().into());
+        json.key("compressed").bool(message.is_compressed());
+        if let Some(inflated) = body.content().filter(|_| body.is_inflated()) {
             json.key("decompressed_length").unsigned(inflated.len() as u64);
         }
-        if message.flags.has(MessageFlags::LATE) {
+        if message.is_late() {
             json.key("late").bool(true);
         }
-        let ty = view.meaning.message(message.direction);
         json.key("type");
-        optional(json, ty.map(|ty| &*describer.schema[ty].name));
-        let trees = self.with_trees.then(|| describer.trees(&body, ty)).flatten();
-        let notes = match describer.shown(body, ty) {
-            Shown::Typed { json: text, unknown, notes } => {
-                json.key("body").raw(&text);
-                if let Some(unknown) = unknown {
-                    json.key("unknown").raw(&unknown);
-                }
-                from_spans(notes)
-            }
-            Shown::Json(text) => {
-                json.key("body").raw(&text);
-                Vec::new()
-            }
-            Shown::Raw { json: text, notes } => {
-                json.key("raw").raw(&text);
-                from_spans(notes)
-            }
-            Shown::Bytes { bytes, why } => {
-                json.key("bytes").base64(&bytes);
-                vec![why]
+        optional(json, message.type_name().value());
+        let mut notes = match body.content() {
+            Some(content) => write_content(json, message, content),
+            None => {
+                json.key("bytes").base64(body.wire());
+                body.fault().cloned().into_iter().collect()
             }
         };
-        if let Some((view, nodes)) = trees {
+        if let Some((view, nodes)) = self.with_trees.then(|| trees(message, &body)).flatten() {
             json.key("tree").begin_array();
             let mut text = Vec::new();
             for node in nodes {
@@ -270,16 +218,15 @@ impl CallJson<'_, '_> {
             }
             json.end_array();
         }
-        let guessed = message.flags.has(MessageFlags::GUESSED).then(|| {
-            Note::new(
+        if message.is_start_guessed() {
+            notes.push(Note::new(
                 Severity::Info,
                 "alignment-guessed",
                 "that the message begins here is a guess: bytes before it are missing",
-            )
-        });
-        if !notes.is_empty() || guessed.is_some() {
+            ));
+        }
+        if !notes.is_empty() {
             json.key("notes");
-            let notes: Vec<Note> = notes.into_iter().chain(guessed).collect();
             write_notes(json, &notes);
         }
         json.end_object();
@@ -287,7 +234,7 @@ impl CallJson<'_, '_> {
 
     fn write_resets(&self, json: &mut Writer<'_>) {
         json.key("resets").begin_array();
-        for reset in self.view.call.resets() {
+        for reset in self.call.resets() {
             json.begin_object();
             json.key("code").unsigned(reset.code.into());
             json.key("name").string(&ErrorCode(reset.code).name());
@@ -303,62 +250,51 @@ impl CallJson<'_, '_> {
     }
 
     fn write_late(&self, json: &mut Writer<'_>) {
-        let Some(rare) = &self.view.call.rare else { return };
-        if rare.late_trailers.is_none() && rare.late_status.is_none() {
+        let (status, trailers) = (self.call.late_status(), self.call.late_trailers());
+        if status.is_none() && trailers.is_none() {
             return;
         }
         json.key("late").begin_object();
-        if let Some(list) = rare.late_trailers {
-            if let HeaderValue::Known(code) = self.view.lane.headers[list].facts.grpc_status {
-                json.key("status");
-                self.write_status(json, &grpc_status(self.view.lane, list, code));
-            }
-            json.key("trailers");
-            self.write_metadata(json, Some(list));
-        } else if let Some(status) = &rare.late_status {
+        if let Some(status) = status {
             json.key("status");
-            self.write_status(json, &ttrpc_status(status));
-            json.key("trailers").begin_array();
-            json.end_array();
+            self.write_status(json, &status);
         }
+        json.key("trailers");
+        write_fields(json, trailers.into_iter().flat_map(HeadersView::metadata));
         json.end_object();
     }
 
     fn at(&self, json: &mut Writer<'_>, at: Option<Timestamp>) {
-        nanos(json, at.map(|at| at.nanos_since(self.view.call.start)));
-    }
-
-    fn notes(&self) -> Vec<Note> {
-        notes_of(self.view)
+        nanos(json, at.map(|at| at.nanos_since(self.call.start())));
     }
 }
 
-/// A call's notes, and those that follow from what is kept of it.
-pub(super) fn notes_of(view: &CallView<'_>) -> Vec<Note> {
-    let call: &Call = view.call;
-    let mut notes = call.notes().to_vec();
-    for (list, what) in [
-        (call.request_headers, "the request"),
-        (call.response_headers, "the response"),
-        (call.trailers, "the trailers"),
-    ] {
-        // What is unknown of a ttrpc Request has a note of its own.
-        let Some(list) = list.filter(|_| call.protocol != Protocol::Ttrpc) else { continue };
-        let fields = view.lane.headers.fields(list);
-        let unknown = fields.filter(|field| !field.name.is_known() || !field.value.is_known()).count();
-        if unknown > 0 {
-            let text = format!("{unknown} header fields of {what} refer to entries that are not in the capture");
-            notes.push(Note::new(Severity::Info, "hpack-unknown", text));
+fn write_metadata(json: &mut Writer<'_>, headers: Option<HeadersView<'_>>) {
+    match headers {
+        Some(headers) => write_fields(json, headers.metadata()),
+        None => json.null(),
+    }
+}
+
+/// What a message holds, and what there is to say about it.
+fn write_content(json: &mut Writer<'_>, message: MessageView<'_>, content: &[u8]) -> Vec<Note> {
+    match shown(message, content) {
+        Shown::Typed { json: text, unknown, notes } => {
+            json.key("body").raw(&text);
+            if let Some(unknown) = unknown {
+                json.key("unknown").raw(&unknown);
+            }
+            from_spans(notes)
+        }
+        Shown::Json(text) => {
+            json.key("body").raw(&text);
+            Vec::new()
+        }
+        Shown::Raw { json: text, notes } => {
+            json.key("raw").raw(&text);
+            from_spans(notes)
         }
     }
-    if let Some(status) = view.status.as_ref().filter(|status| Status::known_name(status.code).is_none()) {
-        let text = format!("status {} is none that gRPC defines", status.code.0);
-        notes.push(Note::new(Severity::Warning, "status-unknown", text));
-    }
-    if let Some(dropped) = call.rare.as_ref().map(|rare| rare.notes_dropped).filter(|&dropped| dropped > 0) {
-        notes.push(Note::new(Severity::Info, "more-notes", format!("{dropped} more notes")));
-    }
-    notes
 }
 
 fn from_spans(notes: Vec<SpanNote>) -> Vec<Note> {

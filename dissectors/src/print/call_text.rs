@@ -5,15 +5,12 @@
 //!      1     0.002 s c0   helloworld.Greeter/SayHello               ↑1 ↓1      20 B    1.500 ms OK
 //! ```
 
-use std::num::NonZero;
+use rpcshark_captures::Timestamp;
 
-use rpcshark_captures::{Direction, Timestamp};
-
-use super::Describer;
-use super::Times;
-use super::call::{CallView, Outcome};
-use super::text::{Escaped, push_duration, push_escaped, push_left, push_number, push_right, push_size};
-use crate::store::CallRef;
+use super::text::{push_duration, push_escaped, push_left, push_number, push_right, push_size};
+use super::{Escaped, Printer, Times};
+use crate::store::End;
+use crate::view::{CallView, MappedFrom, MappedStatus, Outcome};
 
 /// The line above the calls.
 pub fn calls_heading(times: &Times) -> String {
@@ -30,35 +27,30 @@ pub fn calls_heading(times: &Times) -> String {
     )
 }
 
-impl Describer<'_> {
-    /// Appends a call as one line; `before` is when the call of the line before began. Says where in `out` the status
+impl Printer<'_> {
+    /// Appends a call as one line; `before` is when the call of the line before began. Returns where in `out` the status
     /// begins, which ends the line.
-    pub fn write_call_text(&self, at: CallRef, times: &Times, before: Option<Timestamp>, out: &mut Vec<u8>) -> usize {
-        let view = self.call(at);
-        let call = view.call;
-        let connection = view.lane.connection(call.connection);
-        let (mut up, mut down, mut bytes) = (0_u64, 0_u64, 0_u64);
-        for message in call.messages(Direction::ToServer) {
-            up += 1;
-            bytes += u64::from(message.length);
-        }
-        for message in call.messages(Direction::ToClient) {
-            down += 1;
-            bytes += u64::from(message.length);
-        }
-        push_right(6, out, |out| push_number(call.no.map_or(0, NonZero::get).into(), out));
+    pub fn write_call_text(
+        &self,
+        call: &CallView<'_>,
+        times: &Times,
+        before: Option<Timestamp>,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let totals = call.totals();
+        push_right(6, out, |out| push_number(call.no().into(), out));
         out.push(b' ');
-        times.push(call.start, before, out);
+        times.push(call.start(), before, out);
         out.extend_from_slice(b" c");
-        push_left(4, out, |out| push_number(connection.number().unwrap_or(0).into(), out));
+        push_left(4, out, |out| push_number(call.connection().number().into(), out));
         out.push(b' ');
-        push_left(48, out, |out| view.push_method(out));
+        push_left(48, out, |out| push_method(call, out));
         out.extend_from_slice(" ↑".as_bytes());
-        push_left(4, out, |out| push_number(up, out));
+        push_left(4, out, |out| push_number(totals.requests, out));
         out.extend_from_slice(" ↓".as_bytes());
-        push_left(4, out, |out| push_number(down, out));
+        push_left(4, out, |out| push_number(totals.responses, out));
         out.push(b' ');
-        push_right(10, out, |out| push_size(bytes, out));
+        push_right(10, out, |out| push_size(totals.bytes, out));
         out.push(b' ');
         push_right(12, out, |out| match call.duration_ns() {
             Some(nanos) => push_duration(nanos, out),
@@ -66,9 +58,9 @@ impl Describer<'_> {
         });
         out.extend_from_slice(b"  ");
         let status = out.len();
-        match view.outcome {
+        match call.outcome() {
             Some(Outcome::Ok) => out.extend_from_slice(OK.as_bytes()),
-            _ => out.extend_from_slice(view.status_text().as_bytes()),
+            _ => out.extend_from_slice(status_text(call).as_bytes()),
         }
         out.push(b'\n');
         status
@@ -78,44 +70,61 @@ impl Describer<'_> {
 /// How calls go that go well.
 const OK: &str = "OK";
 
-impl CallView<'_> {
-    /// The method as people read it; marked where it is a guess.
-    pub fn method_text(&self) -> String {
-        let mut text = Vec::new();
-        self.push_method(&mut text);
-        String::from_utf8_lossy(&text).into_owned()
-    }
+/// The method as people read it; marked where it is a guess.
+pub fn method_text(call: &CallView<'_>) -> String {
+    let mut text = Vec::new();
+    push_method(call, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
 
-    fn push_method(&self, out: &mut Vec<u8>) {
-        let Some(path) = self.path() else {
-            return out.extend_from_slice(b"(method not in the capture)");
+fn push_method(call: &CallView<'_>, out: &mut Vec<u8>) {
+    let path = call.path();
+    let guessed = path.is_guessed();
+    let Some(path) = path.value() else {
+        return out.extend_from_slice(b"(method not in the capture)");
+    };
+    push_escaped(path.strip_prefix('/').unwrap_or(path).as_bytes(), out);
+    if guessed {
+        out.extend_from_slice(b" (guessed)");
+    }
+}
+
+/// How the call went, in a few words.
+pub fn status_text(call: &CallView<'_>) -> String {
+    let outcome = call.outcome();
+    match outcome {
+        Some(Outcome::Open) => return "~ open".to_owned(),
+        Some(Outcome::Ok) => return OK.to_owned(),
+        _ => {}
+    }
+    if let Some(status) = call.status() {
+        let message = match &*status.message {
+            "" => String::new(),
+            text => format!("  {}", Escaped(text.as_bytes())),
         };
-        push_escaped(path.strip_prefix('/').unwrap_or(path).as_bytes(), out);
-        if self.meaning.path_guessed {
-            out.extend_from_slice(b" (guessed)");
-        }
+        return format!("✗ {}{message}", status.code.name());
     }
-
-    /// How the call went, in a word or some.
-    pub fn status_text(&self) -> String {
-        let message =
-            |text: &str| if text.is_empty() { String::new() } else { format!("  {}", Escaped(text.as_bytes())) };
-        match (self.outcome, &self.status, &self.mapped) {
-            (Some(Outcome::Open), _, _) => "~ open".to_owned(),
-            (Some(Outcome::Ok), _, _) => OK.to_owned(),
-            (_, Some(status), _) => format!("✗ {}{}", status.code.name(), message(&status.message)),
-            (Some(Outcome::Reset), _, mapped) => {
-                let code = self.call.resets().first().map(|reset| crate::http2::ErrorCode(reset.code).name());
-                let as_status = mapped.as_ref().map(|(status, _)| format!(" ({})", status.name()));
-                format!("✗ RST {}{}", code.unwrap_or_default(), as_status.unwrap_or_default())
-            }
-            (_, _, Some((status, from))) => format!("✗ {} ({from})", status.name()),
-            (None, _, _) => "? status not in the capture".to_owned(),
-            (Some(Outcome::Incomplete), _, _) => match self.call.end {
-                Some(crate::store::End::Connection) => "? the connection ended".to_owned(),
-                _ => "? no status".to_owned(),
-            },
-            (Some(Outcome::Error), None, None) => "✗".to_owned(),
+    match (outcome, call.mapped_status()) {
+        (Some(Outcome::Reset), mapped) => {
+            let code = call.resets().first().map(|reset| crate::http2::ErrorCode(reset.code).name());
+            let as_status = mapped.map(|mapped| format!(" ({})", mapped.code.name()));
+            format!("✗ RST {}{}", code.unwrap_or_default(), as_status.unwrap_or_default())
         }
+        (_, Some(mapped)) => format!("✗ {} ({})", mapped.code.name(), mapped_from(mapped)),
+        (None, None) => "? status not in the capture".to_owned(),
+        (Some(Outcome::Incomplete), None) => match call.end() {
+            Some(End::Connection) => "? the connection ended".to_owned(),
+            _ => "? no status".to_owned(),
+        },
+        (Some(_), None) => "✗".to_owned(),
+    }
+}
+
+/// What a status is concluded from: `http 503`.
+pub(super) fn mapped_from(mapped: MappedStatus) -> String {
+    match mapped.from {
+        MappedFrom::Http(status) => format!("http {status}"),
+        MappedFrom::Reset(code) => format!("RST_STREAM {}", code.name()),
+        MappedFrom::Goaway => "GOAWAY".to_owned(),
     }
 }

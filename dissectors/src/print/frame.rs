@@ -6,14 +6,13 @@ use std::io::Write as _;
 use rpcshark_captures::{Direction, Timestamp};
 
 use super::call_json::{rfc3339, write_notes};
-use super::headers::{field_text, write_hidden_or_value, write_name};
-use super::text::Escaped;
-use super::{Describer, Times};
-use crate::http2::payload::{Parsed, Payload};
-use crate::http2::{Flags, FrameHeader, FrameType, payload};
+use super::headers::{field_text, write_name, write_value};
+use super::{Escaped, Printer, Times};
+use crate::http2::FrameType;
+use crate::http2::payload::{self, Payload};
 use crate::json::{Writer, write_bytes_lossy};
-use crate::store::{Frame, FrameRef, Framing, Lane};
-use crate::ttrpc;
+use crate::store::Framing;
+use crate::view::FrameView;
 
 /// The line above the frames.
 pub fn frames_heading(times: &Times) -> String {
@@ -32,171 +31,120 @@ pub fn frames_heading(times: &Times) -> String {
     )
 }
 
-impl Describer<'_> {
+impl Printer<'_> {
     /// Appends a frame as one line of JSON, with its newline.
-    pub fn write_frame_json(&self, at: &FrameRef, out: &mut Vec<u8>) {
-        let lane = self.store.lane(at.lane);
-        let frame = &at.frame;
-        let names = Names::of(frame);
+    pub fn write_frame_json(&self, frame: FrameView<'_>, out: &mut Vec<u8>) {
         let mut json = Writer::new(out);
         json.begin_object();
         json.key("version").unsigned(1);
-        json.key("no").unsigned(at.no);
-        json.key("packet").unsigned(frame.packet.number());
-        json.key("time").string(&rfc3339(frame.time));
-        json.key("connection").unsigned(lane.connection(frame.connection).number().unwrap_or(0).into());
-        json.key("direction").string(match frame.direction {
+        json.key("no").unsigned(frame.no());
+        json.key("packet").unsigned(frame.packet().number());
+        json.key("time").string(&rfc3339(frame.time()));
+        json.key("connection").unsigned(frame.connection().into());
+        json.key("direction").string(match frame.direction() {
             Direction::ToServer => "to_server",
             Direction::ToClient => "to_client",
         });
-        json.key("protocol").string(frame.protocol.name());
-        if let Some(trunk) = frame.trunk {
+        json.key("protocol").string(frame.framing().name());
+        if let Some(trunk) = frame.trunk() {
             json.key("trunk").unsigned(trunk.into());
         }
-        json.key("stream").unsigned(frame.stream.into());
-        json.key("type").string(&names.kind);
-        json.key("type_code").unsigned(frame.kind.into());
-        json.key("length").unsigned(frame.length.into());
+        json.key("stream").unsigned(frame.stream().into());
+        json.key("type").string(&frame.type_name());
+        json.key("type_code").unsigned(frame.type_code().into());
+        json.key("length").unsigned(frame.length().into());
         json.key("flags").begin_array();
-        names.flags.iter().for_each(|flag| json.string(flag));
+        frame.flag_names().iter().for_each(|flag| json.string(flag));
         json.end_array();
-        json.key("flags_code").unsigned(frame.flags.into());
+        json.key("flags_code").unsigned(frame.flags_code().into());
         json.key("call");
-        match frame.call.and_then(|id| lane.call(id).no) {
-            Some(no) => json.unsigned(no.get().into()),
+        match frame.call_no() {
+            Some(no) => json.unsigned(no.into()),
             None => json.null(),
         }
-        self.write_headers(&mut json, lane, frame);
-        match frame.protocol {
+        write_headers(&mut json, frame);
+        match frame.framing() {
             Framing::Http2 => write_payload(&mut json, frame),
-            Framing::Ttrpc if !frame.payload.is_empty() => json.key("payload").string(&hex(&frame.payload)),
+            Framing::Ttrpc if !frame.payload_bytes().is_empty() => {
+                json.key("payload").string(&hex(frame.payload_bytes()));
+            }
             Framing::Ttrpc => {}
         }
         json.key("notes");
-        write_notes(&mut json, &frame.notes);
+        write_notes(&mut json, frame.notes());
         json.end_object();
         out.push(b'\n');
     }
 
-    fn write_headers(&self, json: &mut Writer<'_>, lane: &Lane, frame: &Frame) {
-        let Some(list) = frame.headers else { return };
-        json.key("headers").begin_array();
-        for field in lane.headers.fields(list) {
-            json.begin_object();
-            write_name(json, field);
-            write_hidden_or_value(json, field, self.secrets);
-            json.key("coded").string(field.coded.name());
-            json.key("huffman").bool(field.name_huffman || field.value_huffman);
-            if let Some(index) = field.index {
-                json.key("index").unsigned(index.into());
-            }
-            json.end_object();
-        }
-        json.end_array();
-    }
-
     /// Appends a frame as one line; `before` is the time of the line before.
-    pub fn write_frame_text(&self, at: &FrameRef, times: &Times, before: Option<Timestamp>, out: &mut Vec<u8>) {
-        let lane = self.store.lane(at.lane);
-        let frame = &at.frame;
-        let names = Names::of(frame);
-        let way = match frame.direction {
+    pub fn write_frame_text(&self, frame: FrameView<'_>, times: &Times, before: Option<Timestamp>, out: &mut Vec<u8>) {
+        let arrow = match frame.direction() {
             Direction::ToServer => '↑',
             Direction::ToClient => '↓',
         };
-        let call = frame.call.and_then(|id| lane.call(id).no).map(|no| no.to_string()).unwrap_or_default();
+        let call = frame.call_no().map(|no| no.to_string()).unwrap_or_default();
         // Writing to a vector cannot fail.
         let _ = writeln!(
             out,
-            "{no:>7} {packet:>7} {time:>width$} c{conn:<5} {stream:>6} {way} {kind:<14} {length:>8} {flags:<22} {call:>5} {info}",
-            no = at.no,
-            packet = frame.packet.number(),
-            time = times.text(frame.time, before),
+            "{no:>7} {packet:>7} {time:>width$} c{conn:<5} {stream:>6} {arrow} {kind:<14} {length:>8} {flags:<22} {call:>5} {info}",
+            no = frame.no(),
+            packet = frame.packet().number(),
+            time = times.text(frame.time(), before),
             width = times.width(),
-            conn = lane.connection(frame.connection).number().unwrap_or(0),
-            stream = frame.stream,
-            kind = names.kind,
-            length = frame.length,
-            flags = names.flags.join(","),
-            info = self.info(lane, frame),
+            conn = frame.connection(),
+            stream = frame.stream(),
+            kind = frame.type_name(),
+            length = frame.length(),
+            flags = frame.flag_names().join(","),
+            info = info(frame),
         );
     }
+}
 
-    fn info(&self, lane: &Lane, frame: &Frame) -> String {
-        let mut info = match frame.headers {
-            Some(list) => {
-                let fields = lane.headers.fields(list).map(|field| field_text(field, self.secrets));
-                fields.collect::<Vec<_>>().join("  ")
-            }
-            None if frame.protocol == Framing::Http2 => payload_text(frame),
-            None => String::new(),
-        };
-        for note in &frame.notes {
-            let _ = write!(info, "  ! {}", note.text);
+fn write_headers(json: &mut Writer<'_>, frame: FrameView<'_>) {
+    let Some(headers) = frame.headers() else { return };
+    json.key("headers").begin_array();
+    for field in headers.fields() {
+        json.begin_object();
+        write_name(json, field);
+        write_value(json, field);
+        json.key("coded").string(field.coded().name());
+        json.key("huffman").bool(field.is_huffman());
+        if let Some(index) = field.index() {
+            json.key("index").unsigned(index.into());
         }
-        info
+        json.end_object();
     }
+    json.end_array();
 }
 
-/// What a frame's type and flags are called.
-struct Names {
-    kind: String,
-    flags: Vec<String>,
-}
-
-impl Names {
-    fn of(frame: &Frame) -> Self {
-        match frame.protocol {
-            Framing::Http2 => {
-                let kind = FrameType(frame.kind);
-                let flags = Flags(frame.flags).names(kind);
-                Self { kind: kind.name().into_owned(), flags: flags.iter().map(ToString::to_string).collect() }
-            }
-            Framing::Ttrpc => {
-                let flags = ttrpc::Flags(frame.flags).names();
-                Self {
-                    kind: ttrpc::FrameType(frame.kind).name().into_owned(),
-                    flags: flags.iter().map(ToString::to_string).collect(),
-                }
-            }
-        }
-    }
-}
-
-fn parsed(frame: &Frame) -> Parsed<'_> {
-    let header = FrameHeader {
-        length: frame.length,
-        kind: FrameType(frame.kind),
-        flags: Flags(frame.flags),
-        stream: frame.stream,
-        reserved: false,
+fn info(frame: FrameView<'_>) -> String {
+    let mut info = match frame.headers() {
+        Some(headers) => headers.fields().map(field_text).collect::<Vec<_>>().join("  "),
+        None => payload_text(frame),
     };
-    payload::parse(header, &frame.payload)
+    for note in frame.notes() {
+        let _ = write!(info, "  ! {}", note.text);
+    }
+    info
 }
 
-/// Whether the frame's payload is kept with it.
-fn is_kept(frame: &Frame) -> bool {
-    !frame.payload.is_empty() && frame.payload.len() == frame.length as usize
-}
-
-fn write_payload(json: &mut Writer<'_>, frame: &Frame) {
-    if let Some(padding) = frame.padding {
+fn write_payload(json: &mut Writer<'_>, frame: FrameView<'_>) {
+    if let Some(padding) = frame.padding() {
         json.key("padding").unsigned(padding.into());
     }
-    if let Some(priority) = frame.priority {
+    if let Some(priority) = frame.priority() {
         write_priority(json, priority);
     }
-    if let Some(promised) = frame.promised {
+    if let Some(promised) = frame.promised() {
         json.key("promised_stream").unsigned(promised.into());
     }
-    if FrameType(frame.kind) == FrameType::SETTINGS && frame.length == 0 {
+    if FrameType(frame.type_code()) == FrameType::SETTINGS && frame.length() == 0 {
         json.key("settings").begin_array();
         json.end_array();
     }
-    if !is_kept(frame) {
-        return;
-    }
-    match parsed(frame).payload {
+    let Some(payload) = frame.payload() else { return };
+    match payload {
         Payload::Settings(settings) => {
             json.key("settings").begin_array();
             for setting in settings.iter() {
@@ -256,11 +204,9 @@ fn write_priority(json: &mut Writer<'_>, priority: payload::Priority) {
     json.end_object();
 }
 
-fn payload_text(frame: &Frame) -> String {
-    if !is_kept(frame) {
-        return String::new();
-    }
-    match parsed(frame).payload {
+fn payload_text(frame: FrameView<'_>) -> String {
+    let Some(payload) = frame.payload() else { return String::new() };
+    match payload {
         Payload::Settings(settings) => {
             let settings = settings.iter().map(|setting| format!("{}={}", setting.id.name(), setting.value));
             settings.collect::<Vec<_>>().join(" ")

@@ -1,72 +1,47 @@
-//! What the tool says about calls, frames and connections: made in one place, printed by everybody.
+//! Text and JSON of calls, frames and connections.
 //!
-//! Nothing here is made while a capture is read. A body is fetched, decompressed and decoded when somebody looks at it, and
-//! forgotten again.
+//! Everything is made of the values in [`view`](crate::view), and of nothing else: what a value hides cannot be printed.
+//! Times, durations, sizes and untrusted text have one form each, here.
 
-mod body;
-mod call;
 mod call_json;
 mod call_text;
 mod connection;
 mod frame;
 mod headers;
-mod meaning;
+mod message;
 mod show;
 mod text;
 mod time;
 
-pub use body::Bodies;
-pub use call::{CallView, Kind, Outcome, StatusView};
-pub use call_text::calls_heading;
+pub use crate::text::Escaped;
+pub use call_text::{calls_heading, method_text, status_text};
 pub use connection::CONNECTIONS_HEADING;
 pub use frame::frames_heading;
-pub use headers::Secrets;
-pub use text::{Escaped, duration_text, size_text};
+pub use text::{duration_text, size_text};
 pub use time::Times;
-
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use rpcshark_captures::Endpoint;
 
-use crate::schema::Schema;
-use crate::store::Store;
+use crate::view::Viewer;
 
-/// What describing needs to know besides the call.
-pub struct Describer<'a> {
-    /// The calls.
-    pub store: &'a Store,
-    /// Where bodies are read from.
-    pub bodies: &'a dyn Bodies,
-    /// The types.
-    pub schema: &'a Schema,
-    /// The files' names, as users gave them.
-    pub files: &'a [String],
-    /// What is hidden.
-    pub secrets: &'a Secrets,
+/// Prints what a viewer shows.
+#[derive(Clone, Copy)]
+pub struct Printer<'a> {
+    /// What is printed.
+    pub viewer: Viewer<'a>,
     /// Every header field as sent, besides the metadata.
     pub all_headers: bool,
-    /// Names that the capture gives to addresses: text shows them in their place.
-    pub names: Option<&'a BTreeMap<IpAddr, Box<str>>>,
 }
 
-impl<'a> Describer<'a> {
-    /// Describes what is in `store`.
-    pub fn new(
-        store: &'a Store,
-        bodies: &'a dyn Bodies,
-        schema: &'a Schema,
-        files: &'a [String],
-        secrets: &'a Secrets,
-    ) -> Self {
-        Self { store, bodies, schema, files, secrets, all_headers: false, names: None }
+impl<'a> Printer<'a> {
+    /// Prints what `viewer` shows.
+    pub const fn new(viewer: Viewer<'a>) -> Self {
+        Self { viewer, all_headers: false }
     }
 
     /// The name that the capture gives to an end's address.
     fn name(&self, end: &Endpoint) -> Option<String> {
-        let Endpoint::Tcp(addr) = end else { return None };
-        let name = self.names?.get(&addr.ip())?;
-        Some(Escaped(name.as_bytes()).to_string())
+        Some(Escaped(self.viewer.name_of(end)?.as_bytes()).to_string())
     }
 
     /// An end as people read it: by its name, where it has one.

@@ -4,7 +4,7 @@
 //! twice, as encoders write them, they are printed as they are. Otherwise what the wire means is settled first: the last
 //! scalar wins, messages merge, a oneof keeps its last member.
 //!
-//! What the official printers refuse gets a form of its own and, where something is lost, a note: see [`Printer::print`].
+//! What the official printers refuse gets a form of its own and, where something is lost, a note: see [`JsonPrinter::print`].
 
 use smallvec::SmallVec;
 
@@ -21,7 +21,7 @@ const MAX_UNKNOWN: usize = 4096;
 
 /// Prints messages as JSON. Keeps its memory from one message to the next.
 #[derive(Debug, Default)]
-pub struct Printer {
+pub struct JsonPrinter {
     entries: Vec<Entry>,
     path: Vec<PathStep>,
 }
@@ -132,7 +132,7 @@ struct Part {
     to: u32,
 }
 
-impl Printer {
+impl JsonPrinter {
     /// Without any memory yet.
     pub const fn new() -> Self {
         Self { entries: Vec::new(), path: Vec::new() }
@@ -1091,7 +1091,7 @@ mod tests {
 
     fn print(schema: &Schema, bytes: &[u8]) -> Printed {
         let (mut json, mut unknown) = (Vec::new(), Vec::new());
-        let findings = Printer::new().print(schema, schema.message("t.M").unwrap(), bytes, &mut json);
+        let findings = JsonPrinter::new().print(schema, schema.message("t.M").unwrap(), bytes, &mut json);
         findings.unknown.write_json(bytes, &mut unknown);
         Printed {
             json: String::from_utf8(json).unwrap(),

@@ -1,6 +1,6 @@
 //! Protobuf messages: from the bytes to fields, JSON, trees and guesses, without a copy of the message in between.
 //!
-//! [`wire`] reads the bytes alone; [`walk()`] goes through them with a [`Schema`](crate::schema::Schema); [`Printer`]
+//! [`wire`] reads the bytes alone; [`walk()`] goes through them with a [`Schema`](crate::schema::Schema); [`JsonPrinter`]
 //! makes canonical JSON, [`raw`] a guess where there is no type; [`tree`] shows every field with its bytes; [`fits()`] says
 //! whether bytes can be of a type.
 
@@ -8,12 +8,14 @@ mod fits;
 mod json;
 mod note;
 pub mod raw;
+mod shape;
 pub mod tree;
 mod typed;
 mod walk;
 pub mod wire;
 
 pub use fits::{Fit, fits};
-pub use json::{Findings, Printer, Unknown};
+pub use json::{Findings, JsonPrinter, Unknown};
 pub use note::SpanNote;
+pub(crate) use shape::Shapes;
 pub use walk::{Step, walk};

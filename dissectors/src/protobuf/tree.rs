@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::Printer;
+use super::JsonPrinter;
 use super::raw::{self, Guess};
 use super::typed::{self, Packed, Shape};
 use super::wire::{self, Fields, MAX_DEPTH, Value};
@@ -207,7 +207,7 @@ impl<'s, 'a> Builder<'s, 'a> {
         ) = (inner.well_known, kind, place.value)
         {
             node.value = Some(text(|out| {
-                Printer::new().print(schema, at, bytes, out);
+                JsonPrinter::new().print(schema, at, bytes, out);
             }));
         }
         if depth < MAX_DEPTH {

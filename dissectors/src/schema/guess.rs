@@ -27,12 +27,20 @@ pub struct Signature {
 }
 
 /// What is seen of a call.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Seen {
     /// How many requests.
     pub requests: usize,
     /// How many responses.
     pub responses: usize,
+}
+
+impl Seen {
+    /// The same with at most two of each: more say nothing else about a method.
+    #[must_use]
+    pub fn capped(self) -> Self {
+        Self { requests: self.requests.min(2), responses: self.responses.min(2) }
+    }
 }
 
 impl Schema {
@@ -60,22 +68,34 @@ impl Schema {
     pub fn guess(
         &self,
         seen: Seen,
+        input_fits: impl FnMut(MessageIx) -> bool,
+        output_fits: impl FnMut(MessageIx) -> bool,
+    ) -> Option<Signature> {
+        self.guess_among(&self.signatures(), seen, input_fits, output_fits)
+    }
+
+    /// The same where the schema's signatures have been made before.
+    pub fn guess_among(
+        &self,
+        signatures: &[Signature],
+        seen: Seen,
         mut input_fits: impl FnMut(MessageIx) -> bool,
         mut output_fits: impl FnMut(MessageIx) -> bool,
     ) -> Option<Signature> {
         let mut inputs = HashMap::new();
         let mut outputs = HashMap::new();
         let mut found = None;
-        for mut signature in self.signatures() {
-            signature.methods.retain(|&ix| self.may_be(ix, seen));
-            let fits = !signature.methods.is_empty()
+        for signature in signatures {
+            let fits = signature.methods.iter().any(|&ix| self.may_be(ix, seen))
                 && *inputs.entry(signature.input).or_insert_with(|| input_fits(signature.input))
                 && *outputs.entry(signature.output).or_insert_with(|| output_fits(signature.output));
             if fits && found.replace(signature).is_some() {
                 return None;
             }
         }
-        found
+        let mut found: Signature = found?.clone();
+        found.methods.retain(|&ix| self.may_be(ix, seen));
+        Some(found)
     }
 
     fn may_be(&self, ix: MethodIx, seen: Seen) -> bool {

@@ -1,31 +1,38 @@
-//! What a call comes to: its kind, its outcome, its status.
+//! A call with all its facts.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
-use rpcshark_captures::{Direction, Endpoint};
+use rpcshark_captures::{Direction, Endpoint, PacketNo, Timestamp};
 
-use super::Describer;
-use super::meaning::Meaning;
-use crate::grpc::{HeaderFacts, HeaderValue, Status, percent_decode};
+use super::guess::{MAX_TRIED, method_at};
+use super::{ConnectionView, HeadersView, Known, MessageView, Scratch, Viewer};
+use crate::grpc::{HeaderFacts, HeaderValue, Role, Status, percent_decode};
 use crate::http2::ErrorCode;
 use crate::protobuf::wire::{Fields, Value};
-use crate::store::{Call, CallRef, End, HeaderListId, Lane, MessageFlags, Protocol};
+use crate::schema::{MessageIx, Method, Seen};
+use crate::store::{Call, CallRef, Connection, End, Guesses, HeaderListId, Lane, MessageFlags, Protocol, Reset};
 use crate::ttrpc::{self, Flags};
+use crate::{Note, Severity};
 
-/// A call and what it comes to.
+/// A call. What has to be worked out is worked out when it is first asked for.
 pub struct CallView<'a> {
-    /// The call.
-    pub call: &'a Call,
-    pub(super) lane: &'a Lane,
-    pub(super) meaning: Meaning<'a>,
-    /// How it went; `None` where it ended with a status that is unknown.
-    pub outcome: Option<Outcome>,
-    /// The status that was on the wire.
-    pub status: Option<StatusView<'a>>,
-    /// The status that its end stands for, where none was on the wire.
-    pub mapped: Option<(Status, String)>,
-    /// The HTTP status, where it is known.
-    pub http_status: Option<u16>,
+    viewer: Viewer<'a>,
+    at: CallRef,
+    lane: &'a Lane,
+    call: &'a Call,
+    meaning: OnceCell<Meaning<'a>>,
+}
+
+/// What method a call is of, and what types its messages have.
+#[derive(Debug)]
+struct Meaning<'a> {
+    /// `/service/method`.
+    path: Known<Cow<'a, str>>,
+    /// The method in the schema.
+    method: Option<&'a Method>,
+    /// Request and response type.
+    types: Known<(MessageIx, MessageIx)>,
 }
 
 /// How a call went.
@@ -64,7 +71,38 @@ pub struct StatusView<'a> {
     /// The message, decoded.
     pub message: Cow<'a, str>,
     /// The details: each the bytes of a `google.protobuf.Any`.
-    pub details: Vec<Vec<u8>>,
+    pub details: Vec<Cow<'a, [u8]>>,
+}
+
+/// The status that gRPC's clients conclude from the end of a call without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MappedStatus {
+    /// The code.
+    pub code: Status,
+    /// What it is concluded from.
+    pub from: MappedFrom,
+}
+
+/// What a status is concluded from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MappedFrom {
+    /// The HTTP status.
+    Http(u16),
+    /// An RST_STREAM.
+    Reset(ErrorCode),
+    /// A GOAWAY that says that the call was not processed.
+    Goaway,
+}
+
+/// How many messages a call has, and how many bytes are in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Messages of the request.
+    pub requests: u64,
+    /// Messages of the response.
+    pub responses: u64,
+    /// Their lengths on the wire, without prefixes.
+    pub bytes: u64,
 }
 
 /// Who streams.
@@ -101,40 +139,100 @@ impl Kind {
     }
 }
 
-impl<'a> Describer<'a> {
-    /// Looks at a call.
-    pub fn call(&self, at: CallRef) -> CallView<'a> {
-        let lane = self.store.lane(at.lane);
-        let meaning = self.meaning(lane, lane.call(at.id));
-        self.judged(at, meaning)
-    }
-
-    /// Looks at how a call went, without asking what it was.
-    pub(super) fn call_without_types(&self, at: CallRef) -> CallView<'a> {
-        self.judged(at, Meaning::default())
-    }
-
-    fn judged(&self, at: CallRef, meaning: Meaning<'a>) -> CallView<'a> {
-        let lane = self.store.lane(at.lane);
-        let call = lane.call(at.id);
-        let mut view = CallView { call, lane, meaning, outcome: None, status: None, mapped: None, http_status: None };
-        match call.protocol {
-            Protocol::Ttrpc => view.judge_ttrpc(),
-            Protocol::Grpc | Protocol::GrpcWeb => view.judge_grpc(),
-        }
-        view
-    }
-}
-
 impl<'a> CallView<'a> {
-    /// `/service/method`, where it is known or guessed.
-    pub fn path(&self) -> Option<&str> {
-        self.meaning.path.as_deref()
+    pub(super) fn new(viewer: Viewer<'a>, at: CallRef) -> Self {
+        let lane = viewer.store.lane(at.lane);
+        Self { viewer, at, lane, call: lane.call(at.id), meaning: OnceCell::new() }
     }
 
-    /// The kind: as the schema says, else as ttrpc's flags say, else as what was seen allows.
+    /// Which call of the store it is.
+    pub const fn at(&self) -> CallRef {
+        self.at
+    }
+
+    /// The number that users see, from 1; 0 until it has one.
+    pub fn no(&self) -> u32 {
+        self.call.no.map_or(0, std::num::NonZero::get)
+    }
+
+    /// What carries it.
+    pub const fn protocol(&self) -> Protocol {
+        self.call.protocol
+    }
+
+    /// Its connection.
+    pub fn connection(&self) -> ConnectionView<'a> {
+        ConnectionView::new(self.viewer, self.stored_connection())
+    }
+
+    fn stored_connection(&self) -> &'a Connection {
+        self.lane.connection(self.call.connection)
+    }
+
+    /// Its HTTP/2 or ttrpc stream.
+    pub const fn stream(&self) -> u32 {
+        self.call.stream
+    }
+
+    /// The number of its connection inside an NRI trunk.
+    pub fn trunk(&self) -> Option<u32> {
+        self.call.rare.as_ref().and_then(|rare| rare.trunk)
+    }
+
+    /// The client's end. In a trunk, each end is the client of one connection.
+    pub fn client(&self) -> &'a Endpoint {
+        self.ends().0
+    }
+
+    /// The server's end.
+    pub fn server(&self) -> &'a Endpoint {
+        self.ends().1
+    }
+
+    fn ends(&self) -> (&'a Endpoint, &'a Endpoint) {
+        let connection = self.stored_connection();
+        match self.trunk() {
+            Some(ttrpc::PLUGIN_SERVES) => (&connection.server, &connection.client),
+            _ => (&connection.client, &connection.server),
+        }
+    }
+
+    /// `/service/method`.
+    pub fn path(&self) -> Known<&str> {
+        self.meaning().path.as_ref().map(|path| &**path)
+    }
+
+    /// The service and the method that the path names; [`Known::Unknown`] for a path of another form.
+    pub fn service_and_method(&self) -> Known<(&str, &str)> {
+        self.path().map_or_unknown(split_path)
+    }
+
+    /// The method in the schema.
+    pub fn method(&self) -> Option<&'a Method> {
+        self.meaning().method
+    }
+
+    /// The type of the messages of a direction.
+    pub fn message_type(&self, direction: Direction) -> Known<MessageIx> {
+        self.meaning().types.map(|(request, response)| match direction {
+            Direction::ToServer => request,
+            Direction::ToClient => response,
+        })
+    }
+
+    /// Whether it is a guess that this is an RPC at all.
+    pub const fn is_protocol_guessed(&self) -> bool {
+        self.call.guessed.has(Guesses::PROTOCOL)
+    }
+
+    /// Whether it is a guess where its messages begin.
+    pub const fn is_alignment_guessed(&self) -> bool {
+        self.call.guessed.has(Guesses::ALIGNMENT)
+    }
+
+    /// Who streams: as the schema says, else as ttrpc's flags say, else as what was seen allows. `None` while that may change.
     pub fn kind(&self) -> Option<Kind> {
-        if let Some(method) = self.meaning.method {
+        if let Some(method) = self.method() {
             return Some(Kind::of(method.client_streaming, method.server_streaming));
         }
         if self.call.protocol == Protocol::Ttrpc && self.call.request_headers.is_some() {
@@ -154,7 +252,7 @@ impl<'a> CallView<'a> {
     fn ttrpc_kind(&self) -> Option<Kind> {
         let many = |direction| self.call.messages(direction).nth(1).is_some();
         let flags = Flags(self.call.rare.as_ref().map_or(0, |rare| rare.ttrpc_flags));
-        let answered = self.call.end == Some(End::Response) && self.outcome == Some(Outcome::Ok);
+        let answered = self.call.end == Some(End::Response) && self.outcome() == Some(Outcome::Ok);
         // The only answer of a call that does not stream is in the Response that says that all went well. One that is cut
         // may have been in a Response, too.
         let answer = self.call.response.filter(|answer| !answer.flags.has(MessageFlags::CUT));
@@ -168,109 +266,358 @@ impl<'a> CallView<'a> {
         }
     }
 
-    /// Client and server. In a trunk, each end is the client of one connection.
-    pub fn ends(&self) -> (&'a Endpoint, &'a Endpoint) {
-        let connection = self.lane.connection(self.call.connection);
-        match self.call.rare.as_ref().and_then(|rare| rare.trunk) {
-            Some(ttrpc::PLUGIN_SERVES) => (&connection.server, &connection.client),
-            _ => (&connection.client, &connection.server),
+    /// The time of the first byte that was seen of it.
+    pub const fn start(&self) -> Timestamp {
+        self.call.start
+    }
+
+    /// When the first thing that ended it was there.
+    pub const fn ended_at(&self) -> Option<Timestamp> {
+        self.call.ended_at
+    }
+
+    /// How long it took, in nanoseconds, where both its start and its end were seen.
+    pub fn duration_ns(&self) -> Option<i64> {
+        self.call.duration_ns()
+    }
+
+    /// The deadline that the client set, in nanoseconds from the start.
+    pub fn deadline_ns(&self) -> Known<u64> {
+        let Some(headers) = self.request_headers() else { return Known::Unknown };
+        match headers.facts().timeout_ns {
+            Some(nanos) => Known::Seen(nanos),
+            None if headers.unknown_count() > 0 => Known::Unknown,
+            None => Known::Absent,
         }
     }
 
-    /// When nothing says otherwise: the deadline that the client set, in nanoseconds.
-    pub fn deadline_ns(&self) -> Option<u64> {
-        self.facts(self.call.request_headers)?.timeout_ns
+    /// What ended it: the first of these that happened.
+    pub const fn end(&self) -> Option<End> {
+        self.call.end
     }
 
-    pub(super) fn facts(&self, list: Option<HeaderListId>) -> Option<&'a HeaderFacts> {
-        list.map(|list| &self.lane.headers[list].facts)
+    /// How it went; `None` where it ended with a status that is unknown.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self.call.protocol {
+            Protocol::Ttrpc => self.ttrpc_outcome(),
+            Protocol::Grpc | Protocol::GrpcWeb => self.grpc_outcome(),
+        }
     }
 
-    fn judge_grpc(&mut self) {
-        let trailers = self.facts(self.call.trailers);
-        let response = self.facts(self.call.response_headers);
-        let http = |facts: Option<&HeaderFacts>| facts.and_then(|facts| facts.http_status.known().copied());
-        self.http_status = http(response).or_else(|| http(trailers));
-        self.outcome = match self.call.end {
+    fn grpc_outcome(&self) -> Option<Outcome> {
+        match self.call.end {
             None => Some(Outcome::Open),
             Some(End::Connection | End::Gap) => Some(Outcome::Incomplete),
-            Some(End::Reset) => {
-                self.map_reset();
-                Some(Outcome::Reset)
-            }
-            Some(End::Goaway) => {
-                self.mapped = Some((Status::UNAVAILABLE, "GOAWAY".to_owned()));
-                Some(Outcome::Error)
-            }
-            Some(End::Trailers | End::Data | End::Response) => match trailers.map(|facts| &facts.grpc_status) {
-                Some(HeaderValue::Known(code)) => {
-                    self.status = self.call.trailers.map(|list| grpc_status(self.lane, list, *code));
-                    Some(if *code == 0 { Outcome::Ok } else { Outcome::Error })
-                }
-                Some(HeaderValue::Unknown) => None,
-                Some(HeaderValue::Absent) | None => Some(self.map_http()),
+            Some(End::Reset) => Some(Outcome::Reset),
+            Some(End::Goaway) => Some(Outcome::Error),
+            Some(End::Trailers | End::Data | End::Response) => match self.trailer_status() {
+                HeaderValue::Known(0) => Some(Outcome::Ok),
+                HeaderValue::Known(_) => Some(Outcome::Error),
+                HeaderValue::Unknown => None,
+                HeaderValue::Absent if self.mapped_status().is_some() => Some(Outcome::Error),
+                HeaderValue::Absent => Some(Outcome::Incomplete),
             },
-        };
+        }
     }
 
-    fn judge_ttrpc(&mut self) {
-        let rare = self.call.rare.as_deref();
-        self.outcome = match self.call.end {
+    fn ttrpc_outcome(&self) -> Option<Outcome> {
+        match self.call.end {
             None => Some(Outcome::Open),
-            Some(End::Response) if rare.is_some_and(|rare| rare.ttrpc_opaque) => None,
+            Some(End::Response) if self.call.rare.as_ref().is_some_and(|rare| rare.ttrpc_opaque) => None,
             Some(End::Response | End::Data | End::Trailers) => {
-                let status = ttrpc_status(rare.and_then(|rare| rare.ttrpc_status.as_deref()).unwrap_or_default());
-                let ok = status.code == Status::OK;
-                self.status = Some(status);
-                Some(if ok { Outcome::Ok } else { Outcome::Error })
+                Some(if status_code(self.ttrpc_status_bytes()) == 0 { Outcome::Ok } else { Outcome::Error })
             }
             Some(End::Reset) => Some(Outcome::Reset),
             Some(End::Connection | End::Gap | End::Goaway) => Some(Outcome::Incomplete),
+        }
+    }
+
+    /// The status that was on the wire, in time.
+    pub fn status(&self) -> Option<StatusView<'a>> {
+        if !matches!(self.call.end, Some(End::Trailers | End::Data | End::Response)) {
+            return None;
+        }
+        match self.call.protocol {
+            Protocol::Ttrpc => self.outcome().map(|_| ttrpc_status(self.ttrpc_status_bytes())),
+            Protocol::Grpc | Protocol::GrpcWeb => {
+                let code = *self.trailer_status().known()?;
+                self.call.trailers.map(|list| grpc_status(self.lane, list, code))
+            }
+        }
+    }
+
+    /// The status that its end stands for, where none was on the wire.
+    pub fn mapped_status(&self) -> Option<MappedStatus> {
+        if self.call.protocol == Protocol::Ttrpc {
+            return None;
+        }
+        let (code, from) = match self.call.end? {
+            End::Reset => {
+                let code = ErrorCode(self.call.resets().first()?.code);
+                (Status::from_reset(code)?, MappedFrom::Reset(code))
+            }
+            End::Goaway => (Status::UNAVAILABLE, MappedFrom::Goaway),
+            End::Trailers | End::Data | End::Response if self.trailer_status() == HeaderValue::Absent => {
+                let http = self.http_status()?;
+                (Status::from_http(http)?, MappedFrom::Http(http))
+            }
+            _ => return None,
         };
+        Some(MappedStatus { code, from })
     }
 
-    fn map_reset(&mut self) {
-        let Some(reset) = self.call.resets().first() else { return };
-        let code = ErrorCode(reset.code);
-        self.mapped = Status::from_reset(code).map(|status| (status, format!("RST_STREAM {}", code.name())));
+    fn trailer_status(&self) -> HeaderValue<u32> {
+        self.facts(self.call.trailers).map_or(HeaderValue::Absent, |facts| facts.grpc_status.clone())
     }
 
-    /// A response that has ended without a status: its HTTP status may stand for one.
-    fn map_http(&mut self) -> Outcome {
-        let mapped = self.http_status.and_then(|http| Some((Status::from_http(http)?, format!("http {http}"))));
-        let outcome = if mapped.is_some() { Outcome::Error } else { Outcome::Incomplete };
-        self.mapped = mapped;
-        outcome
+    fn ttrpc_status_bytes(&self) -> &'a [u8] {
+        self.call.rare.as_ref().and_then(|rare| rare.ttrpc_status.as_deref()).unwrap_or_default()
+    }
+
+    /// The HTTP status, where it is known.
+    pub fn http_status(&self) -> Option<u16> {
+        if self.call.protocol == Protocol::Ttrpc {
+            return None;
+        }
+        let of = |list| self.facts(list).and_then(|facts| facts.http_status.known().copied());
+        of(self.call.response_headers).or_else(|| of(self.call.trailers))
+    }
+
+    /// The request's header block (ttrpc: what the Request says besides its payload).
+    pub fn request_headers(&self) -> Option<HeadersView<'a>> {
+        self.headers(self.call.request_headers)
+    }
+
+    /// When the last byte of it was there.
+    pub const fn request_headers_at(&self) -> Option<Timestamp> {
+        self.call.request_headers_at
+    }
+
+    /// The response's header block; a response whose one header block is its end has none.
+    pub fn response_headers(&self) -> Option<HeadersView<'a>> {
+        self.headers(self.call.response_headers)
+    }
+
+    /// When the response's header block was there.
+    pub const fn response_headers_at(&self) -> Option<Timestamp> {
+        self.call.response_headers_at
+    }
+
+    /// The response's trailers, where they came in time.
+    pub fn trailers(&self) -> Option<HeadersView<'a>> {
+        self.headers(self.call.trailers)
+    }
+
+    /// Whether the one header block of the response is its beginning and its end.
+    pub fn is_trailers_only(&self) -> bool {
+        let role = self.facts(self.call.trailers).map(|facts| facts.role);
+        self.call.response_headers.is_none() && role == Some(Role::Response)
+    }
+
+    /// Trailers that came after the end.
+    pub fn late_trailers(&self) -> Option<HeadersView<'a>> {
+        self.headers(self.call.rare.as_ref()?.late_trailers)
+    }
+
+    /// The status that came after the end.
+    pub fn late_status(&self) -> Option<StatusView<'a>> {
+        let rare = self.call.rare.as_ref()?;
+        match rare.late_trailers {
+            Some(list) => {
+                let code = *self.lane.headers[list].facts.grpc_status.known()?;
+                Some(grpc_status(self.lane, list, code))
+            }
+            None => rare.late_status.as_deref().map(ttrpc_status),
+        }
+    }
+
+    fn headers(&self, list: Option<HeaderListId>) -> Option<HeadersView<'a>> {
+        list.map(|list| HeadersView::new(self.lane, list, self.call.protocol, self.viewer.redaction))
+    }
+
+    fn facts(&self, list: Option<HeaderListId>) -> Option<&'a HeaderFacts> {
+        list.map(|list| &self.lane.headers[list].facts)
+    }
+
+    /// The name of the encoding of a direction's messages, as its headers state it.
+    pub fn encoding(&self, direction: Direction) -> Known<Cow<'a, [u8]>> {
+        encoding(self.lane, self.call, direction)
+    }
+
+    /// The messages of one direction, in order.
+    pub fn messages(&self, direction: Direction) -> impl Iterator<Item = MessageView<'a>> {
+        let kind = self.message_type(direction);
+        let &Self { viewer, lane, call, .. } = self;
+        call.messages(direction).map(move |message| MessageView { viewer, lane, call, message, kind })
+    }
+
+    /// How many messages there are, and their bytes.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for message in self.call.messages(Direction::ToServer) {
+            totals.requests += 1;
+            totals.bytes += u64::from(message.length);
+        }
+        for message in self.call.messages(Direction::ToClient) {
+            totals.responses += 1;
+            totals.bytes += u64::from(message.length);
+        }
+        totals
+    }
+
+    /// When the client said that it sends no more.
+    pub const fn half_close_at(&self) -> Option<Timestamp> {
+        self.call.half_close_at
+    }
+
+    /// Every RST_STREAM, in order.
+    pub fn resets(&self) -> &'a [Reset] {
+        self.call.resets()
+    }
+
+    /// The first packet that holds something of it.
+    pub const fn first_packet(&self) -> PacketNo {
+        self.call.first_packet
+    }
+
+    /// The last packet that holds something of it.
+    pub const fn last_packet(&self) -> PacketNo {
+        self.call.last_packet
+    }
+
+    /// Its notes, and those that follow from what is known of it.
+    pub fn notes(&self) -> Vec<Note> {
+        let call = self.call;
+        let mut notes = call.notes().to_vec();
+        for (headers, what) in [
+            (self.request_headers(), "the request"),
+            (self.response_headers(), "the response"),
+            (self.trailers(), "the trailers"),
+        ] {
+            // What is unknown of a ttrpc Request has a note of its own.
+            let Some(headers) = headers.filter(|_| call.protocol != Protocol::Ttrpc) else { continue };
+            let unknown = headers.unknown_count();
+            if unknown > 0 {
+                let text = format!("{unknown} header fields of {what} refer to entries that are not in the capture");
+                notes.push(Note::new(Severity::Info, "hpack-unknown", text));
+            }
+        }
+        if let Some(code) = self.status_code().filter(|code| code.known_name().is_none()) {
+            let text = format!("status {} is none that gRPC defines", code.0);
+            notes.push(Note::new(Severity::Warning, "status-unknown", text));
+        }
+        if let Some(dropped) = call.rare.as_ref().map(|rare| rare.notes_dropped).filter(|&dropped| dropped > 0) {
+            notes.push(Note::new(Severity::Info, "more-notes", format!("{dropped} more notes")));
+        }
+        notes
+    }
+
+    /// The code of [`CallView::status`].
+    pub fn status_code(&self) -> Option<Status> {
+        if !matches!(self.call.end, Some(End::Trailers | End::Data | End::Response)) {
+            return None;
+        }
+        match self.call.protocol {
+            Protocol::Ttrpc => self.outcome().map(|_| Status(status_code(self.ttrpc_status_bytes()))),
+            Protocol::Grpc | Protocol::GrpcWeb => self.trailer_status().known().copied().map(Status),
+        }
+    }
+
+    fn meaning(&self) -> &Meaning<'a> {
+        self.meaning.get_or_init(|| {
+            let found = self.facts(self.call.request_headers).map(|facts| &facts.path);
+            let path = found.and_then(|found| found.known()?.known());
+            let Some(path) = path else { return self.guessed_meaning() };
+            let path = String::from_utf8_lossy(path);
+            let schema = self.viewer.schema;
+            let method = split_path(&path).and_then(|(service, method)| schema.method(service, method));
+            let types = method.map_or(Known::Unknown, |method| Known::Seen((method.input, method.output)));
+            Meaning { path: Known::Seen(path), method, types }
+        })
+    }
+
+    /// The rule: the pair of types when exactly one pair fits all messages; the method only when one method has that pair.
+    fn guessed_meaning(&self) -> Meaning<'a> {
+        let unknown = Meaning { path: Known::Unknown, method: None, types: Known::Unknown };
+        let Viewer { schema, guesser, .. } = self.viewer;
+        if guesser.is_empty() {
+            return unknown;
+        }
+        let mut scratch = Scratch::default();
+        let [requests, responses] = Direction::BOTH.map(|direction| {
+            let &Self { viewer, lane, call, .. } = self;
+            let messages = call.messages(direction).take(MAX_TRIED);
+            let views = messages.map(|message| MessageView { viewer, lane, call, message, kind: Known::Unknown });
+            views.filter_map(|view| view.body(&mut scratch).content().map(<[u8]>::to_vec)).collect::<Vec<_>>()
+        });
+        let seen = Seen {
+            requests: self.call.messages(Direction::ToServer).count(),
+            responses: self.call.messages(Direction::ToClient).count(),
+        };
+        let Some(guess) = guesser.guess(schema, seen, &requests, &responses) else { return unknown };
+        let method = guess.method.and_then(|at| method_at(schema, at));
+        Meaning {
+            path: method.as_ref().map_or(Known::Unknown, |(path, _)| Known::Guessed(Cow::Owned(path.clone()))),
+            method: method.map(|(_, method)| method),
+            types: Known::Guessed(guess.types),
+        }
+    }
+}
+
+/// Service and method of a path; a path of another form has none.
+fn split_path(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix('/')?.rsplit_once('/')
+}
+
+/// The encoding of a direction's messages, as its headers name it.
+pub(super) fn encoding<'a>(lane: &'a Lane, call: &Call, direction: Direction) -> Known<Cow<'a, [u8]>> {
+    if call.protocol == Protocol::Ttrpc {
+        return Known::Absent;
+    }
+    let stating = match direction {
+        Direction::ToServer => call.request_headers,
+        Direction::ToClient => call.response_headers.or(call.trailers),
+    };
+    let Some(list) = stating else { return Known::Unknown };
+    match &lane.headers[list].facts.encoding {
+        HeaderValue::Known(name) => Known::Seen(Cow::Borrowed(name.known().unwrap_or_default())),
+        HeaderValue::Unknown => Known::Unknown,
+        HeaderValue::Absent => Known::Absent,
     }
 }
 
 /// The status that gRPC trailers state.
-pub(super) fn grpc_status(lane: &Lane, list: HeaderListId, code: u32) -> StatusView<'_> {
+fn grpc_status(lane: &Lane, list: HeaderListId, code: u32) -> StatusView<'_> {
     let field = |name: &[u8]| lane.headers.fields(list).find(|field| field.name.is(name));
     let message = field(b"grpc-message").and_then(|field| field.value.known()).map(percent_decode);
     let details = field(b"grpc-status-details-bin").and_then(|field| {
         let status = crate::grpc::binary_values(field.value.known()?).next()??;
-        Some(status_parts(&status).2)
+        Some(status_parts(&status).2.into_iter().map(|detail| Cow::Owned(detail.to_vec())).collect())
     });
     StatusView { code: Status(code), message: message.unwrap_or_default(), details: details.unwrap_or_default() }
 }
 
 /// The status that a ttrpc Response states: the bytes of a `google.rpc.Status`; none are OK.
-pub(super) fn ttrpc_status(bytes: &[u8]) -> StatusView<'static> {
+fn ttrpc_status(bytes: &[u8]) -> StatusView<'_> {
     let (code, message, details) = status_parts(bytes);
-    StatusView { code: Status(code), message: Cow::Owned(message), details }
+    let details = details.into_iter().map(Cow::Borrowed).collect();
+    StatusView { code: Status(code), message: String::from_utf8_lossy(message), details }
 }
 
 /// Code, message and details of a `google.rpc.Status`: `int32 code = 1; string message = 2; repeated Any details = 3`.
-fn status_parts(bytes: &[u8]) -> (u32, String, Vec<Vec<u8>>) {
-    let (mut code, mut message, mut details) = (0, String::new(), Vec::new());
+fn status_parts(bytes: &[u8]) -> (u32, &[u8], Vec<&[u8]>) {
+    let (mut code, mut message, mut details) = (0, &[][..], Vec::new());
     for field in Fields::new(bytes).flatten() {
         match (field.number, field.value) {
             (1, Value::Varint(value)) => code = value as u32,
-            (2, Value::Bytes(text)) => message = String::from_utf8_lossy(text).into_owned(),
-            (3, Value::Bytes(any)) => details.push(any.to_vec()),
+            (2, Value::Bytes(text)) => message = text,
+            (3, Value::Bytes(any)) => details.push(any),
             _ => {}
         }
     }
     (code, message, details)
+}
+
+fn status_code(bytes: &[u8]) -> u32 {
+    status_parts(bytes).0
 }

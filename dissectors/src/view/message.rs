@@ -1,127 +1,179 @@
-//! A message's body: fetched from where it lies, decompressed, and made into what is shown.
+//! A message and its bytes: fetched from where they lie, and decompressed.
 
 use std::borrow::Cow;
 
-use rpcshark_captures::{Direction, Place};
+use rpcshark_captures::{Direction, Place, Timestamp};
 
-use super::Describer;
-use crate::grpc::{Encoding, HeaderValue, MAX_DECOMPRESSED, decompress};
+use super::call::encoding;
+use super::{Known, Viewer};
+use crate::grpc::{Encoding, MAX_DECOMPRESSED, decompress};
 use crate::json::copy_json;
-use crate::protobuf::{Printer, SpanNote, Unknown, raw};
-use crate::schema::MessageIx;
-use crate::store::{Call, HeaderListId, Lane, Message, MessageFlags, Protocol};
+use crate::schema::{MessageIx, Schema};
+use crate::store::{Call, Lane, Message, MessageFlags};
+use crate::text::Escaped;
 use crate::{Note, Severity};
 
-/// Where bytes are read from again.
-pub trait Bodies: Sync {
-    /// Appends `len` bytes from `at` on to `into`; whether they could be read.
-    fn read(&self, at: Place, len: usize, into: &mut Vec<u8>) -> bool;
+/// A message of a call.
+#[derive(Clone, Copy)]
+pub struct MessageView<'a> {
+    pub(super) viewer: Viewer<'a>,
+    pub(super) lane: &'a Lane,
+    pub(super) call: &'a Call,
+    pub(super) message: &'a Message,
+    pub(super) kind: Known<MessageIx>,
 }
 
-/// A message's bytes, as far as they can be had.
+/// Memory for the bytes of one message at a time, kept from one to the next.
 #[derive(Debug, Default)]
-pub(super) struct Body {
-    /// The bytes as on the wire; without those that are missing.
-    pub(super) wire: Vec<u8>,
-    /// The same decompressed, where they were compressed and could be.
-    pub(super) inflated: Option<Vec<u8>>,
-    /// What stands in the way of reading them.
-    pub(super) fault: Option<Note>,
+pub struct Scratch {
+    piece: Vec<u8>,
+    wire: Vec<u8>,
+    inflated: Vec<u8>,
 }
 
-impl Body {
-    /// The bytes to be decoded, if all is there.
-    pub(super) fn content(&self) -> Option<&[u8]> {
-        match (&self.fault, &self.inflated) {
-            (Some(_), _) => None,
-            (None, Some(inflated)) => Some(inflated),
-            (None, None) => Some(&self.wire),
-        }
-    }
-}
-
-/// What is shown of a message.
+/// The bytes of a message, as far as they can be had.
 #[derive(Debug)]
-pub(super) enum Shown {
-    /// JSON by its type, and what the type does not have.
-    Typed {
-        /// The JSON.
-        json: Vec<u8>,
-        /// Unknown fields, as JSON in the raw form.
-        unknown: Option<Vec<u8>>,
-        /// What is wrong with it.
-        notes: Vec<SpanNote>,
-    },
-    /// The message is JSON itself.
-    Json(Vec<u8>),
-    /// A guess by the wire format alone.
-    Raw {
-        /// The JSON.
-        json: Vec<u8>,
-        /// What is wrong with it.
-        notes: Vec<SpanNote>,
-    },
-    /// It cannot be read: its bytes as far as they are there, and why.
-    Bytes {
-        /// The bytes.
-        bytes: Vec<u8>,
-        /// Why it cannot be read.
-        why: Note,
-    },
+pub struct Body<'b> {
+    wire: &'b [u8],
+    inflated: Option<&'b [u8]>,
+    fault: Option<Note>,
 }
 
-impl Describer<'_> {
-    /// Fetches a message's bytes.
-    pub(super) fn body(&self, lane: &Lane, call: &Call, message: &Message) -> Body {
-        let mut body = Body::default();
-        let mut unreadable = false;
-        let mut holes = 0_u64;
-        for piece in lane.pieces(message.body(), message.length) {
-            match piece.at {
-                Place::NOWHERE if piece.len > 0 => holes += u64::from(piece.len),
-                at => unreadable |= !self.bodies.read(at, piece.len as usize, &mut body.wire),
-            }
-        }
-        if message.flags.has(MessageFlags::CUT) {
-            let text = format!("{} of its {} bytes are in the capture", body.wire.len(), message.length);
+impl<'a> MessageView<'a> {
+    /// When its last byte was there.
+    pub const fn at(self) -> Timestamp {
+        self.message.at
+    }
+
+    /// The number of the packet that completed it.
+    pub const fn packet(self) -> u32 {
+        self.message.packet
+    }
+
+    /// Which way it went.
+    pub const fn direction(self) -> Direction {
+        self.message.direction
+    }
+
+    /// Its length on the wire (compressed, if it is), without the prefix.
+    pub const fn length(self) -> u32 {
+        self.message.length
+    }
+
+    /// Whether its prefix says that it is compressed.
+    pub const fn is_compressed(self) -> bool {
+        self.message.flags.has(MessageFlags::COMPRESSED)
+    }
+
+    /// Whether it came after the call had ended.
+    pub const fn is_late(self) -> bool {
+        self.message.flags.has(MessageFlags::LATE)
+    }
+
+    /// Whether bytes before it are missing, so that its beginning is a guess.
+    pub const fn is_start_guessed(self) -> bool {
+        self.message.flags.has(MessageFlags::GUESSED)
+    }
+
+    /// Its type, and how that is known: [`Known::Seen`] by the call's path, [`Known::Guessed`] by what the messages hold.
+    pub const fn type_ix(self) -> Known<MessageIx> {
+        self.kind
+    }
+
+    /// The full name of its type.
+    pub fn type_name(self) -> Known<&'a str> {
+        self.kind.map(|ix| &*self.viewer.schema[ix].name)
+    }
+
+    /// The schema that its type is of.
+    pub const fn schema(self) -> &'a Schema {
+        self.viewer.schema
+    }
+
+    /// Its bytes. Lent where they are in memory, else put into `scratch`.
+    pub fn body<'b>(self, scratch: &'b mut Scratch) -> Body<'b>
+    where
+        'a: 'b,
+    {
+        let Scratch { piece, wire, inflated } = scratch;
+        let (wire, whole) = self.wire(piece, wire);
+        let mut body = Body { wire, inflated: None, fault: None };
+        let flags = self.message.flags;
+        if flags.has(MessageFlags::CUT) {
+            let text = format!("{} of its {} bytes are in the capture", wire.len(), self.message.length);
             body.fault = Some(Note::new(Severity::Warning, "message-cut", text));
-        } else if unreadable || holes > 0 {
+        } else if !whole {
             body.fault = Some(Note::new(Severity::Error, "message-unreadable", "its bytes could not be read again"));
-        } else if message.flags.has(MessageFlags::STRANGE_FLAG) {
+        } else if flags.has(MessageFlags::STRANGE_FLAG) {
             let text = "the flag byte of its prefix is neither 0 nor 1";
             body.fault = Some(Note::new(Severity::Warning, "message-flag", text));
-        } else if message.flags.has(MessageFlags::COMPRESSED) {
-            inflate(&mut body, encoding(lane, call, message.direction));
+        } else if flags.has(MessageFlags::COMPRESSED) {
+            match inflate(wire, encoding(self.lane, self.call, self.message.direction), inflated) {
+                Ok(()) => body.inflated = Some(inflated),
+                Err(fault) => body.fault = Some(fault),
+            }
         }
         body
     }
 
-    /// What is shown of a body: by its type, where it has one.
-    pub(super) fn shown(&self, body: Body, message: Option<MessageIx>) -> Shown {
-        if let Some(why) = body.fault {
-            return Shown::Bytes { bytes: body.wire, why };
+    /// The bytes on the wire without those that are missing, and whether all are there.
+    fn wire<'b>(self, piece: &'b mut Vec<u8>, wire: &'b mut Vec<u8>) -> (&'b [u8], bool)
+    where
+        'a: 'b,
+    {
+        let bodies = self.viewer.bodies;
+        let pieces = self.lane.pieces(self.message.body(), self.message.length);
+        if let [only] = pieces[..]
+            && only.at != Place::NOWHERE
+        {
+            return match bodies.get(only.at, only.len as usize, wire) {
+                Some(bytes) => (bytes, true),
+                None => (&[], false),
+            };
         }
-        let content = body.inflated.unwrap_or(body.wire);
-        if let Some(json) = as_json(&content) {
-            return Shown::Json(json);
+        wire.clear();
+        let mut whole = true;
+        for part in pieces.iter().filter(|part| part.len > 0) {
+            let bytes = match part.at {
+                Place::NOWHERE => None,
+                at => bodies.get(at, part.len as usize, piece),
+            };
+            whole &= bytes.is_some();
+            wire.extend_from_slice(bytes.unwrap_or_default());
         }
-        let mut json = Vec::with_capacity(content.len() * 2);
-        match message {
-            Some(message) => {
-                let findings = Printer::new().print(self.schema, message, &content, &mut json);
-                Shown::Typed { json, unknown: unknown(&findings.unknown, &content), notes: findings.notes }
-            }
-            None => {
-                let notes = raw::write_json(&content, &mut json);
-                Shown::Raw { json, notes }
-            }
-        }
+        (wire, whole)
     }
 }
 
-/// A message that is a JSON object or array, word for word. No protobuf message is one by accident: `{` and `[` begin a
-/// group that nothing ends.
-pub(super) fn as_json(content: &[u8]) -> Option<Vec<u8>> {
+impl<'b> Body<'b> {
+    /// The bytes on the wire; without those that are missing.
+    pub const fn wire(&self) -> &'b [u8] {
+        self.wire
+    }
+
+    /// The bytes to be decoded, decompressed where they were compressed; `None` where they cannot be read, see
+    /// [`Body::fault`].
+    pub fn content(&self) -> Option<&'b [u8]> {
+        match self.fault {
+            Some(_) => None,
+            None => Some(self.inflated.unwrap_or(self.wire)),
+        }
+    }
+
+    /// Whether [`Body::content`] is decompressed.
+    pub const fn is_inflated(&self) -> bool {
+        self.inflated.is_some()
+    }
+
+    /// Why the message cannot be read.
+    pub const fn fault(&self) -> Option<&Note> {
+        self.fault.as_ref()
+    }
+}
+
+/// A message that is a JSON object or array, without the space between its tokens. No protobuf message is one by accident: `{`
+/// and `[` begin a group that nothing ends.
+pub fn as_json(content: &[u8]) -> Option<Vec<u8>> {
     let text = content.trim_ascii();
     if !matches!(text, [b'{', .., b'}'] | [b'[', .., b']']) {
         return None;
@@ -130,59 +182,26 @@ pub(super) fn as_json(content: &[u8]) -> Option<Vec<u8>> {
     copy_json(&mut json, text).then_some(json)
 }
 
-fn unknown(unknown: &Unknown, content: &[u8]) -> Option<Vec<u8>> {
-    if unknown.is_empty() {
-        return None;
-    }
-    let mut json = Vec::new();
-    unknown.write_json(content, &mut json);
-    Some(json)
-}
-
-/// The list that states the encoding of a direction's messages.
-pub(super) fn stating_list(call: &Call, direction: Direction) -> Option<HeaderListId> {
-    match direction {
-        Direction::ToServer => call.request_headers,
-        Direction::ToClient => call.response_headers.or(call.trailers),
-    }
-}
-
-/// The encoding of a direction's messages, as its headers name it.
-pub(super) fn encoding<'l>(lane: &'l Lane, call: &Call, direction: Direction) -> HeaderValue<Cow<'l, [u8]>> {
-    if call.protocol == Protocol::Ttrpc {
-        return HeaderValue::Absent;
-    }
-    let Some(list) = stating_list(call, direction) else { return HeaderValue::Unknown };
-    match &lane.headers[list].facts.encoding {
-        HeaderValue::Known(name) => HeaderValue::Known(Cow::Borrowed(name.known().unwrap_or_default())),
-        HeaderValue::Unknown => HeaderValue::Unknown,
-        HeaderValue::Absent => HeaderValue::Absent,
-    }
-}
-
-fn inflate(body: &mut Body, encoding: HeaderValue<Cow<'_, [u8]>>) {
+fn inflate(wire: &[u8], encoding: Known<Cow<'_, [u8]>>, inflated: &mut Vec<u8>) -> Result<(), Note> {
     let named = match &encoding {
-        HeaderValue::Known(name) => Encoding::from_name(name),
+        Known::Seen(name) | Known::Guessed(name) => Encoding::from_name(name),
         // The header is not in the capture: the bytes themselves tell.
-        HeaderValue::Unknown => by_magic(&body.wire),
-        HeaderValue::Absent => None,
+        Known::Unknown => by_magic(wire),
+        Known::Absent | Known::Hidden { .. } => None,
     };
     let Some(named) = named else {
         let text = match encoding {
-            HeaderValue::Known(name) => {
-                format!("it is compressed by an encoding that is not known: {}", super::text::Escaped(&name))
+            Known::Seen(name) | Known::Guessed(name) => {
+                format!("it is compressed by an encoding that is not known: {}", Escaped(&name))
             }
-            HeaderValue::Unknown => "it is compressed, and the header that says how is not in the capture".to_owned(),
-            HeaderValue::Absent => "it is marked as compressed, and no header says how".to_owned(),
+            Known::Unknown => "it is compressed, and the header that says how is not in the capture".to_owned(),
+            Known::Absent | Known::Hidden { .. } => "it is marked as compressed, and no header says how".to_owned(),
         };
-        body.fault = Some(Note::new(Severity::Warning, "encoding-unknown", text));
-        return;
+        return Err(Note::new(Severity::Warning, "encoding-unknown", text));
     };
-    let mut inflated = Vec::new();
-    match decompress(named, &body.wire, MAX_DECOMPRESSED, &mut inflated) {
-        Ok(()) => body.inflated = Some(inflated),
-        Err(error) => body.fault = Some(Note::new(Severity::Error, "decompression", error.to_string())),
-    }
+    inflated.clear();
+    decompress(named, wire, MAX_DECOMPRESSED, inflated)
+        .map_err(|error| Note::new(Severity::Error, "decompression", error.to_string()))
 }
 
 /// The encoding that compressed bytes begin like (RFC 1952 §2.3.1, RFC 1950 §2.2, RFC 8878 §3.1.1).

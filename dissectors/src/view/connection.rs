@@ -1,0 +1,145 @@
+//! A connection.
+
+use rpcshark_captures::connection::{Facts, FlowFacts};
+use rpcshark_captures::{Direction, Endpoint, Timestamp};
+
+use super::Viewer;
+use crate::note::way;
+use crate::store::{ClientBy, Connection, ConnectionProtocol};
+use crate::{Note, Severity};
+
+/// A connection.
+#[derive(Clone, Copy)]
+pub struct ConnectionView<'a> {
+    viewer: Viewer<'a>,
+    connection: &'a Connection,
+}
+
+impl<'a> ConnectionView<'a> {
+    pub(super) const fn new(viewer: Viewer<'a>, connection: &'a Connection) -> Self {
+        Self { viewer, connection }
+    }
+
+    /// The number that users see, from 0.
+    pub fn number(self) -> u32 {
+        self.connection.number().unwrap_or(0)
+    }
+
+    /// Wireshark's number for it among TCP connections, where it is one.
+    pub const fn tcp_stream(self) -> Option<u32> {
+        self.connection.tcp_stream
+    }
+
+    /// `tcp`, `unix` or `vsock`.
+    pub fn transport(self) -> &'static str {
+        self.connection.server.transport()
+    }
+
+    /// What is sent over it.
+    pub const fn protocol(self) -> ConnectionProtocol {
+        self.connection.protocol
+    }
+
+    /// The client's end.
+    pub const fn client(self) -> &'a Endpoint {
+        &self.connection.client
+    }
+
+    /// The server's end.
+    pub const fn server(self) -> &'a Endpoint {
+        &self.connection.server
+    }
+
+    /// Why the client is taken for the client.
+    pub const fn client_by(self) -> ClientBy {
+        self.connection.client_by
+    }
+
+    /// The name that the capture gives to the client's address.
+    pub fn client_name(self) -> Option<&'a str> {
+        self.viewer.name_of(self.client())
+    }
+
+    /// The name that the capture gives to the server's address.
+    pub fn server_name(self) -> Option<&'a str> {
+        self.viewer.name_of(self.server())
+    }
+
+    /// The process at the client's end.
+    pub fn client_process(self) -> Option<&'a str> {
+        self.connection.client_process.as_deref()
+    }
+
+    /// The process at the server's end.
+    pub fn server_process(self) -> Option<&'a str> {
+        self.connection.server_process.as_deref()
+    }
+
+    /// When something of it was seen first.
+    pub fn first(self) -> Timestamp {
+        self.facts().map_or(self.connection.first, |facts| facts.first)
+    }
+
+    /// When something of it was seen last, as far as that is known.
+    pub fn last(self) -> Timestamp {
+        self.facts().map_or(self.connection.first, |facts| facts.last)
+    }
+
+    /// How many packets were of it.
+    pub fn packets(self) -> u64 {
+        self.facts().map_or(0, |facts| facts.packets)
+    }
+
+    /// What the transport knows of one direction.
+    pub fn flow(self, direction: Direction) -> Option<&'a FlowFacts> {
+        // The transport may take the server for the client.
+        let direction = if self.connection.roles_swapped { direction.reverse() } else { direction };
+        self.facts()?.flows.get(direction.index())
+    }
+
+    /// Whether its beginning was not seen.
+    pub fn is_joined(self) -> bool {
+        self.facts().is_some_and(|facts| facts.joined)
+    }
+
+    /// How it was closed: `fin`, `rst`, `timeout`.
+    pub fn closed(self) -> Option<&'static str> {
+        self.facts()?.closed?.name()
+    }
+
+    /// How many calls are on it.
+    pub const fn calls(self) -> u32 {
+        self.connection.calls
+    }
+
+    /// Its notes, and those that follow from what its transport knows.
+    pub fn notes(self) -> Vec<Note> {
+        let mut notes = self.connection.notes.clone();
+        if self.protocol() == ConnectionProtocol::Tls {
+            notes.push(Note::new(Severity::Info, "tls-no-key", "encrypted with TLS, and there is no key for it"));
+        }
+        for direction in Direction::BOTH {
+            let Some(flow) = self.flow(direction) else { continue };
+            let way = way(direction);
+            if let Some(first) = flow.first_differing {
+                let text = format!(
+                    "{} segments {way} bring other bytes for a place than those that came first, the first at byte {}",
+                    flow.differing, first.at
+                );
+                notes.push(Note::new(Severity::Warning, "overlap-differs", text).at(first.packet));
+            }
+        }
+        if self.connection.notes_dropped > 0 {
+            notes.push(Note::new(
+                Severity::Info,
+                "more-notes",
+                format!("{} more notes", self.connection.notes_dropped),
+            ));
+        }
+        notes
+    }
+
+    fn facts(self) -> Option<&'a Facts> {
+        self.connection.facts.as_deref()
+    }
+}
