@@ -1,5 +1,6 @@
-//! `--decode-as`: what a user says that connections speak, in tshark's form `SELECTOR,PROTOCOL`.
+//! `--decode-as`: the protocol of connections as the user gives it, in tshark's form `SELECTOR,PROTOCOL`.
 
+use std::fmt;
 use std::str::FromStr;
 
 use rpcshark_captures::Endpoint;
@@ -30,7 +31,7 @@ pub(crate) enum DecodeAsError {
     Form,
     #[error("unknown selector `{0}`: use tcp.port, unix.path or vsock.port")]
     Selector(String),
-    #[error("`{0}` is no port")]
+    #[error("`{0}` is not a port number")]
     Port(String),
     #[error("unknown protocol `{0}`: use http2 or ttrpc")]
     Protocol(String),
@@ -63,10 +64,31 @@ impl FromStr for DecodeAsRule {
 }
 
 impl DecodeAsRules {
-    /// What the user says of a connection between `a` and `b`.
+    /// The protocol that the user gave for a connection between `a` and `b`.
     pub(crate) fn for_ends(&self, a: &Endpoint, b: &Endpoint) -> Option<DecodeAs> {
-        let rule = self.0.iter().find(|rule| rule.selector.fits(a) || rule.selector.fits(b));
+        let rule = self.0.iter().find(|rule| rule.matches(a, b));
         rule.map(|rule| rule.protocol)
+    }
+}
+
+impl DecodeAsRule {
+    /// Whether the rule is about a connection between `a` and `b`.
+    pub(crate) fn matches(&self, a: &Endpoint, b: &Endpoint) -> bool {
+        self.selector.fits(a) || self.selector.fits(b)
+    }
+}
+
+impl fmt::Display for DecodeAsRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.selector {
+            Selector::TcpPort(port) => write!(f, "tcp.port=={port}")?,
+            Selector::VsockPort(port) => write!(f, "vsock.port=={port}")?,
+            Selector::UnixPath(path) => write!(f, "unix.path=={path}")?,
+        }
+        f.write_str(match self.protocol {
+            DecodeAs::Http2 => ",http2",
+            DecodeAs::Ttrpc => ",ttrpc",
+        })
     }
 }
 

@@ -207,7 +207,86 @@ fn tls_without_a_key_says_so() {
     let alert = [21, 3, 3, 0, 2, 2, 40]; // alert record: fatal, handshake_failure
     let run = calls("tls.pcap", &conversation(443, &hello, &alert), &[]);
     assert_eq!((run.status, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
-    said(&run, &["TLS", "key"]);
+    said(&run, &["TLS", "does not decrypt", "SSLKEYLOGFILE", "not the server's private key"]);
+}
+
+#[test]
+fn a_decode_as_that_matches_nothing_is_reported_and_not_advised_again() {
+    let bytes = conversation(80, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let run = calls("web.pcap", &bytes, &["-d", "tcp.port==9,http2"]);
+    assert_eq!((run.status, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    said(&run, &["no connection matches --decode-as tcp.port==9,http2"]);
+    assert!(!run.stderr.contains("name its protocol"), "{}", run.stderr);
+    let fitting = calls("web.pcap", &bytes, &["-d", "tcp.port==80,http2"]);
+    assert!(!fitting.stderr.contains("matches") && !fitting.stderr.contains("name its protocol"), "{}", fitting.stderr);
+    said(&calls("web.pcap", &bytes, &[]), &["name its protocol with --decode-as"]);
+}
+
+#[test]
+fn a_count_of_no_packets_is_a_usage_error() {
+    refused(&calls("shop.pcap", &shop_pcap(), &["-c", "0"]), 2, &["--count", "0 is not in 1.."]);
+    let one = calls("shop.pcap", &shop_pcap(), &["-c", "1"]);
+    assert_eq!(one.status, Some(0), "{}", one.stderr);
+}
+
+#[test]
+fn a_log_whose_streams_were_read_is_not_said_to_lack_tcp() {
+    let log = b"7 1700000000.000001 write(3<UNIX-STREAM:[4711->4712]>, \"hello\", 5) = 5\n\
+                7 1700000000.000002 read(3<UNIX-STREAM:[4711->4712]>, \"world\", 8) = 5\n";
+    let run = calls("log.strace", log, &[]);
+    assert_eq!((run.status, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    said(&run, &["no calls: the only connection is neither HTTP/2 nor ttrpc"]);
+    assert!(!run.stderr.contains("()") && !run.stderr.contains("TCP"), "{}", run.stderr);
+}
+
+#[test]
+fn services_that_no_given_schema_has_are_reported_once_each_with_their_calls() {
+    let directory = environment::temporary();
+    let path = directory.path().join("other.proto");
+    std::fs::write(&path, "syntax = \"proto3\"; message A {} service Other { rpc X(A) returns (A); }").unwrap();
+    let schema = ["--proto", &text(&path)];
+    let run = calls("shop.pcap", &shop_pcap(), &schema);
+    assert_eq!(run.done().len(), 74);
+    let count = run.values().iter().filter(|call| call["service"] == "acme.shop.v1.Orders").count();
+    let line = format!("no given schema has the service acme.shop.v1.Orders ({count} calls)");
+    assert_eq!(run.stderr.matches(&line).count(), 1, "{}", run.stderr);
+    let fitting = calls("shop.pcap", &shop_pcap(), &shop::schema().each_ref().map(|argument| argument.as_str()));
+    assert!(!fitting.stderr.contains("acme.shop.v1.Orders"), "{}", fitting.stderr);
+    // Without a schema nothing is missing, and -q is quiet.
+    assert_eq!(calls("shop.pcap", &shop_pcap(), &[]).stderr, "");
+    assert_eq!(calls("shop.pcap", &shop_pcap(), &[schema[0], schema[1], "-q"]).stderr, "");
+    // `show` counts what it shows.
+    let shop = text(&shop::directory().join("shop.pcap"));
+    let shown = self::run(&["show", &shop, "12", "13", schema[0], schema[1]]);
+    said(&shown, &["no given schema has the service acme.shop.v1.Orders (2 calls)"]);
+}
+
+#[test]
+fn bytes_that_the_snap_length_cut_off_are_reported_with_how_to_capture_them() {
+    let mut capture = Capture::read(&shop::directory().join("shop.pcap"));
+    capture.packets.iter_mut().for_each(|packet| packet.bytes.truncate(300));
+    let run = calls("cut.pcap", &capture.to_bytes(Form::Pcap { big_endian: false, nanoseconds: false }), &[]);
+    assert!(run.done().len() > 20, "{}", run.stderr);
+    said(&run, &["calls lack bytes: the snap length cut off", "KiB in all", "tcpdump -s 0"]);
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    assert_eq!(calls("shop.pcap", &shop_pcap(), &[]).stderr, "");
+}
+
+#[test]
+fn strings_that_strace_cut_off_are_reported_with_how_to_record_them() {
+    let source = std::fs::read_to_string(environment::captures().join("unix/unix.strace")).unwrap();
+    // As with `-s 64`: 64 bytes of each string, four characters a byte.
+    let cut_line = |line: &str| match line.split_once('"').and_then(|(head, rest)| Some((head, rest.rsplit_once('"')?)))
+    {
+        Some((head, (string, tail))) if string.len() > 256 && !string.contains('"') => {
+            format!("{head}\"{}\"...{tail}", &string[..256])
+        }
+        _ => line.to_owned(),
+    };
+    let log: String = source.lines().map(|line| cut_line(line) + "\n").collect();
+    assert!(log.contains("\"..."));
+    let run = calls("cut.strace", log.as_bytes(), &[]);
+    said(&run, &["strace's limit on strings cut off", "run strace with -s 8388608"]);
 }
 
 #[test]

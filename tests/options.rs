@@ -146,9 +146,38 @@ fn a_file_alone_is_listed_and_a_mistyped_command_is_guessed() {
     let alone = run::<&str>(&[]);
     assert_eq!((alone.status, alone.stdout.as_str()), (Some(2), ""));
     assert!(alone.stderr.contains("Usage: rpcshark"), "{}", alone.stderr);
-    let mistyped = run(&["cals", &file]);
-    assert_eq!((mistyped.status, mistyped.stdout.as_str()), (Some(2), ""));
-    assert!(mistyped.stderr.contains("did you mean the command calls?"), "{}", mistyped.stderr);
+    for (arguments, command) in [
+        (&["cals", &*file][..], "calls"),
+        (&["conns", &*file], "connections"),
+        (&["conn", "no/such/file.pcap"], "connections"),
+        (&["shwo", &*file, "12", "--bytes"], "show"),
+        (&["frmes", "--follow", "--no-such-option", &*file], "frames"),
+    ] {
+        let mistyped = run(arguments);
+        assert_eq!((mistyped.status, mistyped.stdout.as_str()), (Some(2), ""));
+        let question = format!("did you mean the command {command}?");
+        assert!(mistyped.stderr.contains(&question), "{arguments:?}: {}", mistyped.stderr);
+    }
+}
+
+#[test]
+fn show_takes_ranges_and_all_and_says_which_call_is_not_there() {
+    let file = capture("shop");
+    let numbers = |arguments: &[&str]| {
+        let run = run(&[&["show", "--json", &*file], arguments].concat());
+        let numbers: Vec<u64> = run.values().iter().map(|call| call["no"].as_u64().unwrap()).collect();
+        (run.status, numbers, run.stderr)
+    };
+    assert_eq!(numbers(&["3-5"]).1, [3, 4, 5]);
+    assert_eq!(numbers(&["7", "3-4", "7"]).1, [7, 3, 4, 7]);
+    assert_eq!(numbers(&["all"]).1, (1..=74).collect::<Vec<_>>());
+    let (status, shown, stderr) = numbers(&["73-76"]);
+    assert_eq!((status, shown), (Some(2), vec![73, 74]));
+    assert!(stderr.contains("there is no call 75") && stderr.contains("which has 74 calls"), "{stderr}");
+    for wrong in ["0", "5-3", "three"] {
+        let (status, shown, stderr) = numbers(&[wrong]);
+        assert_eq!((status, shown.len()), (Some(2), 0), "{stderr}");
+    }
 }
 
 /// The port that the shop's server listens on.

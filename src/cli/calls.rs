@@ -15,6 +15,7 @@ use super::InputArgs;
 use super::input::{RawArgs, TimeArgs, Viewing, is_live, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
+use super::remarks::report;
 use super::why::tell_why_none;
 use crate::signals::{INTERRUPTED, Stop};
 
@@ -98,8 +99,9 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
         return Ok(ExitCode::from(INTERRUPTED));
     }
     if store.calls().is_empty() {
-        tell_why_none(&loaded, input.talk);
+        tell_why_none(&loaded, input);
     }
+    report(&loaded, store.calls(), &viewing.schema, input);
     let code = tell_files(&loaded, input.talk);
     // The program ends: the system takes all memory back at once, which going through every call would only delay.
     std::mem::forget(loaded);

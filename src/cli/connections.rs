@@ -14,6 +14,7 @@ use super::InputArgs;
 use super::input::{RawArgs, Viewing, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
+use super::remarks::report;
 use super::why::tell_why_none;
 use crate::load::Loaded;
 
@@ -80,8 +81,9 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     }
     output.flush()?;
     if store.connections().is_empty() {
-        tell_why_none(&loaded, input.talk);
+        tell_why_none(&loaded, input);
     }
+    report(&loaded, &[], &viewing.schema, input);
     Ok(tell_files(&loaded, input.talk))
 }
 

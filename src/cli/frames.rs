@@ -13,6 +13,7 @@ use super::InputArgs;
 use super::input::{RawArgs, TimeArgs, Viewing, is_live, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
+use super::remarks::report;
 use super::why::tell_why_none;
 
 /// One line an HTTP/2 or ttrpc frame.
@@ -93,7 +94,8 @@ pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
     wrote?;
     bar.done();
     if times.is_none() {
-        tell_why_none(&loaded, input.talk);
+        tell_why_none(&loaded, input);
     }
+    report(&loaded, &[], &viewing.schema, input);
     Ok(tell_files(&loaded, input.talk))
 }

@@ -35,7 +35,7 @@ pub(super) struct InputArgs {
     pub(super) decode_as: Vec<DecodeAsRule>,
 
     /// Stop after N packets
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
 
     /// Do not map files (for those that may be cut short while they are looked at)

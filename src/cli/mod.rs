@@ -7,6 +7,7 @@ mod generate;
 mod input;
 mod output;
 mod paint;
+mod remarks;
 mod show;
 mod why;
 
@@ -96,7 +97,17 @@ pub(crate) struct Talk {
 /// not be opened or is no capture; 4 a file was read only in part; 130 interrupted.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A mistyped command is parsed as a file, and its options as those of `calls`.
+            let first = std::env::args_os().skip(1).find(|argument| !argument.as_encoded_bytes().starts_with(b"-"));
+            match first.and_then(|first| mistyped(Path::new(&first))).filter(|_| error.use_stderr()) {
+                Some(problem) => return problem.tell(),
+                None => error.exit(),
+            }
+        }
+    };
     if !matches!(cli.command, Some(Command::Record(_))) {
         load::work_along();
     }
@@ -113,7 +124,7 @@ pub fn main() -> ExitCode {
                 ExitCode::from(output::CANNOT_OPEN)
             });
         }
-        (None, args) => match args.files.first().and_then(|first| meant(first)) {
+        (None, args) => match args.files.first().and_then(|first| mistyped(first)) {
             Some(problem) => Err(problem),
             None => calls::run(args),
         },
@@ -137,13 +148,25 @@ fn record_and_tell(args: RecordArgs) -> anyhow::Result<ExitCode> {
     record::run(args, tap)
 }
 
-/// What is wrong where a command was mistyped, and so is taken for a file, which is not there.
-fn meant(file: &Path) -> Option<Problem> {
+/// The problem with a file that does not exist and whose name is close to a command's.
+fn mistyped(file: &Path) -> Option<Problem> {
     let name = file.to_str().filter(|_| !file.exists())?;
     let cli = Cli::command();
-    let names = cli.get_subcommands().map(clap::Command::get_name);
-    let meant = names.min_by_key(|command| distance(command, name)).filter(|command| distance(command, name) <= 2)?;
+    let names = || cli.get_subcommands().map(clap::Command::get_name);
+    if names().any(|command| command == name) {
+        return None;
+    }
+    let close = names().min_by_key(|command| distance(command, name)).filter(|command| distance(command, name) <= 2);
+    let meant = close.or_else(|| names().find(|command| is_short_for(name, command)))?;
     Some(Problem::Usage(format!("there is no command and no file {name}; did you mean the command {meant}?")))
+}
+
+/// Whether `name` is `command` with letters left out: `conns` is short for `connections`.
+fn is_short_for(name: &str, command: &str) -> bool {
+    let mut letters = command.bytes();
+    name.len() >= 3
+        && name.get(..1) == command.get(..1)
+        && name.bytes().all(|wanted| letters.any(|letter| letter == wanted))
 }
 
 /// How many letters must be changed, put in or taken out to make `a` of `b`.
@@ -176,8 +199,14 @@ mod tests {
         assert_eq!(distance("calls", "cals"), 1);
         assert_eq!(distance("show", "shwo"), 2);
         assert_eq!(distance("frames", ""), 6);
-        assert!(meant(Path::new("conections")).is_some_and(|problem| problem.to_string().contains("connections")));
-        assert!(meant(Path::new("capture.pcap")).is_none());
-        assert!(meant(Path::new("/")).is_none());
+        for (name, command) in
+            [("conections", "connections"), ("conns", "connections"), ("conn", "connections"), ("cals", "calls")]
+        {
+            let problem = mistyped(Path::new(name)).map(|problem| problem.to_string());
+            assert!(problem.is_some_and(|problem| problem.ends_with(&format!("the command {command}?"))), "{name}");
+        }
+        assert!(mistyped(Path::new("capture.pcap")).is_none());
+        assert!(mistyped(Path::new("/")).is_none());
+        assert!(mistyped(Path::new("calls")).is_none());
     }
 }

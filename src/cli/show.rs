@@ -1,8 +1,9 @@
 //! `rpcshark show`: calls in full.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use clap::Args;
 use rpcshark_dissectors::print::status_text;
@@ -12,6 +13,7 @@ use super::InputArgs;
 use super::input::{TimeArgs, Viewing, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
+use super::remarks::report;
 use super::why::tell_why_none;
 use crate::load::Inputs;
 
@@ -20,15 +22,16 @@ use crate::load::Inputs;
 #[command(after_help = "\
 Examples:
   rpcshark show capture.pcapng 12 --proto protos/
-  rpcshark show capture.pcapng 12 13 --proto protos/ --bytes --all-headers")]
+  rpcshark show capture.pcapng 3-7 12 --proto protos/ --bytes --all-headers
+  rpcshark show capture.pcapng all --json --proto protos/")]
 pub(super) struct ShowArgs {
     /// A capture, or - for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Numbers of calls, as `calls` shows them
+    /// Which calls, by the numbers that `calls` shows: 12, 3-7, or all
     #[arg(required = true, value_name = "NO")]
-    no: Vec<u32>,
+    no: Vec<CallNumbers>,
 
     /// The bytes of each field
     #[arg(long)]
@@ -43,6 +46,47 @@ pub(super) struct ShowArgs {
 
     #[command(flatten)]
     input: InputArgs,
+}
+
+/// Calls chosen by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CallNumbers {
+    All,
+    /// From the first to the last, both included.
+    Range(u32, u32),
+}
+
+impl FromStr for CallNumbers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| match text.parse::<u32>() {
+            Ok(number) if number > 0 => Ok(number),
+            _ => Err("write the number of a call (12), a range (3-7) or all".to_owned()),
+        };
+        match text.split_once('-') {
+            None if text == "all" => Ok(Self::All),
+            None => number(text).map(|no| Self::Range(no, no)),
+            Some((first, last)) => match (number(first)?, number(last)?) {
+                (first, last) if first > last => {
+                    Err(format!("the range ends before it begins; did you mean {last}-{first}?"))
+                }
+                (first, last) => Ok(Self::Range(first, last)),
+            },
+        }
+    }
+}
+
+impl CallNumbers {
+    /// The numbers among those of `count` calls, and the first number that no call has.
+    fn among(self, count: u32) -> (RangeInclusive<u32>, Option<u32>) {
+        match self {
+            Self::All => (1..=count, None),
+            Self::Range(first, last) => {
+                (first..=last.min(count), (last > count).then_some(first.max(count.saturating_add(1))))
+            }
+        }
+    }
 }
 
 pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
@@ -62,12 +106,16 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     let printer = viewing.printer(store);
     let times = args.time.asked(loaded.first);
     let mut output = Output::new();
+    let count = u32::try_from(store.calls().len()).unwrap_or(u32::MAX);
     let mut missing = None;
-    for (no, index) in args.no.iter().zip(0..) {
-        let Some(call) = printer.viewer.call_by_no(*no) else {
-            missing = missing.or(Some(*no));
-            continue;
-        };
+    let mut shown = Vec::new();
+    for numbers in &args.no {
+        let (range, beyond) = numbers.among(count);
+        shown.extend(range.filter_map(|no| store.call_by_no(no)));
+        missing = missing.or(beyond);
+    }
+    for (index, &at) in shown.iter().enumerate() {
+        let call = printer.viewer.call(at);
         match args.json {
             true => printer.write_call_json(&call, true, output.buffer()),
             false => {
@@ -86,14 +134,36 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     output.flush()?;
     let status = tell_files(&loaded, input.talk);
     if store.calls().is_empty() {
-        tell_why_none(&loaded, input.talk);
+        tell_why_none(&loaded, input);
     }
+    report(&loaded, &shown, &viewing.schema, input);
     match missing {
         Some(no) => {
             let file = args.file.display();
-            let calls = store.calls().len();
-            Err(Problem::Usage(format!("there is no call {no} in {file}: it has {calls}")))
+            let calls = if count == 1 { "1 call".to_owned() } else { format!("{count} calls") };
+            Err(Problem::Usage(format!("there is no call {no} in {file}, which has {calls}")))
         }
         None => Ok(status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_chosen_by_number_by_range_and_all_at_once() {
+        let parse = |text: &str| text.parse::<CallNumbers>();
+        assert_eq!(parse("12"), Ok(CallNumbers::Range(12, 12)));
+        assert_eq!(parse("3-7"), Ok(CallNumbers::Range(3, 7)));
+        assert_eq!(parse("all"), Ok(CallNumbers::All));
+        for wrong in ["", "0", "-1", "3-", "-", "a", "1-0", "4294967296"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse("7-3"), Err("the range ends before it begins; did you mean 3-7?".to_owned()));
+        assert_eq!(CallNumbers::Range(3, 7).among(7), (3..=7, None));
+        assert_eq!(CallNumbers::Range(3, 7).among(5), (3..=5, Some(6)));
+        assert_eq!(CallNumbers::Range(3, 7).among(0), (3..=0, Some(3)));
+        assert_eq!(CallNumbers::All.among(0), (1..=0, None));
     }
 }

@@ -1,62 +1,92 @@
 //! Why there are no calls when there are none.
 
-use rpcshark_captures::{GapCause, Skip};
+use rpcshark_captures::Skip;
 use rpcshark_dissectors::store::ConnectionProtocol;
 
-use super::Talk;
+use super::InputArgs;
 use super::output::remark;
+use super::remarks::{cut_bytes, how_to_capture_all};
 use crate::load::Loaded;
 
-/// Says on standard error why nothing was found.
-pub(super) fn tell_why_none(loaded: &Loaded, talk: Talk) {
-    if !talk.quiet {
-        remark(&why_none(loaded));
+/// Prints on standard error why nothing was found.
+pub(super) fn tell_why_none(loaded: &Loaded, input: &InputArgs) {
+    if !input.talk.quiet {
+        remark(&format!("no calls: {}", why_none(loaded, input)));
     }
 }
 
-fn why_none(loaded: &Loaded) -> String {
+fn why_none(loaded: &Loaded, input: &InputArgs) -> String {
     let packets: u64 = loaded.files.iter().map(|file| file.packets).sum();
     if packets == 0 {
-        return "no calls: there are no packets in the capture".to_owned();
+        return "there are no packets in the capture".to_owned();
     }
-    if loaded.segments == 0 {
-        return format!("no calls: none of the {packets} packets is TCP ({})", skipped(loaded));
+    let connections = loaded.store.connections().len();
+    if connections == 0 {
+        return no_connection(loaded, packets);
+    }
+    let cut = cut_bytes(&loaded.store);
+    if cut > 0 {
+        return format!(
+            "packets were not captured whole, {cut} bytes of what was sent are missing; {}",
+            how_to_capture_all(&loaded.files)
+        );
     }
     let count = |protocol: ConnectionProtocol| {
         let connections = loaded.store.connections().iter();
         connections.filter(|&&at| loaded.store.connection(at).protocol == protocol).count()
     };
-    let connections = loaded.store.connections().len();
-    if let Some(cut) = cut_by_snap_length(loaded) {
+    let http2 = count(ConnectionProtocol::Http2);
+    if http2 > 0 {
+        let of = of(http2, connections);
+        return format!("{of} HTTP/2, but no request in them is an RPC");
+    }
+    let tls = count(ConnectionProtocol::Tls);
+    if tls > 0 {
+        let of = of(tls, connections);
         return format!(
-            "no calls: packets are cut short by the snap length, {cut} times in the middle of what was sent: \
-             record anew with a larger one (tcpdump -s 0)"
+            "{of} TLS, and this version does not decrypt TLS; decryption will need the session secrets that the client \
+             or server writes to a key log file (SSLKEYLOGFILE), not the server's private key"
         );
     }
-    let (http2, tls, http1) =
-        (count(ConnectionProtocol::Http2), count(ConnectionProtocol::Tls), count(ConnectionProtocol::Http1));
-    if http2 > 0 {
-        return format!("no calls: {http2} of {connections} connections are HTTP/2, but no request in them is an RPC");
+    let http1 = match count(ConnectionProtocol::Http1) {
+        0 => String::new(),
+        http1 => format!(" ({})", of(http1, connections) + " HTTP/1"),
+    };
+    let none = match connections {
+        1 => format!("the only connection is neither HTTP/2 nor ttrpc{http1}"),
+        _ => format!("none of the {connections} connections is HTTP/2 or ttrpc{http1}"),
+    };
+    match input.decode_as.as_slice() {
+        [] => format!("{none}; if one should be, name its protocol with --decode-as tcp.port==PORT,http2"),
+        // Rules that match no connection are reported by themselves.
+        _ => format!("{none}, not even where --decode-as says so"),
     }
-    if tls > 0 {
-        return format!("no calls: {tls} of {connections} TCP connections are TLS, and there is no key for them");
-    }
-    let http1 = if http1 > 0 { format!(" ({http1} are HTTP/1)") } else { String::new() };
-    format!(
-        "no calls: none of the {connections} TCP connections is HTTP/2 or ttrpc{http1}; \
-         if one should be, say so with --decode-as tcp.port==PORT,http2"
-    )
 }
 
-/// How many gaps there are since packets were not captured whole.
-fn cut_by_snap_length(loaded: &Loaded) -> Option<usize> {
-    let connections = loaded.store.connections().iter().map(|&at| loaded.store.connection(at));
-    let gaps = connections.flat_map(|connection| connection.facts.iter().flat_map(|facts| &facts.flows));
-    let cut = gaps.flat_map(|flow| &flow.gaps).filter(|gap| gap.cause == GapCause::Snapped).count();
-    (cut > 0).then_some(cut)
+/// `2 of 3 connections are`
+fn of(count: usize, all: usize) -> String {
+    match (count, all) {
+        (1, 1) => "the only connection is".to_owned(),
+        (1, _) => format!("1 of {all} connections is"),
+        _ => format!("{count} of {all} connections are"),
+    }
 }
 
-/// What the packets were instead, the most frequent first.
+fn no_connection(loaded: &Loaded, packets: u64) -> String {
+    let skipped = skipped(loaded);
+    let reasons = if skipped.is_empty() { skipped } else { format!(" ({skipped})") };
+    let only_streams = loaded.files.iter().all(|file| file.link_types.is_empty());
+    match (packets, only_streams) {
+        _ if loaded.segments > 0 => {
+            format!("{} packets are TCP, but none of them begins a connection", loaded.segments)
+        }
+        (_, true) => format!("there is no connection in the {packets} records of the capture{reasons}"),
+        (1, _) => format!("the only packet is not TCP{reasons}"),
+        _ => format!("none of the {packets} packets is TCP{reasons}"),
+    }
+}
+
+/// Why packets were skipped, the most frequent reason first.
 fn skipped(loaded: &Loaded) -> String {
     let mut reasons: Vec<(&Skip, &u64)> = loaded.skipped.iter().collect();
     reasons.sort_by_key(|&(_, count)| std::cmp::Reverse(count));

@@ -51,11 +51,7 @@ impl StreamWork {
                 let flow = flow(facts, *direction);
                 let gap =
                     KnownGap { at: flow.bytes + flow.missing, length: *length, cause: *cause, packet: event.packet.no };
-                flow.gap_count += 1;
-                flow.missing += length.unwrap_or(0);
-                if flow.gaps.len() < FlowFacts::GAPS_KEPT {
-                    flow.gaps.push(gap);
-                }
+                flow.add_gap(gap);
                 let gap = Gap { length: *length, cause: *cause, packet: event.packet, time: event.time };
                 session.input(*direction, Input::Gap(gap), follow.lane);
             }

@@ -35,12 +35,7 @@ impl<T: Consumer> Output<'_, T> {
         (packet, time): (Packet, Timestamp),
     ) {
         *self.is_fixed = true;
-        let flow = self.flow();
-        flow.gap_count += 1;
-        flow.missing += length.unwrap_or(0);
-        if flow.gaps.len() < FlowFacts::GAPS_KEPT {
-            flow.gaps.push(KnownGap { at: offset, length, cause, packet: packet.no });
-        }
+        self.flow().add_gap(KnownGap { at: offset, length, cause, packet: packet.no });
         let gap = Gap { length, cause, packet, time };
         self.consumer.input(self.connection, self.facts, self.direction, Input::Gap(gap));
     }

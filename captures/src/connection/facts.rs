@@ -66,6 +66,8 @@ pub struct FlowFacts {
     pub gap_count: u64,
     /// How many bytes are missing in them, as far as their lengths are known.
     pub missing: u64,
+    /// How many of these the snap length, or a tool's limit on what it prints, cut off.
+    pub cut: u64,
     /// Segments that brought bytes again which had been seen.
     pub retransmitted: u64,
     /// Segments that brought new bytes after later ones had been seen.
@@ -87,6 +89,19 @@ impl FlowFacts {
     /// How many gaps of a flow are remembered. A connection that loses more than this is told well enough by the
     /// count and the sum.
     pub const GAPS_KEPT: usize = 256;
+
+    /// Counts a gap.
+    pub fn add_gap(&mut self, gap: KnownGap) {
+        let length = gap.length.unwrap_or(0);
+        self.gap_count += 1;
+        self.missing += length;
+        if gap.cause == GapCause::Snapped {
+            self.cut += length;
+        }
+        if self.gaps.len() < Self::GAPS_KEPT {
+            self.gaps.push(gap);
+        }
+    }
 }
 
 /// A gap as the facts keep it.

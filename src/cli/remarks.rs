@@ -1,0 +1,119 @@
+//! What standard error says after a capture was read: bytes that were not captured, services that no schema has, and
+//! `--decode-as` rules that match nothing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rpcshark_captures::Direction;
+use rpcshark_captures::file::FileInfo;
+use rpcshark_dissectors::print::size_text;
+use rpcshark_dissectors::schema::Schema;
+use rpcshark_dissectors::store::{CallRef, ConnectionProtocol, MessageFlags, Store};
+
+use super::InputArgs;
+use super::output::remark;
+use crate::load::Loaded;
+
+/// How many services are listed that no schema has.
+const MAX_SERVICES: usize = 10;
+
+/// Prints what is worth knowing about `calls` of a capture, which are the ones shown.
+pub(super) fn report(loaded: &Loaded, calls: &[CallRef], schema: &Schema, input: &InputArgs) {
+    if input.talk.quiet {
+        return;
+    }
+    for rule in &input.decode_as {
+        let mut connections = loaded.store.connections().iter().map(|&at| loaded.store.connection(at));
+        if !connections.any(|connection| rule.matches(&connection.client, &connection.server)) {
+            remark(&format!("no connection matches --decode-as {rule}"));
+        }
+    }
+    if calls.is_empty() {
+        return;
+    }
+    if let Some(text) = cut(loaded, calls) {
+        remark(&text);
+    }
+    if input.schema.is_given() {
+        unknown_services(&loaded.store, calls, schema).iter().for_each(|text| remark(text));
+    }
+}
+
+/// Bytes of HTTP/2 and ttrpc connections that the capture lacks because packets or strings were cut off.
+pub(super) fn cut_bytes(store: &Store) -> u64 {
+    let connections = store.connections().iter().map(|&at| store.connection(at));
+    let facts = connections.filter_map(|connection| connection.facts.as_deref());
+    facts.flat_map(|facts| &facts.flows).map(|flow| flow.cut).sum()
+}
+
+/// What to do so that the next capture has all bytes.
+pub(super) fn how_to_capture_all(files: &[FileInfo]) -> &'static str {
+    match files.iter().all(|file| file.format.starts_with("strace")) {
+        true => "to record all, run strace with -s 8388608",
+        false => "to record all, capture without a snap length (tcpdump -s 0)",
+    }
+}
+
+fn cut(loaded: &Loaded, calls: &[CallRef]) -> Option<String> {
+    let store = &loaded.store;
+    let is_rpc = |&&at: &&_| {
+        !matches!(
+            store.connection(at).protocol,
+            ConnectionProtocol::Tls | ConnectionProtocol::Http1 | ConnectionProtocol::Unknown
+        )
+    };
+    let facts = store.connections().iter().filter(is_rpc).filter_map(|&at| store.connection(at).facts.as_deref());
+    let bytes: u64 = facts.flat_map(|facts| &facts.flows).map(|flow| flow.cut).sum();
+    if bytes == 0 {
+        return None;
+    }
+    let is_cut = |&&at: &&CallRef| {
+        let call = store.call(at);
+        Direction::BOTH.into_iter().any(|way| call.messages(way).any(|message| message.flags.has(MessageFlags::CUT)))
+    };
+    let what = match calls.iter().filter(is_cut).count() {
+        0 => "the capture lacks bytes".to_owned(),
+        1 => "1 call lacks bytes".to_owned(),
+        count => format!("{count} calls lack bytes"),
+    };
+    let limit = match loaded.files.iter().all(|file| file.format.starts_with("strace")) {
+        true => "strace's limit on strings",
+        false => "the snap length",
+    };
+    Some(format!("{what}: {limit} cut off {} in all; {}", size_text(bytes), how_to_capture_all(&loaded.files)))
+}
+
+/// A line for each service of `calls` that `schema` does not have, the one with the most calls first.
+fn unknown_services(store: &Store, calls: &[CallRef], schema: &Schema) -> Vec<String> {
+    // Header lists are shared, so there are few of them.
+    let mut lists = HashMap::new();
+    for &at in calls {
+        if let Some(list) = store.call(at).request_headers {
+            *lists.entry((at.lane, list)).or_insert(0_u64) += 1;
+        }
+    }
+    let mut services: BTreeMap<String, u64> = BTreeMap::new();
+    for ((lane, list), count) in lists {
+        let Some(path) = store.lane(lane).headers[list].facts.path.known().and_then(|path| path.known()) else {
+            continue;
+        };
+        let path = String::from_utf8_lossy(path);
+        let Some((service, _)) = path.strip_prefix('/').and_then(|path| path.rsplit_once('/')) else { continue };
+        if schema.service(service).is_none() {
+            *services.entry(service.to_owned()).or_default() += count;
+        }
+    }
+    let mut services: Vec<(String, u64)> = services.into_iter().collect();
+    // A stable sort: by name where the counts are the same.
+    services.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+    let counted = |count: u64| if count == 1 { "1 call".to_owned() } else { format!("{count} calls") };
+    let mut lines: Vec<String> = services
+        .iter()
+        .take(MAX_SERVICES)
+        .map(|(service, count)| format!("no given schema has the service {service} ({})", counted(*count)))
+        .collect();
+    if let Some(rest @ [_, ..]) = services.get(MAX_SERVICES..) {
+        let calls = rest.iter().map(|(_, count)| count).sum();
+        lines.push(format!("nor do they have {} more services ({})", rest.len(), counted(calls)));
+    }
+    lines
+}
