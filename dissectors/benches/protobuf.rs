@@ -110,10 +110,11 @@ fn fits_type(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(sample_size = 500)]
 fn tree_of_all(bencher: Bencher<'_, '_>) {
+    let options = tree::TreeOptions { limit: 1000, hide_redacted: true };
     let sample = sample();
     bencher
         .counter(BytesCount::of_slice(&sample.bytes))
-        .bench(|| tree::tree(&sample.schema, sample.message, black_box(&sample.bytes), 1000));
+        .bench(|| tree::tree(&sample.schema, sample.message, black_box(&sample.bytes), options));
 }
 
 #[divan::bench(sample_size = 500)]

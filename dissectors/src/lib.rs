@@ -10,6 +10,7 @@ mod held;
 mod http1;
 pub mod http2;
 pub mod json;
+mod known;
 mod note;
 mod parser;
 pub mod print;
@@ -27,6 +28,7 @@ pub mod view;
 
 pub use arrival::{Arrival, Origin};
 pub use cursor::Cursor;
+pub use known::Known;
 pub use note::{Note, Severity};
 pub use parser::{HandOver, JoinPoint, Parser};
 pub use session::{DecodeAs, Joining, Session};

@@ -185,7 +185,7 @@ proptest! {
                 findings.unknown.write_json(&bytes, &mut json);
                 serde_json::from_slice::<serde_json::Value>(&json).unwrap();
                 fits(schema, message, &bytes);
-                tree::tree(schema, message, &bytes, 100);
+                tree::tree(schema, message, &bytes, tree::TreeOptions { limit: 100, hide_redacted: false });
             }
             let mut json = Vec::new();
             raw::write_json(&bytes, &mut json);

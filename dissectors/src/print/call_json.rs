@@ -2,14 +2,14 @@
 
 use rpcshark_captures::{Direction, Timestamp};
 
-use super::Printer;
 use super::call_text::mapped_from;
 use super::headers::write_fields;
 use super::message::{Shown, shown, trees};
+use super::{Printer, tree};
 use crate::http2::ErrorCode;
 use crate::json::Writer;
 use crate::protobuf::{JsonPrinter, SpanNote};
-use crate::view::{CallView, HeadersView, Kind, MessageView, Outcome, Scratch, StatusView};
+use crate::view::{Body, CallView, HeadersView, Kind, MessageView, Outcome, Scratch, StatusView};
 use crate::{Note, Severity};
 
 impl<'a> Printer<'a> {
@@ -115,7 +115,9 @@ impl<'a> CallJson<'_, 'a> {
         for detail in &status.details {
             if let Some(any) = any {
                 let mut text = Vec::new();
-                JsonPrinter::new().print(schema, any, detail, &mut text);
+                JsonPrinter::new()
+                    .hiding(self.printer.viewer.redaction.hides_marked_fields())
+                    .print(schema, any, detail, &mut text);
                 json.raw(&text);
             }
         }
@@ -202,19 +204,16 @@ impl<'a> CallJson<'_, 'a> {
         json.key("type");
         optional(json, message.type_name().value());
         let mut notes = match body.content() {
-            Some(content) => write_content(json, message, content),
+            Some(content) => write_content(json, message, &body, content),
             None => {
                 json.key("bytes").base64(body.wire());
                 body.fault().cloned().into_iter().collect()
             }
         };
-        if let Some((view, nodes)) = self.with_trees.then(|| trees(message, &body)).flatten() {
+        if let Some((view, nodes)) = self.with_trees.then(|| trees(&body)).flatten() {
             json.key("tree").begin_array();
-            let mut text = Vec::new();
-            for node in nodes {
-                text.clear();
-                node.write_json(view, &mut text);
-                json.raw(&text);
+            for node in &nodes {
+                tree::write_json(message.schema(), node, view, json);
             }
             json.end_array();
         }
@@ -277,8 +276,8 @@ fn write_metadata(json: &mut Writer<'_>, headers: Option<HeadersView<'_>>) {
 }
 
 /// What a message holds, and what there is to say about it.
-fn write_content(json: &mut Writer<'_>, message: MessageView<'_>, content: &[u8]) -> Vec<Note> {
-    match shown(message, content) {
+fn write_content(json: &mut Writer<'_>, message: MessageView<'_>, body: &Body<'_>, content: &[u8]) -> Vec<Note> {
+    match shown(message, body, content) {
         Shown::Typed { json: text, unknown, notes } => {
             json.key("body").raw(&text);
             if let Some(unknown) = unknown {

@@ -1,6 +1,6 @@
 //! What is shown of a message's contents.
 
-use crate::protobuf::tree::{Node, raw_tree, tree};
+use crate::protobuf::tree::Node;
 use crate::protobuf::{JsonPrinter, SpanNote, Unknown, raw};
 use crate::view::{Body, MessageView, as_json};
 
@@ -31,14 +31,15 @@ pub(super) enum Shown {
 const MAX_NODES: usize = 10_000;
 
 /// What is shown of `content`: by the message's type, where it has one.
-pub(super) fn shown(message: MessageView<'_>, content: &[u8]) -> Shown {
+pub(super) fn shown(message: MessageView<'_>, body: &Body<'_>, content: &[u8]) -> Shown {
     if let Some(json) = as_json(content) {
         return Shown::Json(json);
     }
     let mut json = Vec::with_capacity(content.len() * 2);
     match message.type_ix().value() {
         Some(ix) => {
-            let findings = JsonPrinter::new().print(message.schema(), ix, content, &mut json);
+            let findings =
+                JsonPrinter::new().hiding(body.hides_marked_fields()).print(message.schema(), ix, content, &mut json);
             Shown::Typed { json, unknown: unknown(&findings.unknown, content), notes: findings.notes }
         }
         None => {
@@ -58,15 +59,10 @@ fn unknown(unknown: &Unknown, content: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A message's tree and the name of the bytes that its spans count in; none for a message that cannot be read or is JSON.
-pub(super) fn trees<'a>(message: MessageView<'a>, body: &Body<'_>) -> Option<(&'static str, Vec<Node<'a>>)> {
-    let content = body.content()?;
+pub(super) fn trees<'b>(body: &Body<'b>) -> Option<(&'static str, Vec<Node<'b>>)> {
     let view = if body.is_inflated() { "inflated" } else { "message" };
-    if as_json(content).is_some() {
+    if as_json(body.content()?).is_some() {
         return None;
     }
-    let nodes = match message.type_ix().value() {
-        Some(ix) => tree(message.schema(), ix, content, MAX_NODES),
-        None => raw_tree(content, MAX_NODES),
-    };
-    Some((view, nodes))
+    Some((view, body.tree(MAX_NODES)?))
 }

@@ -12,6 +12,7 @@ mod message;
 mod show;
 mod text;
 mod time;
+mod tree;
 
 pub use crate::text::Escaped;
 pub use call_text::{calls_heading, method_text, status_text};

@@ -9,7 +9,7 @@ use super::call_json::rfc3339;
 use super::headers::field_text;
 use super::message::trees;
 use super::text::{duration_text, size_text};
-use super::{Escaped, Printer, Times, method_text, status_text};
+use super::{Escaped, Printer, Times, method_text, status_text, tree};
 use crate::http2::ErrorCode;
 use crate::json;
 use crate::protobuf::JsonPrinter;
@@ -143,7 +143,7 @@ impl<'a> Show<'_, 'a> {
             self.bytes(body.wire(), 0..message.length(), 4);
             return;
         };
-        match trees(message, body) {
+        match trees(body) {
             Some((_, nodes)) => nodes.iter().for_each(|node| self.node(node, content, 4)),
             None => {
                 line!(self.out, "    {}", Escaped(content));
@@ -159,8 +159,10 @@ impl<'a> Show<'_, 'a> {
 
     fn node(&mut self, node: &Node<'_>, content: &[u8], indent: usize) {
         let number = node.number.map(|number| format!("#{number} ")).unwrap_or_default();
-        let name = if node.name.is_empty() { "?" } else { &*node.name };
-        let value = node.value.as_deref().map(|value| format!(" = {value}")).unwrap_or_default();
+        let name = tree::name(node);
+        let name = if name.is_empty() { "?" } else { &*name };
+        let value = tree::value_text(self.printer.viewer.schema, node);
+        let value = value.map(|value| format!(" = {value}")).unwrap_or_default();
         line!(self.out, "{:indent$}{name}{value}   {number}{}", "", node.type_name);
         if self.with_bytes {
             self.bytes(content, node.span.clone(), indent + 2);
@@ -203,7 +205,9 @@ impl<'a> Show<'_, 'a> {
             let mut text = Vec::new();
             match any {
                 Some(any) => {
-                    JsonPrinter::new().print(schema, any, detail, &mut text);
+                    JsonPrinter::new()
+                        .hiding(self.printer.viewer.redaction.hides_marked_fields())
+                        .print(schema, any, detail, &mut text);
                 }
                 None => json::write_base64(&mut text, detail),
             }

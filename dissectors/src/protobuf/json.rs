@@ -24,6 +24,7 @@ const MAX_UNKNOWN: usize = 4096;
 pub struct JsonPrinter {
     entries: Vec<Entry>,
     path: Vec<PathStep>,
+    hide_redacted: bool,
 }
 
 /// What there is to say about a message besides its JSON.
@@ -135,7 +136,14 @@ struct Part {
 impl JsonPrinter {
     /// Without any memory yet.
     pub const fn new() -> Self {
-        Self { entries: Vec::new(), path: Vec::new() }
+        Self { entries: Vec::new(), path: Vec::new(), hide_redacted: false }
+    }
+
+    /// Prints `{"hidden": 6}` in place of the values of fields marked `debug_redact`, with their length in bytes, if `hide`.
+    #[must_use]
+    pub const fn hiding(mut self, hide: bool) -> Self {
+        self.hide_redacted = hide;
+        self
     }
 
     /// Appends `bytes`, a `message` of `schema`, to `out` as canonical proto3 JSON in one line.
@@ -161,6 +169,7 @@ impl JsonPrinter {
             notes: Notes::default(),
             unknown: Unknown::default(),
             dropped: 0,
+            hide_redacted: self.hide_redacted,
         };
         job.message(message, &[Part { from: 0, to }], 0);
         let Job { mut notes, unknown, dropped, .. } = job;
@@ -233,6 +242,7 @@ struct Job<'s, 'a, 'o> {
     notes: Notes,
     unknown: Unknown,
     dropped: usize,
+    hide_redacted: bool,
 }
 
 /// Where a message's entries are on the stack.
@@ -282,6 +292,10 @@ impl<'s, 'a> Job<'s, 'a, '_> {
 
     fn member(&mut self, field: &'s Field, entries: Entries, depth: u32) {
         let before = self.out.len();
+        if self.hide_redacted && field.redact {
+            self.key(field);
+            return self.hidden(entries);
+        }
         match field.cardinality {
             Cardinality::Implicit | Cardinality::Explicit => {
                 if typed::message_of(self.schema, field.kind).is_none() {
@@ -309,6 +323,23 @@ impl<'s, 'a> Job<'s, 'a, '_> {
                 }
             }
         }
+    }
+
+    /// Says that values are hidden, and how long they are.
+    #[cold]
+    fn hidden(&mut self, entries: Entries) {
+        let mut len = 0;
+        for entry in self.entries.get(entries).unwrap_or_default() {
+            for item in Fields::within(self.bytes, entry.at..entry.end) {
+                len += match item {
+                    Ok(wire) => wire.end - wire.value_at,
+                    Err(broken) => broken.end - broken.at,
+                };
+            }
+        }
+        self.out.extend_from_slice(b"{\"hidden\":");
+        json::write_unsigned(self.out, len.into());
+        self.out.push(b'}');
     }
 
     /// The last value that `entries` hold.
@@ -597,6 +628,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
                 }
                 if let (Kind::Enum(_), Value::Varint(bits)) = (field.kind, wire.value)
                     && field.cardinality != Cardinality::Repeated
+                    && !(self.hide_redacted && field.redact)
                     && typed::outside_closed_enum(self.schema, field.kind, bits)
                 {
                     self.unknown(wire.number, wire.at, wire.end, None);
@@ -699,7 +731,9 @@ impl<'s, 'a> Job<'s, 'a, '_> {
             };
             format!("the field {} has {has} on the wire, which does not fit its type", field.full_name)
         });
-        self.unknown(wire.number, wire.at, wire.end, None);
+        if !(self.hide_redacted && field.redact) {
+            self.unknown(wire.number, wire.at, wire.end, None);
+        }
     }
 
     /// Says what is wrong; the field that part of it can still be shown as.

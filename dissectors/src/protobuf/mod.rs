@@ -11,6 +11,7 @@ pub mod raw;
 mod shape;
 pub mod tree;
 mod typed;
+mod value;
 mod walk;
 pub mod wire;
 
@@ -18,4 +19,5 @@ pub use fits::{Fit, fits};
 pub use json::{Findings, JsonPrinter, Unknown};
 pub use note::SpanNote;
 pub(crate) use shape::Shapes;
-pub use walk::{Step, walk};
+pub use value::FieldValue;
+pub use walk::{Next, Step, walk, walk_where};

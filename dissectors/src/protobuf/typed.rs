@@ -1,5 +1,6 @@
 //! Where wire values meet their types: which field a number is, which wire types it takes, what the bits mean.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::wire::{self, Value};
@@ -68,6 +69,47 @@ fn wire_form(kind: Kind) -> WireForm {
         Kind::Group(_) => WireForm::Group,
         _ => WireForm::Varint,
     }
+}
+
+/// The type that the `Any` with these fields names.
+pub(crate) fn any_type<'s>(schema: &'s Schema, fields: wire::Fields<'_>) -> Option<&'s Message> {
+    let url = fields.filter_map(Result::ok).filter(|field| field.number == 1).last()?;
+    let Value::Bytes(url) = url.value else { return None };
+    let name = std::str::from_utf8(url.rsplit(|&b| b == b'/').next()?).ok()?;
+    schema.messages.get(schema.message(name)?.0 as usize)
+}
+
+/// The type as the schema writes it: `int32`, `acme.Order`, `map<string, acme.Item>`.
+pub(crate) fn type_name<'s>(schema: &'s Schema, field: &'s Field) -> Cow<'s, str> {
+    if field.cardinality == Cardinality::Map
+        && let Some(entry) = message_of(schema, field.kind)
+    {
+        let part = |number| entry.field(number).map_or(Cow::Borrowed("?"), |field| kind_name(schema, field.kind));
+        return Cow::Owned(format!("map<{}, {}>", part(1), part(2)));
+    }
+    kind_name(schema, field.kind)
+}
+
+fn kind_name(schema: &Schema, kind: Kind) -> Cow<'_, str> {
+    Cow::Borrowed(match kind {
+        Kind::Double => "double",
+        Kind::Float => "float",
+        Kind::Int32 => "int32",
+        Kind::Int64 => "int64",
+        Kind::Uint32 => "uint32",
+        Kind::Uint64 => "uint64",
+        Kind::Sint32 => "sint32",
+        Kind::Sint64 => "sint64",
+        Kind::Fixed32 => "fixed32",
+        Kind::Fixed64 => "fixed64",
+        Kind::Sfixed32 => "sfixed32",
+        Kind::Sfixed64 => "sfixed64",
+        Kind::Bool => "bool",
+        Kind::String => "string",
+        Kind::Bytes => "bytes",
+        Kind::Enum(at) => schema.enums.get(at.0 as usize).map_or("enum", |e| &e.name),
+        Kind::Message(at) | Kind::Group(at) => schema.messages.get(at.0 as usize).map_or("message", |m| &m.name),
+    })
 }
 
 /// The bits of a numeric value; 0 for the others.

@@ -1,5 +1,7 @@
 //! The compiled table of a schema: everything that decoding asks for, an index away.
 
+use std::sync::OnceLock;
+
 use hashbrown::HashMap;
 
 /// Messages, enumerations and services by index and by name.
@@ -15,6 +17,7 @@ pub struct Schema {
     pub services: Vec<Service>,
     pub(crate) message_names: HashMap<Box<str>, MessageIx>,
     pub(crate) service_names: HashMap<Box<str>, u32>,
+    pub(crate) marks_fields: OnceLock<bool>,
 }
 
 /// An index into [`Schema::messages`].
@@ -183,6 +186,11 @@ pub enum WellKnown {
 }
 
 impl Schema {
+    /// Whether any field is marked `debug_redact`.
+    pub fn marks_fields(&self) -> bool {
+        *self.marks_fields.get_or_init(|| self.messages.iter().flat_map(|message| &message.fields).any(|f| f.redact))
+    }
+
     /// The message type `name` (full, without a leading dot).
     pub fn message(&self, name: &str) -> Option<MessageIx> {
         self.message_names.get(name).copied()

@@ -1,6 +1,7 @@
 //! A message and its bytes: fetched from where they lie, and decompressed.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use rpcshark_captures::{Direction, Place, Timestamp};
 
@@ -8,6 +9,8 @@ use super::call::encoding;
 use super::{Known, Viewer};
 use crate::grpc::{Encoding, MAX_DECOMPRESSED, decompress};
 use crate::json::copy_json;
+use crate::protobuf::tree::{Node, TreeOptions, raw_tree, tree};
+use crate::protobuf::{Next, Step, walk_where};
 use crate::schema::{MessageIx, Schema};
 use crate::store::{Call, Lane, Message, MessageFlags};
 use crate::text::Escaped;
@@ -29,11 +32,15 @@ pub struct Scratch {
     piece: Vec<u8>,
     wire: Vec<u8>,
     inflated: Vec<u8>,
+    masked: Vec<u8>,
 }
 
 /// The bytes of a message, as far as they can be had.
 #[derive(Debug)]
 pub struct Body<'b> {
+    schema: &'b Schema,
+    kind: Known<MessageIx>,
+    hide_marked: bool,
     wire: &'b [u8],
     inflated: Option<&'b [u8]>,
     fault: Option<Note>,
@@ -95,23 +102,49 @@ impl<'a> MessageView<'a> {
     where
         'a: 'b,
     {
-        let Scratch { piece, wire, inflated } = scratch;
+        let Scratch { piece, wire, inflated, masked } = scratch;
         let (wire, whole) = self.wire(piece, wire);
-        let mut body = Body { wire, inflated: None, fault: None };
         let flags = self.message.flags;
-        if flags.has(MessageFlags::CUT) {
-            let text = format!("{} of its {} bytes are in the capture", wire.len(), self.message.length);
-            body.fault = Some(Note::new(Severity::Warning, "message-cut", text));
-        } else if !whole {
-            body.fault = Some(Note::new(Severity::Error, "message-unreadable", "its bytes could not be read again"));
-        } else if flags.has(MessageFlags::STRANGE_FLAG) {
-            let text = "the flag byte of its prefix is neither 0 nor 1";
-            body.fault = Some(Note::new(Severity::Warning, "message-flag", text));
-        } else if flags.has(MessageFlags::COMPRESSED) {
-            match inflate(wire, encoding(self.lane, self.call, self.message.direction), inflated) {
-                Ok(()) => body.inflated = Some(inflated),
-                Err(fault) => body.fault = Some(fault),
+        let inflated = match flags.has(MessageFlags::COMPRESSED) {
+            _ if flags.has(MessageFlags::CUT) => {
+                let text = format!("{} of its {} bytes are in the capture", wire.len(), self.message.length);
+                Err(Note::new(Severity::Warning, "message-cut", text))
             }
+            _ if !whole => Err(Note::new(Severity::Error, "message-unreadable", "its bytes could not be read again")),
+            _ if flags.has(MessageFlags::STRANGE_FLAG) => {
+                let text = "the flag byte of its prefix is neither 0 nor 1";
+                Err(Note::new(Severity::Warning, "message-flag", text))
+            }
+            true => inflate(wire, encoding(self.lane, self.call, self.message.direction), inflated).map(Some),
+            false => Ok(None),
+        };
+        self.masked(wire, inflated, masked)
+    }
+
+    /// The body with the values of the fields hidden that its type marks `debug_redact`.
+    fn masked<'b>(self, wire: &'b [u8], inflated: Result<Option<&'b [u8]>, Note>, masked: &'b mut Vec<u8>) -> Body<'b>
+    where
+        'a: 'b,
+    {
+        let Viewer { schema, redaction, .. } = self.viewer;
+        let (inflated, fault) = match inflated {
+            Ok(inflated) => (inflated, None),
+            Err(fault) => (None, Some(fault)),
+        };
+        let hide_marked = redaction.hides_marked_fields();
+        let mut body = Body { schema, kind: self.kind, hide_marked, wire, inflated, fault };
+        let Some(ix) = self.kind.value().filter(|_| hide_marked && schema.marks_fields()) else { return body };
+        let compressed = self.is_compressed();
+        let readable = inflated.unwrap_or(wire);
+        match mask(schema, ix, readable, masked) {
+            // Whoever decompresses it would see what is hidden, and what is marked in half of it cannot be found.
+            _ if compressed && body.fault.is_some() => body.wire = &[],
+            false => {}
+            true if compressed => {
+                body.wire = &[];
+                body.inflated = Some(masked);
+            }
+            true => body.wire = masked,
         }
         body
     }
@@ -146,12 +179,13 @@ impl<'a> MessageView<'a> {
 }
 
 impl<'b> Body<'b> {
-    /// The bytes on the wire; without those that are missing.
+    /// The bytes on the wire; without those that are missing. Fields that are hidden have their bytes replaced by `*`; of a
+    /// compressed message that has such fields there are none.
     pub const fn wire(&self) -> &'b [u8] {
         self.wire
     }
 
-    /// The bytes to be decoded, decompressed where they were compressed; `None` where they cannot be read, see
+    /// The bytes to be decoded, decompressed where they were compressed, with `*` for each byte of a hidden value; `None` where they cannot be read, see
     /// [`Body::fault`].
     pub fn content(&self) -> Option<&'b [u8]> {
         match self.fault {
@@ -160,9 +194,31 @@ impl<'b> Body<'b> {
         }
     }
 
+    /// Whether values of fields marked `debug_redact` are hidden.
+    pub const fn hides_marked_fields(&self) -> bool {
+        self.hide_marked
+    }
+
     /// Whether [`Body::content`] is decompressed.
     pub const fn is_inflated(&self) -> bool {
         self.inflated.is_some()
+    }
+
+    /// Its fields as a tree of at most `limit` nodes, with their bytes in [`Body::content`]; `None` where that cannot be read.
+    pub fn tree(&self, limit: usize) -> Option<Vec<Node<'b>>> {
+        let content = self.content()?;
+        Some(match self.kind.value() {
+            Some(ix) => tree(self.schema, ix, content, TreeOptions { limit, hide_redacted: self.hide_marked }),
+            None => raw_tree(content, limit),
+        })
+    }
+
+    /// Goes through its fields, where its type is known and it can be read; see [`walk_where`].
+    pub fn walk(&self, visit: impl FnMut(&Step<'_, 'b, 'b>) -> Next) -> ControlFlow<()> {
+        match (self.kind.value(), self.content()) {
+            (Some(ix), Some(content)) => walk_where(self.schema, ix, content, visit),
+            _ => ControlFlow::Continue(()),
+        }
     }
 
     /// Why the message cannot be read.
@@ -182,7 +238,7 @@ pub fn as_json(content: &[u8]) -> Option<Vec<u8>> {
     copy_json(&mut json, text).then_some(json)
 }
 
-fn inflate(wire: &[u8], encoding: Known<Cow<'_, [u8]>>, inflated: &mut Vec<u8>) -> Result<(), Note> {
+fn inflate<'b>(wire: &[u8], encoding: Known<Cow<'_, [u8]>>, inflated: &'b mut Vec<u8>) -> Result<&'b [u8], Note> {
     let named = match &encoding {
         Known::Seen(name) | Known::Guessed(name) => Encoding::from_name(name),
         // The header is not in the capture: the bytes themselves tell.
@@ -200,9 +256,42 @@ fn inflate(wire: &[u8], encoding: Known<Cow<'_, [u8]>>, inflated: &mut Vec<u8>) 
         return Err(Note::new(Severity::Warning, "encoding-unknown", text));
     };
     inflated.clear();
-    decompress(named, wire, MAX_DECOMPRESSED, inflated)
-        .map_err(|error| Note::new(Severity::Error, "decompression", error.to_string()))
+    match decompress(named, wire, MAX_DECOMPRESSED, inflated) {
+        Ok(()) => Ok(inflated),
+        Err(error) => Err(Note::new(Severity::Error, "decompression", error.to_string())),
+    }
 }
+
+/// Copies `bytes`, a message, to `masked` with [`MASK`] in place of the values of marked fields. False where there are none.
+fn mask(schema: &Schema, ix: MessageIx, bytes: &[u8], masked: &mut Vec<u8>) -> bool {
+    let mut spans = Vec::new();
+    // Nothing ends this walk.
+    let _ = walk_where(schema, ix, bytes, |step| {
+        let (number, span) = match step.wire {
+            Ok(wire) => (wire.number, wire.value_at..wire.end),
+            Err(broken) => (broken.number, broken.at..broken.end),
+        };
+        if step.message.field(number).is_none_or(|field| !field.redact) {
+            return Next::Inside;
+        }
+        spans.push(span);
+        Next::Over
+    });
+    if spans.is_empty() {
+        return false;
+    }
+    masked.clear();
+    masked.extend_from_slice(bytes);
+    for span in spans {
+        if let Some(hidden) = masked.get_mut(span.start as usize..span.end as usize) {
+            hidden.fill(MASK);
+        }
+    }
+    true
+}
+
+/// Stands in bytes for what is hidden.
+const MASK: u8 = b'*';
 
 /// The encoding that compressed bytes begin like (RFC 1952 §2.3.1, RFC 1950 §2.2, RFC 8878 §3.1.1).
 fn by_magic(bytes: &[u8]) -> Option<Encoding> {

@@ -28,6 +28,11 @@ impl Redaction {
         self
     }
 
+    /// Whether the values of message fields marked `debug_redact` are hidden.
+    pub const fn hides_marked_fields(&self) -> bool {
+        !self.reveal
+    }
+
     /// Whether a header field's value is hidden: by its name, or, where that is not in the capture, because it looks like
     /// credentials.
     pub fn hides(&self, field: &Field) -> bool {

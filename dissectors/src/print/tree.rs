@@ -1,0 +1,241 @@
+//! Field trees as JSON, and their values as text.
+
+use std::borrow::Cow;
+
+use crate::json::{self, Writer};
+use crate::known::Known;
+use crate::protobuf::tree::{Node, NodeName};
+use crate::protobuf::{FieldValue, JsonPrinter};
+use crate::schema::Schema;
+
+/// What a node is called; empty where that is not known.
+pub(super) fn name<'a>(node: &Node<'a>) -> Cow<'a, str> {
+    match node.name {
+        NodeName::Field(name) => Cow::Borrowed(name),
+        NodeName::Element(index) => Cow::Owned(format!("[{index}]")),
+        NodeName::Unknown => Cow::Borrowed(""),
+        NodeName::More(count) => Cow::Owned(format!("and {count} more")),
+    }
+}
+
+/// Appends a node and all below it; `view` names the bytes that the spans count in.
+pub(super) fn write_json(schema: &Schema, node: &Node<'_>, view: &str, json: &mut Writer<'_>) {
+    json.begin_object();
+    json.key("name").string(&name(node));
+    json.key("number");
+    match node.number {
+        Some(number) => json.unsigned(u64::from(number)),
+        None => json.null(),
+    }
+    json.key("type").string(&node.type_name);
+    json.key("value");
+    match node.value {
+        Known::Seen(value) | Known::Guessed(value) => write_value(schema, value, json.value()),
+        Known::Hidden { .. } | Known::Absent | Known::Unknown => json.null(),
+    }
+    if let Known::Hidden { len } = node.value {
+        json.key("hidden").unsigned(len as u64);
+    }
+    json.key("view").string(view);
+    json.key("from").unsigned(u64::from(node.span.start));
+    json.key("to").unsigned(u64::from(node.span.end));
+    json.key("children").begin_array();
+    for child in &node.children {
+        write_json(schema, child, view, json);
+    }
+    json.end_array();
+    json.end_object();
+}
+
+/// Appends a value in canonical JSON.
+fn write_value(schema: &Schema, value: FieldValue<'_>, out: &mut Vec<u8>) {
+    match value {
+        FieldValue::Bool(yes) => out.extend_from_slice(if yes { b"true" } else { b"false" }),
+        FieldValue::Int32(number) => json::write_signed(out, number.into()),
+        FieldValue::Uint32(number) | FieldValue::Fixed32(number) => json::write_unsigned(out, number.into()),
+        FieldValue::Int64(number) => json::write_string(out, &number.to_string()),
+        FieldValue::Uint64(number) => json::write_string(out, &number.to_string()),
+        FieldValue::Varint(number) | FieldValue::Fixed64(number) => json::write_unsigned(out, number),
+        FieldValue::Float(number) => json::write_f32(out, number),
+        FieldValue::Double(number) => json::write_f64(out, number),
+        FieldValue::Enum { name: Some(name), .. } => json::write_string(out, name),
+        FieldValue::Enum { number, name: None } => json::write_signed(out, number.into()),
+        FieldValue::Null => out.extend_from_slice(b"null"),
+        FieldValue::Text(text) => {
+            json::write_bytes_lossy(out, text);
+        }
+        FieldValue::Bytes(bytes) => json::write_base64(out, bytes),
+        FieldValue::Message { ix, bytes } => {
+            JsonPrinter::new().print(schema, ix, bytes, out);
+        }
+        FieldValue::Json(text) => {
+            json::copy_json(out, text);
+        }
+        FieldValue::Broken(cause) => json::write_string(out, cause.text()),
+    }
+}
+
+/// A node's value as people read it; none where its children are all there is.
+pub(super) fn value_text(schema: &Schema, node: &Node<'_>) -> Option<String> {
+    match node.value {
+        Known::Seen(value) | Known::Guessed(value) => {
+            let mut out = Vec::new();
+            write_value(schema, value, &mut out);
+            Some(String::from_utf8_lossy(&out).into_owned())
+        }
+        Known::Hidden { len } => Some(format!("‹hidden, {len} bytes›")),
+        Known::Absent | Known::Unknown => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use super::*;
+    use crate::protobuf::tree::{TreeOptions, raw_tree, tree};
+    use crate::schema::testing::compile;
+    use proptest::prelude::*;
+
+    const SCHEMA: &str = r#"
+        syntax = "proto3";
+        package t;
+        import "google/protobuf/any.proto";
+        import "google/protobuf/timestamp.proto";
+        enum State { NONE = 0; OPEN = 1; }
+        message M {
+          int32 number = 1; string text_value = 2; M inner = 3; repeated sint32 list = 4; map<string, State> states = 5;
+          google.protobuf.Any any = 6; google.protobuf.Timestamp time = 7; bytes raw = 8;
+        }
+    "#;
+
+    const ALL: TreeOptions = TreeOptions { limit: 100, hide_redacted: true };
+
+    /// One line a node: name, number, type, value, span.
+    fn lines(schema: &Schema, nodes: &[Node<'_>], indent: usize, out: &mut Vec<String>) {
+        for node in nodes {
+            let number = node.number.map_or("-".into(), |number| number.to_string());
+            let mut value = Vec::new();
+            match node.value {
+                Known::Seen(known) | Known::Guessed(known) => write_value(schema, known, &mut value),
+                Known::Hidden { len } => value = format!("hidden {len}").into_bytes(),
+                Known::Absent | Known::Unknown => value.push(b'-'),
+            }
+            let value = String::from_utf8(value).unwrap();
+            let Range { start, end } = node.span;
+            let pad = " ".repeat(indent);
+            out.push(format!("{pad}{} {number} {} {value} {start}..{end}", name(node), node.type_name));
+            lines(schema, &node.children, indent + 1, out);
+        }
+    }
+
+    fn shown(nodes: &[Node<'_>]) -> Vec<String> {
+        let mut out = Vec::new();
+        lines(&compile(SCHEMA), nodes, 0, &mut out);
+        out
+    }
+
+    fn json(nodes: &[Node<'_>]) -> String {
+        let mut out = Vec::new();
+        let mut json = Writer::new(&mut out);
+        json.begin_array();
+        nodes.iter().for_each(|node| write_json(&compile(SCHEMA), node, "message", &mut json));
+        json.end_array();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_field_with_its_bytes() {
+        let schema = compile(SCHEMA);
+        let bytes = [
+            &[0x08, 5][..],                                          // 1: 5
+            &[0x12, 2, b'a', 0x1b],                                  // 2: "a" and an escape
+            &[0x1a, 2, 0x08, 0],                                     // 3: 1: 0
+            &[0x22, 2, 1, 4],                                        // 4: packed -1, 2
+            &[0x2a, 5, 0x0a, 1, b'k', 0x10, 1],                      // 5: "k": OPEN
+            &[0x32, 9, 0x0a, 3, b't', b'.', b'M', 0x12, 2, 0x08, 7], // 6: an M with 1: 7
+            &[0x3a, 2, 0x08, 1],                                     // 7: a second after the epoch
+            &[0x98, 0x06, 3],                                        // 99: 3
+            &[0x08, 6],                                              // 1: 6
+            &[0x42, 5, 1],                                           // 8: cut short
+        ]
+        .concat();
+        let got = shown(&tree(&schema, schema.message("t.M").unwrap(), &bytes, ALL));
+        assert_eq!(
+            got,
+            [
+                "number 1 int32 5 0..2",
+                r#"text_value 2 string "a\u001b" 2..6"#,
+                "inner 3 t.M - 6..10",
+                " number 1 int32 0 8..10",
+                "list 4 sint32 - 10..14",
+                " [0] - sint32 -1 12..13",
+                " [1] - sint32 2 13..14",
+                "states 5 map<string, t.State> - 14..21",
+                r#" key 1 string "k" 16..19"#,
+                r#" value 2 t.State "OPEN" 19..21"#,
+                "any 6 google.protobuf.Any - 21..32",
+                r#" type_url 1 string "t.M" 23..28"#,
+                " value 2 t.M - 28..32",
+                "  number 1 int32 7 30..32",
+                r#"time 7 google.protobuf.Timestamp "1970-01-01T00:00:01Z" 32..36"#,
+                " seconds 1 int64 \"1\" 34..36",
+                " 99 varint 3 36..39",
+                "number 1 int32 6 39..41",
+                r#"raw 8 broken "ends inside of a field" 41..44"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn an_any_that_holds_json() {
+        let schema = compile(SCHEMA);
+        let bytes = |value: &[u8]| {
+            let any = [&[0x0a, 3, b't', b'.', b'M', 0x12, value.len() as u8], value].concat(); // 1: "t.M", 2: the value
+            [&[0x32, any.len() as u8], any.as_slice()].concat() // 6: the Any
+        };
+        let got = |value: &[u8]| shown(&tree(&schema, schema.message("t.M").unwrap(), &bytes(value), ALL));
+        assert_eq!(got(br#"{"a": [1]}"#)[2], r#" value 2 JSON {"a":[1]} 7..19"#);
+        assert!(!got(br#"{"a": [1"#)[2].contains("JSON"));
+    }
+
+    #[test]
+    fn without_a_type_and_cut() {
+        let bytes = [
+            &[0x08, 5][..],               // 1: 5
+            &[0x12, 2, b'h', b'i'],       // 2: "hi"
+            &[0x1a, 4, 0x08, 1, 0x10, 2], // 3: 1: 1, 2: 2
+            &[0x08, 6],                   // 1: 6
+            &[0x08, 7],                   // 1: 7
+        ]
+        .concat();
+        let got = shown(&raw_tree(&bytes, 4));
+        let expected = [" 1 varint 5 0..2", r#" 2 string "hi" 2..6"#, " 3 message - 6..12", "  1 varint 1 8..10"];
+        assert_eq!(got[..4], expected);
+        assert_eq!(got[4..], [" and 1 more -  - 10..12", "and 2 more -  - 12..16"]);
+    }
+
+    #[test]
+    fn as_json() {
+        let got = json(&raw_tree(&[0x1a, 4, 0x08, 1, 0x10, 2], 9));
+        let expected = concat!(
+            r#"[{"name":"","number":3,"type":"message","value":null,"view":"message","from":0,"to":6,"children":["#,
+            r#"{"name":"","number":1,"type":"varint","value":1,"view":"message","from":2,"to":4,"children":[]},"#,
+            r#"{"name":"","number":2,"type":"varint","value":2,"view":"message","from":4,"to":6,"children":[]}]}]"#
+        );
+        assert_eq!(got, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_a_tree_within_the_limit(bytes in prop::collection::vec(any::<u8>(), 0..200), limit in 0usize..50) {
+            let schema = compile(SCHEMA);
+            let options = TreeOptions { limit, hide_redacted: true };
+            for nodes in [tree(&schema, schema.message("t.M").unwrap(), &bytes, options), raw_tree(&bytes, limit)] {
+                let all = shown(&nodes);
+                prop_assert!(all.iter().filter(|line| !line.trim().starts_with("and ")).count() <= limit);
+                prop_assert!(serde_json::from_str::<serde_json::Value>(&json(&nodes)).is_ok());
+            }
+        }
+    }
+}
