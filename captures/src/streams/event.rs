@@ -14,7 +14,7 @@ pub struct StreamNo(pub u32);
 pub struct Event {
     /// Which one.
     pub connection: StreamNo,
-    /// The packet (line, block) that told it.
+    /// The packet (line, block) that shows it.
     pub packet: Packet,
     /// When it happened.
     pub time: Timestamp,
@@ -80,7 +80,7 @@ pub enum ClientBy {
     Connect,
     /// The other side was seen to accept it.
     Accept,
-    /// The other side's socket has a name, or its own has none though names are told.
+    /// The other side's socket has a name, or its own has none although the recording shows names.
     Path,
     /// The other side's port is the one that looks like a server's.
     Port,

@@ -45,7 +45,7 @@ mod tests {
     use std::fs;
 
     use crate::file::{CaptureReader, OpenOptions};
-    use crate::streams::testing::told_by;
+    use crate::streams::testing::events_of;
 
     #[test]
     fn two_files_are_one_connection() {
@@ -58,14 +58,14 @@ mod tests {
                 CaptureReader::open_raw_pair(&client, &server, &OpenOptions { no_mmap, ..OpenOptions::default() })
                     .unwrap();
             assert_eq!(
-                told_by(reading),
+                events_of(reading),
                 "0 opened unix:#1 -> unix:#2 stated\n0 ToServer \"request\"\n0 ToClient \"answer\"\n\
                  0 ToServer closed Fin\n0 ToClient closed Fin"
             );
         }
         fs::write(&server, "").unwrap();
         let reading = CaptureReader::open_raw_pair(&client, &server, &OpenOptions::default()).unwrap();
-        assert!(told_by(reading).contains("0 ToServer \"request\""));
+        assert!(events_of(reading).contains("0 ToServer \"request\""));
         assert!(
             CaptureReader::open_raw_pair(&client, &directory.path().join("none"), &OpenOptions::default()).is_err()
         );

@@ -124,20 +124,20 @@ fn end(live: &Live, how: Close, sink: &mut Sink<'_>) {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::streams::testing::{check, told};
+    use crate::streams::testing::{check, events};
 
     const ENDS: &str = "0 ToServer closed EndOfCapture\n0 ToClient closed EndOfCapture";
 
     #[test]
     fn both_forms_of_dumps_are_read() {
-        let told = format!(
+        let found = format!(
             "0 opened unix:#0 -> unix:#0 stated\n0 ToServer \"hello\\nworld\\n\"\n0 ToClient \"\\n\\n\"\n{ENDS}"
         );
         check(
             "2026/11/20 09:56:58 socat[12] N accepting connection\n\
              > 2026/11/20 09:56:59.000829845  length=12 from=0 to=11\n 68 65 6c 6c 6f 0a 77 6f 72 6c 64 0a\n\
              < 2026/11/20 09:56:59.000829937  length=2 from=0 to=1\n 0a 0a\n",
-            &told,
+            &found,
         );
         check(
             "> 2023/05/01 10:20:30.123456  length=12 from=0 to=11\n\
@@ -149,7 +149,7 @@ mod tests {
              \x20 0a                                               .\n\
              --\n"
                 .replace("\x20 ", " "),
-            &told,
+            &found,
         );
     }
 
@@ -214,7 +214,7 @@ mod tests {
                 let at = start + index.index(dump.len() - start);
                 dump[at] = value;
             }
-            let _ = told(dump);
+            let _ = events(dump);
         }
     }
 }

@@ -233,17 +233,17 @@ mod tests {
 
     #[test]
     fn both_layouts_are_read() {
-        let told = packets(&[(old(12, 43, b"request"), 0), (old(43, 12, b"answer"), 5)]);
+        let found = packets(&[(old(12, 43, b"request"), 0), (old(43, 12, b"answer"), 5)]);
         let opened = "0 opened unix:#12 -> unix:#43 first client 12 server 43 joined";
         assert_eq!(
-            told,
+            found,
             format!("{opened}\n0 ToServer \"request\"\n0 ToClient \"answer\"\n0 ToClient gap 5 snapped\n{ENDS}")
         );
         // Bytes behind the header that look like one, and an abstract name, which is left out.
         for path in ["/run/s", ""] {
-            let told = packets(&[(new(path, 12, 43, &[0; 130]), 0), (new(path, 43, 12, b"answer"), 0)]);
-            assert!(told.contains(&format!("0 ToServer \"{}\"", "\\x00".repeat(130))), "{told}");
-            assert_eq!(told.contains(" -> unix:/run/s "), !path.is_empty(), "{told}");
+            let found = packets(&[(new(path, 12, 43, &[0; 130]), 0), (new(path, 43, 12, b"answer"), 0)]);
+            assert!(found.contains(&format!("0 ToServer \"{}\"", "\\x00".repeat(130))), "{found}");
+            assert_eq!(found.contains(" -> unix:/run/s "), !path.is_empty(), "{found}");
         }
     }
 
@@ -251,16 +251,16 @@ mod tests {
     fn the_process_that_listened_may_be_another_one() {
         let client = |bytes| (new("/s", 12, 40, bytes), 0);
         let server = |bytes| (new("/s", 43, 12, bytes), 0);
-        let told = packets(&[client(b"request"), server(b"answer"), client(b"!"), server(b"?")]);
+        let found = packets(&[client(b"request"), server(b"answer"), client(b"!"), server(b"?")]);
         assert!(
-            told.contains("0 ToServer \"request\"\n0 ToClient \"answer\"\n0 ToServer \"!\"\n0 ToClient \"?\""),
-            "{told}"
+            found.contains("0 ToServer \"request\"\n0 ToClient \"answer\"\n0 ToServer \"!\"\n0 ToClient \"?\""),
+            "{found}"
         );
         // Another client of the same server.
         let other = [client(b"a"), (new("/s", 13, 40, b"b"), 0), (new("/s", 43, 13, b"c"), 0), server(b"d")];
-        let told = packets(&other);
+        let found = packets(&other);
         for part in ["0 ToServer \"a\"", "1 ToServer \"b\"", "1 ToClient \"c\"", "0 ToClient \"d\""] {
-            assert!(told.contains(part), "{told}");
+            assert!(found.contains(part), "{found}");
         }
     }
 

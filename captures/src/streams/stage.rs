@@ -1,22 +1,26 @@
-//! The way in: packets to those who read them.
+//! Gives each packet to the reader of its format.
+
+use std::path::PathBuf;
+
+use hashbrown::HashMap;
 
 use super::event::{Events, Sink};
 use super::raw::Raw;
 use super::socat::Socat;
 use super::sockdump::Sockdump;
-use super::strace::Log;
+use super::strace::{Log, LogFile};
 use super::vsock::Vsock;
 use crate::file::FileInfo;
 use crate::{LinkType, Packet, PacketNo, RawPacket, Skip, Timestamp};
 
 /// All connections of a reading that are not TCP in packets.
 ///
-/// Packets are to be given in the order of the reading, for what they mean depends on those before them. All strace
-/// logs of a reading are taken for logs of one session.
+/// Packets are to be given in the order of the reading, for what they mean depends on those before them. Several strace
+/// logs may show both ends of a connection; the files that one `strace -ff` wrote are one log.
 #[derive(Debug, Default)]
 pub struct Streams {
-    /// By file: the process whose file it is, where `strace -ff` wrote it.
-    pids: Vec<Option<u32>>,
+    /// By file: which strace log it is.
+    logs: Vec<LogFile>,
     connections: u32,
     strace: Log,
     socat: Socat,
@@ -30,7 +34,9 @@ pub struct Streams {
 impl Streams {
     /// For the packets of a reading of `files`.
     pub fn new(files: &[FileInfo]) -> Self {
-        Self { pids: files.iter().map(pid_of_file).collect(), ..Self::default() }
+        let logs = log_files(files);
+        let has_several_logs = logs.iter().any(|log| log.session != 0);
+        Self { logs, strace: Log::new(has_several_logs), ..Self::default() }
     }
 
     /// Whether packets of this link type are to be given to [`packet`](Self::packet).
@@ -47,20 +53,20 @@ impl Streams {
         )
     }
 
-    /// Takes the next packet and puts what it means behind `into`.
+    /// Reads the next packet and appends what it means to `into`.
     ///
     /// # Errors
     ///
-    /// The reason why it is passed by, if it is none of what is known here. (Lines of texts never are: a text may say
-    /// anything between what matters.)
+    /// The reason why the packet is skipped, if its contents are not what its link type promises. (Lines of texts are never
+    /// skipped: a text may have anything between the lines that matter.)
     pub fn packet(&mut self, raw: &RawPacket<'_>, into: &mut Events) -> Result<(), Skip> {
         self.time = raw.time;
         let connections = &mut self.connections;
         let mut sink = Sink { events: into, connections, packet: raw.packet, time: raw.time };
         match raw.link {
             LinkType::STRACE => {
-                let pid = self.pids.get(usize::from(raw.packet.no.file())).copied().flatten();
-                self.strace.line(raw.data, pid, &mut sink);
+                let file = self.logs.get(usize::from(raw.packet.no.file())).copied().unwrap_or_default();
+                self.strace.line(raw.data, file, &mut sink);
                 Ok(())
             }
             LinkType::SOCAT => {
@@ -94,7 +100,26 @@ impl Streams {
     }
 }
 
-/// `strace -ff -o F` writes the lines of process 4711 to `F.4711`.
-fn pid_of_file(file: &FileInfo) -> Option<u32> {
-    file.format.starts_with("strace").then(|| file.path.as_ref()?.extension()?.to_str()?.parse().ok()).flatten()
+/// Which run of strace wrote each file. `strace -ff -o F` writes the lines of process 4711 to `F.4711`.
+fn log_files(files: &[FileInfo]) -> Vec<LogFile> {
+    let mut stems: HashMap<PathBuf, u16> = HashMap::new();
+    let mut sessions = 0;
+    let mut next = || {
+        let session = sessions;
+        sessions += 1;
+        session
+    };
+    let of_file = |file: &FileInfo| {
+        if !file.format.starts_with("strace") {
+            return LogFile::default();
+        }
+        let path = file.path.as_ref();
+        let pid = path.and_then(|path| path.extension()?.to_str()?.parse().ok());
+        let session = match path.filter(|_| pid.is_some()) {
+            Some(path) => *stems.entry(path.with_extension("")).or_insert_with(&mut next),
+            None => next(),
+        };
+        LogFile { session, pid }
+    };
+    files.iter().map(of_file).collect()
 }

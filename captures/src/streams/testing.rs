@@ -16,11 +16,11 @@ use crate::file::CaptureReader;
 /// ```
 ///
 /// Bytes of one direction that follow on each other stand together.
-pub(super) fn told(recording: impl AsRef<[u8]>) -> String {
-    told_by(CaptureReader::from_reader(Box::new(Cursor::new(recording.as_ref().to_vec())), "x").unwrap())
+pub(super) fn events(recording: impl AsRef<[u8]>) -> String {
+    events_of(CaptureReader::from_reader(Box::new(Cursor::new(recording.as_ref().to_vec())), "x").unwrap())
 }
 
-pub(super) fn told_by(mut reading: CaptureReader) -> String {
+pub(super) fn events_of(mut reading: CaptureReader) -> String {
     let mut streams = Streams::new(reading.files());
     let mut events = Events::default();
     let mut order = 0;
@@ -86,6 +86,6 @@ pub(super) fn text(events: &Events) -> String {
 #[track_caller]
 pub(super) fn check(recording: impl AsRef<[u8]>, expected: &str) {
     let expected: Vec<_> = expected.lines().map(str::trim_start).filter(|line| !line.is_empty()).collect();
-    let told = told(recording);
-    assert_eq!(told, expected.join("\n"), "told:\n{told}");
+    let found = events(recording);
+    assert_eq!(found, expected.join("\n"), "found:\n{found}");
 }

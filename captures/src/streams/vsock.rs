@@ -297,24 +297,24 @@ mod tests {
         let opened = "0 opened vsock:3:5000 -> vsock:2:1024 port joined";
         assert_eq!(packets(&whole[2..]), format!("{opened}\n{rest}"));
         // The ports again.
-        let told = packets(&[&whole[..5], &whole[..1]].concat());
-        assert!(told.contains("0 ToClient closed Timeout\n1 opened vsock:3:5000"), "{told}");
+        let found = packets(&[&whole[..5], &whole[..1]].concat());
+        assert!(found.contains("0 ToClient closed Timeout\n1 opened vsock:3:5000"), "{found}");
     }
 
     #[test]
     fn a_reset_ends_both_flows() {
-        let told = packets(&[packet(CLIENT, SERVER, 1, 0, b""), packet(SERVER, CLIENT, 3, 0, b"")]);
-        assert!(told.ends_with("0 ToServer closed Rst\n0 ToClient closed Rst"), "{told}");
+        let found = packets(&[packet(CLIENT, SERVER, 1, 0, b""), packet(SERVER, CLIENT, 3, 0, b"")]);
+        assert!(found.ends_with("0 ToServer closed Rst\n0 ToClient closed Rst"), "{found}");
     }
 
     #[test]
     fn cut_packets_leave_gaps_or_are_passed_by() {
         let whole = packet(CLIENT, SERVER, 5, 0, b"request");
         for len in 0..whole.len() {
-            let told = packets(&[whole[..len].to_vec()]);
+            let found = packets(&[whole[..len].to_vec()]);
             match len.checked_sub(76) {
-                None => assert_eq!(told, "", "{len}"),
-                Some(kept) => assert!(told.contains(&format!("0 ToServer gap {} snapped", 7 - kept)), "{told}"),
+                None => assert_eq!(found, "", "{len}"),
+                Some(kept) => assert!(found.contains(&format!("0 ToServer gap {} snapped", 7 - kept)), "{found}"),
             }
         }
     }

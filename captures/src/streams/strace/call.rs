@@ -10,7 +10,7 @@
 use super::args::Shape;
 use super::fd::split;
 use super::prefix::number;
-use super::sockets::Move;
+use super::sockets::TransferKind;
 
 /// What a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(crate) fn looks_like_call(body: &[u8]) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     /// Moves bytes that it shows.
-    Data(Move, Shape),
+    Data(TransferKind, Shape),
     /// Moves bytes that it does not show; from its first and to its second descriptor, or the other way.
     Splice {
         output_first: bool,
@@ -90,7 +90,7 @@ pub(super) enum Call {
 
 impl Call {
     pub(super) fn named(name: &[u8]) -> Option<Self> {
-        use Move::{Read, Write};
+        use TransferKind::{Read, Write};
         Some(match name {
             b"read" | b"recv" | b"recvfrom" => Self::Data(Read, Shape::Buffer),
             b"write" | b"send" | b"sendto" => Self::Data(Write, Shape::Buffer),

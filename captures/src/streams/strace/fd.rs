@@ -1,7 +1,7 @@
-//! File descriptors, and what `-y` and `-yy` say of them; socket addresses.
+//! File descriptors, and their annotations by `-y` and `-yy`; socket addresses.
 //!
 //! ```text
-//! 3                                            nothing is said
+//! 3                                            no annotation
 //! 3<socket:[56071]>                            -y (under -xx even this is in hexadecimal)
 //! 3<UNIX-STREAM:[37834->38831]>                -yy: own inode, the other end's inode
 //! 7<UNIX-STREAM:[38831->37834,"/run/x.sock"]>  … and the own path; @"name" is an abstract one
@@ -19,12 +19,12 @@ use crate::Endpoint;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fd {
     pub(super) number: u32,
-    pub(super) note: Note,
+    pub(super) annotation: Annotation,
 }
 
-/// What is said of a descriptor.
+/// What `-y` and `-yy` say of a descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Note {
+pub(super) enum Annotation {
     Nothing,
     /// A socket of unknown kind, by its inode.
     Socket(u64),
@@ -37,7 +37,7 @@ pub(super) enum Note {
     TcpInode(u64),
     TcpListening(SocketAddr),
     Tcp(SocketAddr, SocketAddr),
-    /// No stream socket.
+    /// It is not a stream socket.
     Other,
 }
 
@@ -46,12 +46,12 @@ pub(super) fn fd(text: &[u8]) -> Option<(Fd, &[u8])> {
     let (value, rest) = number(text)?;
     let value = u32::try_from(value).ok()?;
     let Some(inside) = rest.strip_prefix(b"<") else {
-        return Some((Fd { number: value, note: Note::Nothing }, rest));
+        return Some((Fd { number: value, annotation: Annotation::Nothing }, rest));
     };
-    let (said, rest) = inside.split_at_checked(closing(inside)?)?;
+    let (text, rest) = inside.split_at_checked(closing(inside)?)?;
     let rest = rest.get(1..)?;
     let rest = rest.strip_prefix(b"(deleted)").unwrap_or(rest);
-    Some((Fd { number: value, note: note(said) }, rest))
+    Some((Fd { number: value, annotation: annotation(text) }, rest))
 }
 
 /// Where the `>` is that belongs to the `<` before `text`. Paths have no angle brackets: strace escapes them.
@@ -80,48 +80,48 @@ fn closing(text: &[u8]) -> Option<usize> {
     None
 }
 
-fn note(said: &[u8]) -> Note {
+fn annotation(text: &[u8]) -> Annotation {
     /// A name of a socket in hexadecimal: `socket:[…]` with an inode.
     const LONGEST: usize = 4 * 64;
 
-    if said.starts_with(b"\\x") {
-        if said.len() > LONGEST {
-            return Note::Other;
+    if text.starts_with(b"\\x") {
+        if text.len() > LONGEST {
+            return Annotation::Other;
         }
-        let quoted = [b"\"", said, b"\""].concat();
+        let quoted = [b"\"", text, b"\""].concat();
         let mut plain = Vec::new();
         return match string::decode(&quoted, LONGEST, &mut plain) {
-            Some(_) if !plain.starts_with(b"\\x") => note(&plain),
-            _ => Note::Other,
+            Some(_) if !plain.starts_with(b"\\x") => annotation(&plain),
+            _ => Annotation::Other,
         };
     }
-    let Some((kind, inside)) = split(said, b":[") else { return Note::Other };
-    let Some(inside) = inside.strip_suffix(b"]") else { return Note::Other };
+    let Some((kind, inside)) = split(text, b":[") else { return Annotation::Other };
+    let Some(inside) = inside.strip_suffix(b"]") else { return Annotation::Other };
     match kind {
-        b"socket" => number(inside).map_or(Note::Other, |(inode, _)| Note::Socket(inode)),
-        b"UNIX-STREAM" | b"UNIX" => unix(inside).unwrap_or(Note::Other),
-        b"TCP" | b"TCPv6" => tcp(inside).unwrap_or(Note::Other),
-        _ => Note::Other,
+        b"socket" => number(inside).map_or(Annotation::Other, |(inode, _)| Annotation::Socket(inode)),
+        b"UNIX-STREAM" | b"UNIX" => unix(inside).unwrap_or(Annotation::Other),
+        b"TCP" | b"TCPv6" => tcp(inside).unwrap_or(Annotation::Other),
+        _ => Annotation::Other,
     }
 }
 
-fn unix(text: &[u8]) -> Option<Note> {
+fn unix(text: &[u8]) -> Option<Annotation> {
     let (inode, mut rest) = number(text)?;
     let mut peer = None;
     if let Some((other, after)) = rest.strip_prefix(b"->").and_then(number) {
         (peer, rest) = (Some(other).filter(|&other| other != 0), after);
     }
     let name = rest.strip_prefix(b",").and_then(unix_name);
-    Some(Note::Unix { inode, peer, name })
+    Some(Annotation::Unix { inode, peer, name })
 }
 
-fn tcp(text: &[u8]) -> Option<Note> {
+fn tcp(text: &[u8]) -> Option<Annotation> {
     if let Some((local, peer)) = split(text, b"->") {
-        return Some(Note::Tcp(address(local)?, address(peer)?));
+        return Some(Annotation::Tcp(address(local)?, address(peer)?));
     }
     match (number(text), address(text)) {
-        (_, Some(address)) => Some(Note::TcpListening(address)),
-        (Some((inode, b"")), None) => Some(Note::TcpInode(inode)),
+        (_, Some(address)) => Some(Annotation::TcpListening(address)),
+        (Some((inode, b"")), None) => Some(Annotation::TcpInode(inode)),
         _ => None,
     }
 }
@@ -184,31 +184,31 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(text: &str, note: Note) {
+    fn check(text: &str, annotation: Annotation) {
         let (found, rest) = fd(format!("{text}, \"x\"").as_bytes()).map(|(fd, rest)| (fd, rest.to_vec())).unwrap();
-        assert_eq!((found.number, found.note), (3, note), "{text}");
+        assert_eq!((found.number, found.annotation), (3, annotation), "{text}");
         assert_eq!(rest, b", \"x\"", "{text}");
     }
 
     #[test]
-    fn what_is_said_of_descriptors_is_read() {
-        check("3", Note::Nothing);
-        check("3<socket:[56071]>", Note::Socket(56_071));
-        check(r"3<\x73\x6f\x63\x6b\x65\x74\x3a\x5b\x31\x32\x5d>", Note::Socket(12));
-        check("3<UNIX-STREAM:[37834]>", Note::Unix { inode: 37_834, peer: None, name: None });
-        check("3<UNIX:[1->2]>", Note::Unix { inode: 1, peer: Some(2), name: None });
-        check(r#"3<UNIX-STREAM:[1->2,"/a]>b"]>"#, Note::Unix { inode: 1, peer: Some(2), name: path("/a]>b") });
-        check(r#"3<UNIX-STREAM:[1,"\x2f\x61"]>"#, Note::Unix { inode: 1, peer: None, name: path("/a") });
+    fn annotations_of_descriptors_are_read() {
+        check("3", Annotation::Nothing);
+        check("3<socket:[56071]>", Annotation::Socket(56_071));
+        check(r"3<\x73\x6f\x63\x6b\x65\x74\x3a\x5b\x31\x32\x5d>", Annotation::Socket(12));
+        check("3<UNIX-STREAM:[37834]>", Annotation::Unix { inode: 37_834, peer: None, name: None });
+        check("3<UNIX:[1->2]>", Annotation::Unix { inode: 1, peer: Some(2), name: None });
+        check(r#"3<UNIX-STREAM:[1->2,"/a]>b"]>"#, Annotation::Unix { inode: 1, peer: Some(2), name: path("/a]>b") });
+        check(r#"3<UNIX-STREAM:[1,"\x2f\x61"]>"#, Annotation::Unix { inode: 1, peer: None, name: path("/a") });
         let name = Some(Endpoint::UnixAbstract(b"a\"b".as_slice().into()));
-        check(r#"3<UNIX-STREAM:[1->2,@"a\"b"]>"#, Note::Unix { inode: 1, peer: Some(2), name });
-        check("3<TCP:[114085]>", Note::TcpInode(114_085));
-        check("3<TCP:[127.0.0.1:5599]>", Note::TcpListening("127.0.0.1:5599".parse().unwrap()));
-        let pair = Note::Tcp("127.0.0.1:5000".parse().unwrap(), "[::1]:6000".parse().unwrap());
+        check(r#"3<UNIX-STREAM:[1->2,@"a\"b"]>"#, Annotation::Unix { inode: 1, peer: Some(2), name });
+        check("3<TCP:[114085]>", Annotation::TcpInode(114_085));
+        check("3<TCP:[127.0.0.1:5599]>", Annotation::TcpListening("127.0.0.1:5599".parse().unwrap()));
+        let pair = Annotation::Tcp("127.0.0.1:5000".parse().unwrap(), "[::1]:6000".parse().unwrap());
         check("3<TCPv6:[[::ffff:127.0.0.1]:5000->[::1]:6000]>", pair);
-        check("3</dev/null<char 1:3>>", Note::Other);
-        check("3</tmp/x>(deleted)", Note::Other);
-        check("3<UNIX-DGRAM:[1->2]>", Note::Other);
-        check(r"3<\x2f\x74\x6d\x70>", Note::Other);
+        check("3</dev/null<char 1:3>>", Annotation::Other);
+        check("3</tmp/x>(deleted)", Annotation::Other);
+        check("3<UNIX-DGRAM:[1->2]>", Annotation::Other);
+        check(r"3<\x2f\x74\x6d\x70>", Annotation::Other);
     }
 
     #[test]

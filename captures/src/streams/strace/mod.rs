@@ -15,16 +15,19 @@
 
 mod args;
 mod call;
+mod calls;
 pub(super) mod fd;
 mod log;
 pub(crate) mod prefix;
 mod processes;
 mod sockets;
-mod strangers;
 pub(crate) mod string;
+mod unidentified;
 
 pub(crate) use call::looks_like_call;
-pub(super) use log::Log;
+pub(super) use log::{Log, LogFile};
 
+#[cfg(test)]
+mod joining_tests;
 #[cfg(test)]
 mod tests;

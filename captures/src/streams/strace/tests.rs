@@ -5,7 +5,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use crate::file::{CaptureReader, OpenOptions};
-use crate::streams::testing::{check, told, told_by};
+use crate::streams::testing::{check, events, events_of};
 
 /// Ends of connections of which nothing is closed.
 const OPEN: &str = "0 ToServer closed EndOfCapture\n0 ToClient closed EndOfCapture";
@@ -182,7 +182,7 @@ const BOTH_ENDS: &str = r#"9 1700000000.000001 socket(AF_UNIX, SOCK_STREAM, 0) =
 5 1700000000.000020 close(3<UNIX-STREAM:[1->2]>) = 0
 "#;
 
-const BOTH_ENDS_TOLD: &str = r#"0 opened unix:#1 -> unix:/s connect client 5 server 9
+const BOTH_ENDS_EVENTS: &str = r#"0 opened unix:#1 -> unix:/s connect client 5 server 9
 0 ToServer "request"
 0 ToClient "answer"
 0 ToServer closed Fin
@@ -213,16 +213,16 @@ fn with_inodes(log: &str) -> String {
 
 #[test]
 fn where_both_ends_are_seen_every_byte_comes_once() {
-    check(BOTH_ENDS, BOTH_ENDS_TOLD);
+    check(BOTH_ENDS, BOTH_ENDS_EVENTS);
 }
 
 #[test]
-fn weaker_forms_tell_the_same() {
-    check(with_inodes(BOTH_ENDS), BOTH_ENDS_TOLD);
-    let bare_told = told(bare(BOTH_ENDS));
-    let (opened, rest) = bare_told.split_once('\n').unwrap();
+fn weaker_forms_give_the_same() {
+    check(with_inodes(BOTH_ENDS), BOTH_ENDS_EVENTS);
+    let bare_events = events(bare(BOTH_ENDS));
+    let (opened, rest) = bare_events.split_once('\n').unwrap();
     assert!(opened.ends_with(" -> unix:/s connect client 5 server 9"), "{opened}");
-    assert_eq!(rest, BOTH_ENDS_TOLD.split_once('\n').unwrap().1);
+    assert_eq!(rest, BOTH_ENDS_EVENTS.split_once('\n').unwrap().1);
     let times = [" 1700000000.0000", " 10:00:00.0000", " 10:00:00 #", "       0.0000", " #"];
     for time in times {
         let lines = BOTH_ENDS.lines().map(|line| {
@@ -232,13 +232,13 @@ fn weaker_forms_tell_the_same() {
                 None => format!("{start}{time}{rest}\n"),
             }
         });
-        check(lines.collect::<String>(), BOTH_ENDS_TOLD);
+        check(lines.collect::<String>(), BOTH_ENDS_EVENTS);
     }
     // Without -o.
     let lines = BOTH_ENDS.lines().map(|line| format!("[pid     {line}\n").replacen("    9 ", "    9] ", 1));
-    check(lines.map(|line| line.replacen("    5 ", "    5] ", 1)).collect::<String>(), BOTH_ENDS_TOLD);
+    check(lines.map(|line| line.replacen("    5 ", "    5] ", 1)).collect::<String>(), BOTH_ENDS_EVENTS);
     // -T, and another end of lines.
-    check(BOTH_ENDS.replace('\n', " <0.000001>\r\n"), BOTH_ENDS_TOLD);
+    check(BOTH_ENDS.replace('\n', " <0.000001>\r\n"), BOTH_ENDS_EVENTS);
 }
 
 #[test]
@@ -252,8 +252,8 @@ fn a_listener_from_before_the_log_gets_its_name_from_what_it_accepts() {
 9 1700000000.1 write(9, "answer", 6) = 6
 5 1700000000.1 read(3, "answer", 4096) = 6
 "#;
-    let told = told(log);
-    assert!(told.ends_with(&format!("0 ToServer \"request\"\n0 updated unix:#1 -> unix:/s connect client 5 server 9\n0 ToClient \"answer\"\n{OPEN}")), "{told}");
+    let found = events(log);
+    assert!(found.ends_with(&format!("0 ToServer \"request\"\n0 updated unix:#1 -> unix:/s connect client 5 server 9\n0 ToClient \"answer\"\n{OPEN}")), "{found}");
 }
 
 #[test]
@@ -280,17 +280,17 @@ fn the_files_of_ff_are_one_log() {
         fs::write(directory.path().join(format!("F.{pid}")), calls[log]).unwrap();
     }
     fs::write(directory.path().join("notes.txt"), "not a log\n").unwrap();
-    let told = told_by(CaptureReader::open(&[directory.path().into()], &OpenOptions::default()).unwrap());
-    assert_eq!(told, BOTH_ENDS_TOLD);
+    let found = events_of(CaptureReader::open(&[directory.path().into()], &OpenOptions::default()).unwrap());
+    assert_eq!(found, BOTH_ENDS_EVENTS);
     for pid in ["5", "9"] {
         let path = directory.path().join(format!("F.{pid}"));
         let log = fs::read_to_string(&path).unwrap();
         fs::write(path, bare(&log)).unwrap();
     }
-    let told = told_by(CaptureReader::open(&[directory.path().into()], &OpenOptions::default()).unwrap());
-    let (opened, rest) = told.split_once('\n').unwrap();
+    let found = events_of(CaptureReader::open(&[directory.path().into()], &OpenOptions::default()).unwrap());
+    let (opened, rest) = found.split_once('\n').unwrap();
     assert!(opened.ends_with(" -> unix:/s connect client 5 server 9"), "{opened}");
-    assert_eq!(rest, BOTH_ENDS_TOLD.split_once('\n').unwrap().1);
+    assert_eq!(rest, BOTH_ENDS_EVENTS.split_once('\n').unwrap().1);
 }
 
 #[test]
@@ -337,8 +337,8 @@ fn bare_descriptors_from_before_the_log_may_be_sockets() {
 5 1700000000.000009 read(7, "new", 4096) = 3
 5 1700000000.000010 close(7) = 0
 "#;
-    let told = told(log);
-    let (opened, rest) = told.split_once('\n').unwrap();
+    let found = events(log);
+    let (opened, rest) = found.split_once('\n').unwrap();
     assert!(opened.ends_with(" first server 5 joined"), "{opened}");
     assert_eq!(
         rest,
@@ -408,8 +408,8 @@ fn bare_descriptors_are_followed() {
 6 1700000000.1 write(10, "closed by execve", 16) = -1 EBADF (Bad file descriptor)
 6 1700000000.1 +++ exited with 0 +++
 "#;
-    let told = told(log);
-    let (opened, rest) = told.split_once('\n').unwrap();
+    let found = events(log);
+    let (opened, rest) = found.split_once('\n').unwrap();
     assert!(opened.ends_with(" -> unix:/s connect client 5"), "{opened}");
     assert_eq!(rest, "0 ToServer \"abcdef\"\n0 ToServer closed Fin\n0 ToClient closed Fin");
 }
@@ -427,8 +427,8 @@ fn descriptors_are_followed_to_other_processes() {
 6 recvmsg(4, {msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="x", iov_len=1}], msg_iovlen=1, msg_control=[{cmsg_len=20, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[9]}], msg_controllen=24, msg_flags=0}, 0) = 1
 6 write(9, "by six", 6) = 6
 "#;
-    let told = told(log);
-    assert!(told.contains("1 ToServer \"by five by six\""), "{told}");
+    let found = events(log);
+    assert!(found.contains("1 ToServer \"by five by six\""), "{found}");
 }
 
 #[test]
@@ -438,8 +438,8 @@ fn threads_whose_making_was_not_seen_share_descriptors() {
 6 write(3, "request", 7) = 7
 7 read(3, "answer", 99) = 6
 "#;
-    let told = told(log);
-    assert!(told.contains("0 ToServer \"request\"\n0 ToClient \"answer\""), "{told}");
+    let found = events(log);
+    assert!(found.contains("0 ToServer \"request\"\n0 ToClient \"answer\""), "{found}");
     // With -yy all of them have it; the one that closes it closes it for all.
     let log = client("write(@, \"request\", 7) = 7\n");
     let log =
@@ -474,8 +474,8 @@ fn an_end_comes_soon_after_its_close() {
         log += "6 1700000000.1 getpid() = 6\n";
     }
     log += "6 1700000000.1 write(4<UNIX-STREAM:[8->9]>, \"y\", 1) = 1\n";
-    let told = told(log);
-    assert!(told.find("0 ToServer closed Fin").unwrap() < told.find("1 opened").unwrap(), "{told}");
+    let found = events(log);
+    assert!(found.find("0 ToServer closed Fin").unwrap() < found.find("1 opened").unwrap(), "{found}");
 }
 
 #[test]
@@ -489,7 +489,7 @@ fn what_the_terminal_mixes_up_is_read() {
          , child_tidptr=0x7f14032aae50) = 6\n\
          [pid     6] 1700000000.1 write(3, \"x\", 1) = 1\n\
          [pid     6] 1700000000.1 --- SIGCHLD {si_signo=SIGCHLD} ---\n",
-        &told(
+        &events(
             "1700000000.1 socket(AF_UNIX, SOCK_STREAM, 0) = 3\n\
                1700000000.1 connect(3, {sa_family=AF_UNIX, sun_path=\"/s\"}, 5) = 0\n\
                1700000000.1 write(3, \"x\", 1) = 1\n",
@@ -507,7 +507,7 @@ fn a_log_that_is_cut_ends_with_a_gap() {
 }
 
 #[test]
-fn connections_without_a_byte_are_told_too() {
+fn connections_without_a_byte_are_reported_too() {
     check_client("close(@) = 0", "0 ToServer closed Fin\n0 ToClient closed Fin");
     check("5 socketpair(AF_UNIX, SOCK_STREAM, 0, [3, 4]) = 0\n5 close(3) = 0\n5 close(4) = 0\n", "");
     let refused = r#"5 socket(AF_UNIX, SOCK_STREAM, 0) = 3<UNIX-STREAM:[1]>
@@ -627,17 +627,17 @@ proptest! {
             }
         }
         log.truncate(start + cut.index(log.len() - start + 1));
-        let told = told(log);
+        let found = events(log);
         let mut ends = std::collections::HashMap::new();
-        for line in told.lines() {
+        for line in found.lines() {
             let mut words = line.split(' ');
             let (no, what) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
             match what.as_str() {
-                "opened" => prop_assert!(ends.insert(no, Vec::new()).is_none(), "{}", told),
-                "updated" => prop_assert!(ends.contains_key(&no), "{}", told),
+                "opened" => prop_assert!(ends.insert(no, Vec::new()).is_none(), "{}", found),
+                "updated" => prop_assert!(ends.contains_key(&no), "{}", found),
                 _ => {
                     let ended: &mut Vec<String> = ends.get_mut(&no).unwrap();
-                    prop_assert!(!ended.contains(&what), "{}", told);
+                    prop_assert!(!ended.contains(&what), "{}", found);
                     if line.contains(" closed ") {
                         ended.push(what);
                     }
@@ -645,13 +645,13 @@ proptest! {
             }
         }
         for ended in ends.values() {
-            prop_assert_eq!(ended.len(), 2, "{}", &told);
+            prop_assert_eq!(ended.len(), 2, "{}", &found);
         }
     }
 
     /// Any bytes at all.
     #[test]
     fn no_bytes_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = told([&b"5 getpid() = 5\n5 write(3<UNIX-STREAM:[1->2]>, "[..], &bytes].concat());
+        let _ = events([&b"5 getpid() = 5\n5 write(3<UNIX-STREAM:[1->2]>, "[..], &bytes].concat());
     }
 }
