@@ -52,7 +52,7 @@ Examples:
       call 12 in full, each field with its bytes
   tcpdump -i any -U -w - port 50051 | rpcshark calls - --proto protos/
       calls as they end
-  strace -f -ttt -yy -xx -s 8388608 -e trace=network,read,write,readv,writev,close,shutdown \\
+  strace -f -ttt -yy -xx -s 8388608 -e 'trace=network,read,write,readv,writev,close,sendfile,splice,clone,?clone3,?fork,?vfork,execve,dup,?dup2,dup3,fcntl' \\
       -o trace -p PID; rpcshark calls trace
       calls over Unix sockets, which no packet capture sees
   rpcshark record --listen 127.0.0.1:5000 --to 127.0.0.1:50051 -w out.pcapng

@@ -86,10 +86,10 @@ impl Sockets {
 
     /// A call moved bytes, but it is not even known how many.
     pub(in super::super) fn moved_unknown(&mut self, no: SocketNo, kind: TransferKind, context: &mut Context<'_, '_>) {
-        // What is read may have been handed on when it was written.
+        // They may have been handed on when the other end moved them.
         if let Some(Counted { pair, sender, .. }) = self.count(no, kind, 0, context)
             && self.pairs.get(&pair).and_then(|pair| pair.flows.get(sender)).is_some_and(|flow| match kind {
-                TransferKind::Write => true,
+                TransferKind::Write => flow.written >= flow.read,
                 TransferKind::Read => flow.read >= flow.written,
             })
             && let Some((stream, direction)) = self.open(pair, sender, context)
