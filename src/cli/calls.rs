@@ -1,7 +1,6 @@
 //! `rpcshark calls`: one line a call.
 
 use std::io;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,13 +8,13 @@ use std::sync::Arc;
 use clap::Args;
 use rayon::prelude::*;
 use rpcshark_dissectors::print::{Printer, Times, calls_heading};
-use rpcshark_dissectors::store::{CallRef, Keep, Store};
+use rpcshark_dissectors::store::{CallRef, Keep};
 
 use super::InputArgs;
 use super::input::{RawArgs, TimeArgs, Viewing, is_live, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint;
-use super::remarks::report;
+use super::remarks::Tally;
 use super::why::tell_why_none;
 use crate::signals::{INTERRUPTED, Stop};
 
@@ -72,24 +71,32 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let live = args.follow || args.files.iter().any(|file| is_live(file));
     let stop = loader.stop();
     let mut lines = Lines { json: args.json, paint, output: Output::new(), times: None, before: None, stop: None };
-    let mut printed = Printed::default();
     let mut bar = Bar::new(input.talk.quiet || live);
-    let mut wrote = Ok(());
-    let loaded = loader.run(|store, committed, progress| {
-        bar.at(progress);
-        if !live {
-            return ControlFlow::Continue(());
-        }
+    let mut tally = Tally::default();
+    let shared = Arc::clone(loader.shared());
+    let follower = live.then(|| shared.follow());
+    let loading = loader.start();
+    if let Some(follower) = follower {
         // Somebody may be waiting: what has ended is shown.
-        let fresh: Vec<CallRef> = committed.completed.into_iter().filter(|&at| printed.add(store, at)).collect();
-        lines.begin(|| args.time.listed(progress.first));
-        wrote = lines.write(&viewing.printer(store), &fresh).and_then(|()| lines.output.flush());
-        if wrote.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    wrote?;
+        let mut more = true;
+        while more {
+            more = follower.wait();
+            let store = shared.read();
+            let completed = follower.take(&store).completed;
+            lines.begin(|| args.time.listed(shared.progress().first));
+            // The reading waits for the output, as it does for the lock: what is read is not further ahead than a batch.
+            lines.write(&viewing.printer(&store), &completed)?;
+            lines.output.flush()?;
+            tally.add(&store, &completed, &viewing.schema, input);
+            drop(store);
+            shared.forget(completed);
+        }
+    }
+    let loaded = loading.join(|progress| bar.at(progress))?;
     bar.done();
     let store = &loaded.store;
-    let rest: Vec<CallRef> = store.calls().iter().copied().filter(|&at| !printed.has(store, at)).collect();
+    let is_left = |at: &CallRef| !live || !store.call(*at).is_complete();
+    let rest: Vec<CallRef> = store.calls().iter().copied().filter(is_left).collect();
     lines.begin(|| args.time.listed(loaded.first));
     // What was read before a signal is shown; one that comes now ends the listing behind a whole line.
     lines.stop = stop.filter(|_| !loaded.interrupted);
@@ -98,37 +105,15 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     if lines.is_stopped() {
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    if store.calls().is_empty() {
+    if store.call_count() == 0 {
         tell_why_none(&loaded, input);
     }
-    report(&loaded, store.calls(), &viewing.schema, input);
+    tally.add(store, &rest, &viewing.schema, input);
+    tally.report(&loaded, input);
     let code = tell_files(&loaded, input.talk);
     // The program ends: the system takes all memory back at once, which going through every call would only delay.
     std::mem::forget(loaded);
     Ok(code)
-}
-
-/// Calls that are printed already, by their numbers.
-#[derive(Default)]
-struct Printed(Vec<bool>);
-
-impl Printed {
-    /// Whether it is new.
-    fn add(&mut self, store: &Store, at: CallRef) -> bool {
-        let index = index(store, at);
-        if self.0.len() <= index {
-            self.0.resize(index + 1, false);
-        }
-        self.0.get_mut(index).is_some_and(|printed| !std::mem::replace(printed, true))
-    }
-
-    fn has(&self, store: &Store, at: CallRef) -> bool {
-        self.0.get(index(store, at)).copied().unwrap_or(false)
-    }
-}
-
-fn index(store: &Store, at: CallRef) -> usize {
-    store.call(at).no.map_or(0, |no| no.get() as usize)
 }
 
 /// Writes calls as lines.

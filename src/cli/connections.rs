@@ -1,7 +1,6 @@
 //! `rpcshark connections`: one line a connection.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -47,10 +46,7 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     let loader = input.open(args.raw.or(&args.files), false, Keep::default())?;
     let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet);
-    let loaded = loader.run(|_, _, progress| {
-        bar.at(progress);
-        ControlFlow::Continue(())
-    })?;
+    let loaded = loader.start().join(|progress| bar.at(progress))?;
     bar.done();
     viewing.names = loaded.names.clone();
     let store = &loaded.store;

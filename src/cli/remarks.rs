@@ -18,23 +18,56 @@ const MAX_SERVICES: usize = 10;
 
 /// Prints what is worth knowing about `calls` of a capture, which are the ones shown.
 pub(super) fn report(loaded: &Loaded, calls: &[CallRef], schema: &Schema, input: &InputArgs) {
-    if input.talk.quiet {
-        return;
-    }
-    for rule in &input.decode_as {
-        let mut connections = loaded.store.connections().iter().map(|&at| loaded.store.connection(at));
-        if !connections.any(|connection| rule.matches(&connection.client, &connection.server)) {
-            remark(&format!("no connection matches --decode-as {rule}"));
+    let mut tally = Tally::default();
+    tally.add(&loaded.store, calls, schema, input);
+    tally.report(loaded, input);
+}
+
+/// What is worth knowing about the calls that were shown; they may be forgotten meanwhile.
+#[derive(Default)]
+pub(super) struct Tally {
+    calls: usize,
+    /// Calls that lack bytes.
+    cut: usize,
+    /// Calls by services that no schema has.
+    services: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    /// Counts calls that were shown.
+    pub(super) fn add(&mut self, store: &Store, calls: &[CallRef], schema: &Schema, input: &InputArgs) {
+        if input.talk.quiet {
+            return;
+        }
+        self.calls += calls.len();
+        let is_cut = |&&at: &&CallRef| {
+            let call = store.call(at);
+            Direction::BOTH.into_iter().any(|way| call.messages(way).any(|m| m.flags.has(MessageFlags::CUT)))
+        };
+        self.cut += calls.iter().filter(is_cut).count();
+        if input.schema.is_given() {
+            count_unknown_services(store, calls, schema, &mut self.services);
         }
     }
-    if calls.is_empty() {
-        return;
-    }
-    if let Some(text) = cut(loaded, calls) {
-        remark(&text);
-    }
-    if input.schema.is_given() {
-        unknown_services(&loaded.store, calls, schema).iter().for_each(|text| remark(text));
+
+    /// Prints it.
+    pub(super) fn report(self, loaded: &Loaded, input: &InputArgs) {
+        if input.talk.quiet {
+            return;
+        }
+        for rule in &input.decode_as {
+            let mut connections = loaded.store.connections().iter().map(|&at| loaded.store.connection(at));
+            if !connections.any(|connection| rule.matches(&connection.client, &connection.server)) {
+                remark(&format!("no connection matches --decode-as {rule}"));
+            }
+        }
+        if self.calls == 0 {
+            return;
+        }
+        if let Some(text) = cut(loaded, self.cut) {
+            remark(&text);
+        }
+        unknown_services(self.services).iter().for_each(|text| remark(text));
     }
 }
 
@@ -53,7 +86,7 @@ pub(super) fn how_to_capture_all(files: &[FileInfo]) -> &'static str {
     }
 }
 
-fn cut(loaded: &Loaded, calls: &[CallRef]) -> Option<String> {
+fn cut(loaded: &Loaded, cut_calls: usize) -> Option<String> {
     let store = &loaded.store;
     let is_rpc = |&&at: &&_| {
         !matches!(
@@ -66,11 +99,7 @@ fn cut(loaded: &Loaded, calls: &[CallRef]) -> Option<String> {
     if bytes == 0 {
         return None;
     }
-    let is_cut = |&&at: &&CallRef| {
-        let call = store.call(at);
-        Direction::BOTH.into_iter().any(|way| call.messages(way).any(|message| message.flags.has(MessageFlags::CUT)))
-    };
-    let what = match calls.iter().filter(is_cut).count() {
+    let what = match cut_calls {
         0 => "the capture lacks bytes".to_owned(),
         1 => "1 call lacks bytes".to_owned(),
         count => format!("{count} calls lack bytes"),
@@ -82,8 +111,8 @@ fn cut(loaded: &Loaded, calls: &[CallRef]) -> Option<String> {
     Some(format!("{what}: {limit} cut off {} in all; {}", size_text(bytes), how_to_capture_all(&loaded.files)))
 }
 
-/// A line for each service of `calls` that `schema` does not have, the one with the most calls first.
-fn unknown_services(store: &Store, calls: &[CallRef], schema: &Schema) -> Vec<String> {
+/// Counts the calls of each service that `schema` does not have.
+fn count_unknown_services(store: &Store, calls: &[CallRef], schema: &Schema, services: &mut BTreeMap<String, u64>) {
     // Header lists are shared, so there are few of them.
     let mut lists = HashMap::new();
     for &at in calls {
@@ -91,7 +120,6 @@ fn unknown_services(store: &Store, calls: &[CallRef], schema: &Schema) -> Vec<St
             *lists.entry((at.lane, list)).or_insert(0_u64) += 1;
         }
     }
-    let mut services: BTreeMap<String, u64> = BTreeMap::new();
     for ((lane, list), count) in lists {
         let Some(path) = store.lane(lane).headers[list].facts.path.known().and_then(|path| path.known()) else {
             continue;
@@ -102,6 +130,10 @@ fn unknown_services(store: &Store, calls: &[CallRef], schema: &Schema) -> Vec<St
             *services.entry(service.to_owned()).or_default() += count;
         }
     }
+}
+
+/// A line for each service that no schema has, the one with the most calls first.
+fn unknown_services(services: BTreeMap<String, u64>) -> Vec<String> {
     let mut services: Vec<(String, u64)> = services.into_iter().collect();
     // A stable sort: by name where the counts are the same.
     services.sort_by_key(|&(_, count)| std::cmp::Reverse(count));

@@ -1,6 +1,6 @@
 //! `rpcshark show`: calls in full.
 
-use std::ops::{ControlFlow, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -96,10 +96,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     let loader = input.open(Inputs::Paths(vec![args.file.clone()]), false, Keep { bodies: true, ..Keep::default() })?;
     let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet);
-    let loaded = loader.run(|_, _, progress| {
-        bar.at(progress);
-        ControlFlow::Continue(())
-    })?;
+    let loaded = loader.start().join(|progress| bar.at(progress))?;
     bar.done();
     viewing.names = loaded.names.clone();
     let store = &loaded.store;

@@ -1,16 +1,19 @@
 //! Reading a capture: the only place where threads are made.
 //!
 //! Packets come in batches. Of each batch it is first found out, in parallel, which lane each packet belongs to; then the
-//! lanes work, in parallel, each through its own packets in their order; then what the batch has brought is numbered in
-//! the order of the packets. Connections are independent, so what comes out does not depend on how many threads work.
+//! lanes dissect it, in parallel, each its own packets in their order; then what the batch has added is numbered in the
+//! order of the packets. Connections are independent, so what comes out does not depend on how many threads work. The
+//! next batch is fetched meanwhile.
 
 mod lane;
+mod loader;
 mod partition;
-mod reader;
 pub(crate) mod schema;
+mod shared;
 mod streams;
 
-pub(crate) use reader::{Inputs, LoadOptions, Loaded, Loader, Progress};
+pub(crate) use loader::{Inputs, LoadOptions, Loaded, Loader};
+pub(crate) use shared::Progress;
 
 /// Makes the calling thread one of those that work, instead of one that waits for them. To be called once, by the main
 /// thread; without it all works as well, but handing over each batch takes longer.

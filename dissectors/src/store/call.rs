@@ -54,6 +54,12 @@ pub struct Call {
     pub more: Option<Box<Vec<Message>>>,
     /// What most calls do not have.
     pub rare: Option<Box<RareFacts>>,
+    /// The current batch has changed it (see [`Lane::call_mut`](super::Lane::call_mut)).
+    pub(super) changed: bool,
+    /// Both sides have ended it.
+    pub(super) complete: bool,
+    /// Its memory was given back.
+    pub(super) forgotten: bool,
 }
 
 /// What carries a call.
@@ -300,7 +306,21 @@ impl Call {
             response: None,
             more: None,
             rare: None,
+            changed: false,
+            complete: false,
+            forgotten: false,
         }
+    }
+
+    /// What stands for a call that was forgotten.
+    pub(super) fn forgotten() -> Self {
+        let nothing = Self::new(Protocol::Grpc, ConnectionId(0), 0, Timestamp::default(), PacketNo::default());
+        Self { complete: true, forgotten: true, ..nothing }
+    }
+
+    /// Whether both sides have ended it, so that nothing more is expected.
+    pub const fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// Adds a message behind those that are there.

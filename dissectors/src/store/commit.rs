@@ -1,5 +1,7 @@
 //! What one batch of packets has changed in the store.
 
+use std::ops::Range;
+
 use super::frame::Frame;
 use super::ids::{CallRef, LaneNo};
 
@@ -14,11 +16,20 @@ pub struct FrameRef {
     pub frame: Frame,
 }
 
-/// What a batch of packets has brought, in the order in which it was there.
+/// What a batch of packets has added and changed. Numbers are those that users see.
 #[derive(Debug, Default)]
 pub struct Committed {
-    /// Calls that nothing more is expected of.
+    /// The numbers of the calls that are new.
+    pub calls: Range<u32>,
+    /// The numbers of those that were there before and changed, each once, ascending.
+    pub changed: Vec<u32>,
+    /// Calls of which nothing more is expected from now on, new or not, in the order in which they ended. A call is
+    /// listed in one commit only.
     pub completed: Vec<CallRef>,
-    /// Frames, if they are wanted.
+    /// The numbers of the connections that are new.
+    pub connections: Range<u32>,
+    /// The numbers of those that were there before and changed, each once, ascending.
+    pub changed_connections: Vec<u32>,
+    /// Frames in the order in which they were complete, if they are wanted.
     pub frames: Vec<FrameRef>,
 }

@@ -40,6 +40,8 @@ pub struct Connection {
     pub client_process: Option<Box<str>>,
     /// The process at the server's end.
     pub server_process: Option<Box<str>>,
+    /// The current batch has changed it (see [`Lane::connection_mut`](super::Lane::connection_mut)).
+    pub(super) changed: bool,
 }
 
 /// One end of a connection, and the process there.
@@ -146,6 +148,7 @@ impl Connection {
             notes_dropped: 0,
             client_process: None,
             server_process: None,
+            changed: false,
         }
     }
 

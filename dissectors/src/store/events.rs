@@ -203,6 +203,13 @@ impl Events {
         self.calls.get(call.0 as usize).map_or(&[], |of_call| &of_call.events)
     }
 
+    /// Frees the events of a call.
+    pub(super) fn forget_call(&mut self, call: CallId) {
+        if let Some(of_call) = self.calls.get_mut(call.0 as usize) {
+            *of_call = OfCall::default();
+        }
+    }
+
     pub(super) fn of_connection(&self, connection: ConnectionId) -> &[ConnectionEvent] {
         self.connections.get(connection.0 as usize).map_or(&[], |events| events)
     }

@@ -5,6 +5,9 @@
 //! of packets is done, in the order of the packets, so that they do not depend on lanes or threads
 //! ([`Store::commit`](super::Store::commit)).
 
+use std::num::NonZero;
+use std::sync::LazyLock;
+
 use rpcshark_captures::{Packet, Place};
 
 use super::call::{Body, Call, Piece};
@@ -41,6 +44,8 @@ pub struct Lane {
     pending: Pending,
     /// Empty where events are not wanted.
     events: Events,
+    /// Stands for calls that were forgotten: what still comes for them goes nowhere.
+    forgotten: Option<Box<Call>>,
 }
 
 /// What the current batch of packets has added.
@@ -48,7 +53,11 @@ pub struct Lane {
 pub(super) struct Pending {
     pub(super) calls: Vec<(SortKey, CallId)>,
     pub(super) connections: Vec<(u64, ConnectionId)>,
+    /// Calls that had their number before this batch and were changed by it, each once.
+    pub(super) changed: Vec<CallId>,
     pub(super) completed: Vec<(SortKey, CallId)>,
+    /// Connections, likewise.
+    pub(super) changed_connections: Vec<ConnectionId>,
     pub(super) frames: Vec<(SortKey, Frame)>,
 }
 
@@ -73,7 +82,7 @@ impl Lane {
 
     /// Enters a call.
     pub fn add_call(&mut self, call: Call) -> CallId {
-        let id = CallId(count32(self.calls.len()));
+        let id = CallId(self.calls.len());
         self.connection_mut(call.connection).calls += 1;
         self.calls.push(call);
         self.pending.calls.push((self.now, id));
@@ -82,7 +91,11 @@ impl Lane {
 
     /// Marks a call as complete: both sides have ended it, and nothing more is expected. (More may come nevertheless.)
     pub fn complete_call(&mut self, id: CallId) {
-        self.pending.completed.push((self.now, id));
+        let call = self.call_mut(id);
+        if !call.complete {
+            call.complete = true;
+            self.pending.completed.push((self.now, id));
+        }
     }
 
     /// Enters a frame, if frames are wanted.
@@ -161,19 +174,54 @@ impl Lane {
         }
     }
 
-    /// A call.
+    /// A call. One that was forgotten is an empty call.
     pub fn call(&self, id: CallId) -> &Call {
-        self.calls.at(id.0)
+        static FORGOTTEN: LazyLock<Call> = LazyLock::new(Call::forgotten);
+        self.calls.at(id.0).unwrap_or_else(|| &FORGOTTEN)
     }
 
-    /// A call, to be changed.
+    /// A call, to be changed. The commit of the batch lists it as changed.
     pub fn call_mut(&mut self, id: CallId) -> &mut Call {
-        self.calls.at_mut(id.0)
+        match self.calls.at_mut(id.0) {
+            Some(call) if !call.forgotten => {
+                if call.no.is_some() && !call.changed {
+                    call.changed = true;
+                    self.pending.changed.push(id);
+                }
+                call
+            }
+            _ => self.forgotten.insert(Box::new(Call::forgotten())),
+        }
     }
 
-    /// How many calls there are.
+    /// Gives a call its number.
+    pub(super) fn number_call(&mut self, id: CallId, no: NonZero<u32>) {
+        if let Some(call) = self.calls.at_mut(id.0) {
+            call.no = Some(no);
+        }
+    }
+
+    /// Ends a batch for a call that it changed. Gives its number.
+    pub(super) fn take_changed(&mut self, id: CallId) -> Option<NonZero<u32>> {
+        let call = self.calls.at_mut(id.0)?;
+        call.changed = false;
+        call.no
+    }
+
+    /// Frees a call's memory. What still comes for it goes nowhere.
+    pub(super) fn forget_call(&mut self, id: CallId) {
+        let Some(call) = self.calls.at_mut(id.0) else { return };
+        if call.forgotten {
+            return;
+        }
+        *call = Call { no: call.no, ..Call::forgotten() };
+        self.calls.remove(id.0, |call| call.forgotten);
+        self.events.forget_call(id);
+    }
+
+    /// How many calls were added.
     pub fn call_count(&self) -> u32 {
-        count32(self.calls.len())
+        self.calls.len()
     }
 
     /// A connection.
@@ -181,9 +229,21 @@ impl Lane {
         &self.connections[id.0 as usize]
     }
 
-    /// A connection, to be changed.
+    /// A connection, to be changed. The commit of the batch lists it as changed.
     pub fn connection_mut(&mut self, id: ConnectionId) -> &mut Connection {
-        &mut self.connections[id.0 as usize]
+        let connection = &mut self.connections[id.0 as usize];
+        if connection.no.is_some() && !connection.changed {
+            connection.changed = true;
+            self.pending.changed_connections.push(id);
+        }
+        connection
+    }
+
+    /// Ends a batch for a connection that it changed. Gives its number.
+    pub(super) fn take_changed_connection(&mut self, id: ConnectionId) -> Option<u32> {
+        let connection = &mut self.connections[id.0 as usize];
+        connection.changed = false;
+        connection.number()
     }
 
     /// All connections.

@@ -4,6 +4,7 @@
 //! the calls, some 200 bytes each; bodies stay where they lie and are fetched when somebody looks.
 
 mod call;
+mod changes;
 mod chunks;
 mod commit;
 mod connection;
@@ -16,6 +17,7 @@ mod lane;
 mod store;
 
 pub use call::{Body, Call, End, Guesses, Message, MessageFlags, Piece, Protocol, RareFacts, Reset};
+pub use changes::{ChangeLog, Changes, ReaderId};
 pub use commit::{Committed, FrameRef};
 pub use connection::{ClientBy, Connection, ConnectionProtocol, Party, process_text};
 pub use events::{

@@ -5,15 +5,24 @@ use std::num::NonZero;
 use super::call::Call;
 use super::commit::{Committed, FrameRef};
 use super::connection::Connection;
-use super::ids::{CallRef, ConnectionRef, LaneNo};
+use super::ids::{CallRef, ConnectionRef, LaneNo, count32};
 use super::lane::{Keep, Lane};
+
+/// Calls that were forgotten stay in the list of calls until so many of them are in it, and half of the list.
+const FORGOTTEN_LISTED: usize = 4096;
 
 /// All that is known of a reading.
 #[derive(Debug)]
 pub struct Store {
     lanes: Vec<Lane>,
-    /// Calls by their number less one.
+    /// Calls in the order of their numbers, without those that were forgotten.
     calls: Vec<CallRef>,
+    /// The numbers of `calls`, once calls are forgotten.
+    numbers: Vec<u32>,
+    /// How many calls were numbered.
+    numbered: u32,
+    /// Calls that were forgotten and are still listed in `calls`.
+    forgotten: usize,
     /// Connections by their number.
     connections: Vec<ConnectionRef>,
     tcp_streams: u32,
@@ -24,7 +33,16 @@ impl Store {
     /// An empty store of `lanes` lanes.
     pub fn new(lanes: u16, keep: Keep) -> Self {
         let lanes = (0..lanes).map(|_| Lane::new(keep)).collect();
-        Self { lanes, calls: Vec::new(), connections: Vec::new(), tcp_streams: 0, frames: 0 }
+        Self {
+            lanes,
+            calls: Vec::new(),
+            numbers: Vec::new(),
+            numbered: 0,
+            forgotten: 0,
+            connections: Vec::new(),
+            tcp_streams: 0,
+            frames: 0,
+        }
     }
 
     /// The lanes, to be worked on: each by one thread at a time.
@@ -37,12 +55,14 @@ impl Store {
         &self.lanes[no.0 as usize]
     }
 
-    /// Ends a batch: numbers what it has brought, in the order of the packets, whichever lane it came through.
+    /// Ends a batch: numbers what it has added, in the order of the packets, whichever lane it came through.
     pub fn commit(&mut self) -> Committed {
         let mut calls = Vec::new();
         let mut connections = Vec::new();
         let mut completed = Vec::new();
         let mut frames = Vec::new();
+        let mut changed = Vec::new();
+        let mut changed_connections = Vec::new();
         for (no, lane) in self.lanes.iter_mut().enumerate() {
             let no = LaneNo(no as u16);
             let pending = lane.take_pending();
@@ -51,6 +71,10 @@ impl Store {
                 .extend(pending.connections.into_iter().map(|(birth, id)| (birth, ConnectionRef { lane: no, id })));
             completed.extend(pending.completed.into_iter().map(|(key, id)| (key, CallRef { lane: no, id })));
             frames.extend(pending.frames.into_iter().map(|(key, frame)| (key, no, frame)));
+            let numbers = pending.changed.into_iter().filter_map(|id| lane.take_changed(id));
+            changed.extend(numbers.map(NonZero::get));
+            let numbers = pending.changed_connections.into_iter();
+            changed_connections.extend(numbers.filter_map(|id| lane.take_changed_connection(id)));
         }
         // A key names a connection, a connection is in one lane, and each lane's list is in order: a stable sort by
         // key gives one order, whatever the number of lanes.
@@ -58,20 +82,64 @@ impl Store {
         calls.sort_by_key(|&(key, _)| key);
         completed.sort_by_key(|&(key, _)| key);
         frames.sort_by_key(|&(key, _, _)| key);
+        changed.sort_unstable();
+        changed_connections.sort_unstable();
 
+        let first_connection = count32(self.connections.len());
         for (_, at) in connections {
             self.number_connection(at);
         }
+        let first_call = self.numbered + 1;
         for (_, at) in calls {
             self.calls.push(at);
-            let no = NonZero::new(self.calls.len() as u32);
-            self.lanes[at.lane.0 as usize].call_mut(at.id).no = no;
+            self.numbered += 1;
+            if self.forgets() {
+                self.numbers.push(self.numbered);
+            }
+            if let Some(no) = NonZero::new(self.numbered) {
+                self.lanes[at.lane.0 as usize].number_call(at.id, no);
+            }
         }
         let frames = frames.into_iter().map(|(_, lane, frame)| {
             self.frames += 1;
             FrameRef { no: self.frames, lane, frame }
         });
-        Committed { frames: frames.collect(), completed: completed.into_iter().map(|(_, at)| at).collect() }
+        Committed {
+            calls: first_call..self.numbered + 1,
+            changed,
+            completed: completed.into_iter().map(|(_, at)| at).collect(),
+            connections: first_connection..count32(self.connections.len()),
+            changed_connections,
+            frames: frames.collect(),
+        }
+    }
+
+    /// Frees the memory of calls that nobody looks at any more. Whoever reads without end forgets each call that is
+    /// complete and was printed.
+    pub fn forget(&mut self, calls: &[CallRef]) {
+        if !self.forgets() && !calls.is_empty() {
+            self.numbers = (1..=self.numbered).collect();
+        }
+        for &at in calls {
+            let lane = &mut self.lanes[at.lane.0 as usize];
+            if !lane.call(at.id).forgotten {
+                lane.forget_call(at.id);
+                self.forgotten += 1;
+            }
+        }
+        if self.forgotten > FORGOTTEN_LISTED && self.forgotten * 2 > self.calls.len() {
+            let Self { lanes, calls, numbers, .. } = self;
+            let keep = |at: &CallRef| lanes.get(at.lane.0 as usize).is_some_and(|lane| !lane.call(at.id).forgotten);
+            let mut kept = calls.iter().map(keep);
+            numbers.retain(|_| kept.next().unwrap_or(true));
+            calls.retain(keep);
+            self.forgotten = 0;
+        }
+    }
+
+    /// Whether calls are forgotten.
+    const fn forgets(&self) -> bool {
+        !self.numbers.is_empty()
     }
 
     fn number_connection(&mut self, at: ConnectionRef) {
@@ -85,14 +153,23 @@ impl Store {
         }
     }
 
-    /// All numbered calls in the order of their numbers.
+    /// All numbered calls in the order of their numbers. Where calls are forgotten, some of these may be.
     pub fn calls(&self) -> &[CallRef] {
         &self.calls
     }
 
-    /// The call with the number `no` (from 1).
+    /// How many calls were numbered, those that were forgotten included.
+    pub const fn call_count(&self) -> u32 {
+        self.numbered
+    }
+
+    /// The call with the number `no` (from 1), unless it was forgotten.
     pub fn call_by_no(&self, no: u32) -> Option<CallRef> {
-        self.calls.get((no as usize).checked_sub(1)?).copied()
+        let index = match self.forgets() {
+            true => self.numbers.binary_search(&no).ok()?,
+            false => (no as usize).checked_sub(1)?,
+        };
+        self.calls.get(index).copied().filter(|at| !self.call(*at).forgotten)
     }
 
     /// All connections in the order of their numbers.

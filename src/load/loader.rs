@@ -1,0 +1,345 @@
+//! Driving the reading of a capture, batch by batch.
+//!
+//! While one batch is partitioned and dissected, the next one is fetched. Only the dissecting needs the store.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use rayon::prelude::*;
+use rpcshark_captures::file::{Batch, CaptureReader, Error, FileInfo, OpenOptions};
+use rpcshark_captures::{Skip, Sources, Timestamp};
+use rpcshark_dissectors::store::{Committed, Keep, Store};
+
+use super::lane::{Shared, Work};
+use super::partition::{LANES, Partition, Partitioner};
+use super::shared::{Progress, SharedStore, StoreGuard};
+use crate::decode_as::DecodeAsRules;
+use crate::signals::Stop;
+
+/// What to read, and what to keep of it.
+#[derive(Debug)]
+pub(crate) struct LoadOptions {
+    /// What to read.
+    pub(crate) inputs: Inputs,
+    /// Read files instead of mapping them.
+    pub(crate) no_mmap: bool,
+    /// Wait for more at the end of a file.
+    pub(crate) follow: bool,
+    /// What ends the reading before the end.
+    pub(crate) stop: Option<Arc<Stop>>,
+    /// Stop after so many packets.
+    pub(crate) count: Option<u64>,
+    /// What is to be kept.
+    pub(crate) keep: Keep,
+    /// What users say that connections speak.
+    pub(crate) decode_as: DecodeAsRules,
+}
+
+/// What to read.
+#[derive(Clone, Debug)]
+pub(crate) enum Inputs {
+    /// Files, directories, `-`: as one, in the order of their times.
+    Paths(Vec<PathBuf>),
+    /// One connection as two files of raw bytes.
+    RawPair {
+        /// What the client sent.
+        client: PathBuf,
+        /// What the server sent.
+        server: PathBuf,
+    },
+}
+
+/// A capture that is being read.
+pub(crate) struct Loader {
+    reading: CaptureReader,
+    shared: Arc<SharedStore>,
+    works: Vec<Work>,
+    partitioner: Partitioner,
+    decode_as: DecodeAsRules,
+    left: Option<u64>,
+    stop: Option<Arc<Stop>>,
+    /// What is dissected next.
+    current: Batch,
+    /// What comes after that, where it is fetched in advance.
+    next: Batch,
+    partition: Partition,
+    stage: Stage,
+    first: Option<Timestamp>,
+}
+
+/// What the next step has to do.
+enum Stage {
+    /// Fetch a batch.
+    Fetch,
+    /// Dissect the batch that was fetched.
+    Dissect,
+    /// Fetching failed.
+    Failed(Error),
+    /// End what the end of the capture ends.
+    Finish,
+    Ended,
+}
+
+/// All that a capture held.
+pub(crate) struct Loaded {
+    /// The calls and connections.
+    pub(crate) store: StoreGuard,
+    /// The rest.
+    summary: Summary,
+}
+
+/// What is known of a capture when it was read, besides the store.
+pub(crate) struct Summary {
+    /// The files.
+    pub(crate) files: Vec<FileInfo>,
+    /// Names that the capture gives to addresses.
+    pub(crate) names: BTreeMap<IpAddr, Box<str>>,
+    /// Packets that held no TCP segment, by the reason.
+    pub(crate) skipped: BTreeMap<Skip, u64>,
+    /// Packets that held one.
+    pub(crate) segments: u64,
+    /// When the first packet was captured.
+    pub(crate) first: Option<Timestamp>,
+    /// The reading was ended before the end.
+    pub(crate) interrupted: bool,
+}
+
+impl std::ops::Deref for Loaded {
+    type Target = Summary;
+
+    fn deref(&self) -> &Summary {
+        &self.summary
+    }
+}
+
+/// Packets per batch: few enough that what is looked at twice is still in the processor's cache, enough that dividing the
+/// work costs little. Measured: see `docs/performance.md`.
+const BATCH: usize = 4096;
+
+/// How often progress is shown.
+const TICK: Duration = Duration::from_millis(50);
+
+impl Loader {
+    /// Opens a capture.
+    ///
+    /// # Errors
+    ///
+    /// If a file is missing or is not a capture.
+    pub(crate) fn open(options: LoadOptions) -> Result<Self, Error> {
+        let stop = options.stop.as_ref().map(|stop| stop.event());
+        let opening = OpenOptions { no_mmap: options.no_mmap, follow: options.follow, stop };
+        let reading = match &options.inputs {
+            Inputs::Paths(paths) => CaptureReader::open(paths, &opening)?,
+            Inputs::RawPair { client, server } => CaptureReader::open_raw_pair(client, server, &opening)?,
+        };
+        Ok(Self {
+            shared: Arc::new(SharedStore::new(Store::new(LANES, options.keep), reading.sources())),
+            works: (0..LANES).map(|_| Work::new()).collect(),
+            partitioner: Partitioner::new(reading.files()),
+            decode_as: options.decode_as,
+            left: options.count,
+            stop: options.stop,
+            reading,
+            current: Batch::default(),
+            next: Batch::default(),
+            partition: Partition::default(),
+            stage: Stage::Fetch,
+            first: None,
+        })
+    }
+
+    /// The files, as far as they have been read.
+    pub(crate) fn files(&self) -> &[FileInfo] {
+        self.reading.files()
+    }
+
+    /// What ends the reading before the end.
+    pub(crate) fn stop(&self) -> Option<Arc<Stop>> {
+        self.stop.clone()
+    }
+
+    /// The store that is filled.
+    pub(crate) fn shared(&self) -> &Arc<SharedStore> {
+        &self.shared
+    }
+
+    /// Where bodies are read from.
+    pub(crate) fn sources(&self) -> Arc<Sources> {
+        Arc::clone(self.shared.sources())
+    }
+
+    /// Dissects and commits the next batch. None at the end.
+    ///
+    /// # Errors
+    ///
+    /// If the capture cannot be read any further.
+    pub(crate) fn step(&mut self) -> Result<Option<Committed>, Error> {
+        loop {
+            match std::mem::replace(&mut self.stage, Stage::Ended) {
+                Stage::Fetch => {
+                    let more = fetch(&mut self.reading, &mut self.left, &mut self.current)?;
+                    self.stage = if more { Stage::Dissect } else { Stage::Finish };
+                }
+                Stage::Dissect => return Ok(Some(self.dissect())),
+                Stage::Failed(error) => return Err(error),
+                Stage::Finish => return Ok(Some(self.finish())),
+                Stage::Ended => return Ok(None),
+            }
+        }
+    }
+
+    /// Dissects the current batch, and fetches the next one meanwhile. A pipe is waited for: what has come from it is
+    /// dissected first, and the lock is not held while more is waited for.
+    fn dissect(&mut self) -> Committed {
+        let ahead = self.reading.progress().1.is_some();
+        let Self { reading, shared, works, partitioner, decode_as, left, current, next, first, .. } = self;
+        if first.is_none() && !current.is_empty() {
+            *first = Some(current.packet(0).time);
+        }
+        let lane_shared = Shared { sources: shared.sources(), decode_as };
+        let (batch, partition) = (&*current, &mut self.partition);
+        let work = || {
+            // Just before the lanes need it, so that the packets are in the cache when the lanes look at them again.
+            partitioner.partition(batch, partition);
+            shared.commit(|store| {
+                let lanes = store.lanes_mut().par_iter_mut().zip(works).enumerate();
+                lanes.for_each(|(no, (lane, work))| work.batch(no as u8, batch, partition, lane, &lane_shared));
+            })
+        };
+        let (committed, stage) = match ahead {
+            false => (work(), Stage::Fetch),
+            true => {
+                let (fetched, committed) = rayon::join(|| fetch(reading, left, next), work);
+                std::mem::swap(current, next);
+                let stopped = self.stop.as_ref().is_some_and(|stop| stop.is_raised());
+                // A pipe ends by itself after a stop, and what it still brings is wanted.
+                let stage = match fetched {
+                    Ok(true) if !stopped => Stage::Dissect,
+                    Ok(_) => Stage::Finish,
+                    Err(error) => Stage::Failed(error),
+                };
+                (committed, stage)
+            }
+        };
+        self.stage = stage;
+        self.announce(false);
+        committed
+    }
+
+    /// Ends what the end of the capture ends.
+    fn finish(&mut self) -> Committed {
+        let Self { shared, works, partitioner, decode_as, partition, .. } = self;
+        partitioner.finish(partition);
+        let lane_shared = Shared { sources: shared.sources(), decode_as };
+        let committed = shared.commit(|store| {
+            let lanes = store.lanes_mut().par_iter_mut().zip(works).enumerate();
+            lanes.for_each(|(no, (lane, work))| {
+                work.last_events(no as u8, partition, lane, &lane_shared);
+                work.finish(lane, &lane_shared);
+            });
+        });
+        self.announce(true);
+        committed
+    }
+
+    fn announce(&self, finished: bool) {
+        let (read, size) = self.reading.progress();
+        self.shared.announce(Progress { read, size, first: self.first }, finished);
+    }
+
+    /// Reads to the end on the calling thread. After each batch `each` sees what it has added, and may break off.
+    ///
+    /// # Errors
+    ///
+    /// If the capture cannot be read to its end.
+    pub(crate) fn run(
+        mut self,
+        mut each: impl FnMut(&Store, Committed, Progress) -> ControlFlow<()>,
+    ) -> Result<Loaded, Error> {
+        while let Some(committed) = self.step()? {
+            if each(&self.shared.read(), committed, self.shared.progress()).is_break() {
+                break;
+            }
+        }
+        let shared = Arc::clone(&self.shared);
+        Ok(Loaded { summary: self.into_summary(), store: shared.read() })
+    }
+
+    /// Reads to the end on a thread of its own, one of a pool that shares the work.
+    pub(crate) fn start(mut self) -> Loading {
+        let shared = Arc::clone(&self.shared);
+        let (send, outcome) = mpsc::channel();
+        let work = move || {
+            let read = loop {
+                match self.step() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            if read.is_err() {
+                self.announce(true);
+            }
+            // Nobody may wait for it any more.
+            let _ = send.send(read.map(|()| self.into_summary()));
+        };
+        match rayon::ThreadPoolBuilder::new().thread_name(|no| format!("load-{no}")).build() {
+            Ok(pool) => pool.spawn(work),
+            // Without threads of its own it works on the others' pool.
+            Err(_) => rayon::spawn(work),
+        }
+        Loading { shared, outcome }
+    }
+
+    fn into_summary(mut self) -> Summary {
+        Summary {
+            files: self.reading.files().to_vec(),
+            names: self.reading.names().clone(),
+            skipped: self.partitioner.skipped(),
+            segments: self.partitioner.segments(),
+            interrupted: self.stop.is_some_and(|stop| stop.is_raised()),
+            first: self.first,
+        }
+    }
+}
+
+/// A reading on a thread of its own.
+pub(crate) struct Loading {
+    shared: Arc<SharedStore>,
+    outcome: mpsc::Receiver<Result<Summary, Error>>,
+}
+
+impl Loading {
+    /// Waits for the end, and shows progress meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// If the capture could not be read to its end.
+    pub(crate) fn join(self, mut show: impl FnMut(Progress)) -> Result<Loaded, Error> {
+        let mut commits = 0;
+        while !self.shared.is_finished() {
+            commits = self.shared.wait(commits, TICK);
+            show(self.shared.progress());
+        }
+        // Whoever sends says how it ended; only a panic would keep it from that, and that ends the program.
+        let summary = self.outcome.recv().expect("the loading thread says how it ended")?;
+        Ok(Loaded { summary, store: self.shared.read() })
+    }
+}
+
+/// Fetches the next packets, unless enough have been read.
+fn fetch(reading: &mut CaptureReader, left: &mut Option<u64>, batch: &mut Batch) -> Result<bool, Error> {
+    let most = left.map_or(BATCH, |left| usize::try_from(left).unwrap_or(BATCH).min(BATCH));
+    if most == 0 {
+        return Ok(false);
+    }
+    let more = reading.next_batch_into(most, batch)?;
+    if let Some(left) = left {
+        *left -= batch.len() as u64;
+    }
+    Ok(more)
+}
