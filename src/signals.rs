@@ -4,9 +4,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Raised once, seen by every thread that polls.
@@ -44,11 +45,13 @@ impl Stop {
         Arc::clone(&self.event)
     }
 
-    /// Waits until it is raised.
-    pub(crate) fn wait(&self) {
-        while !self.is_raised() {
-            let _ = poll(&mut [PollFd::new(&*self.event, PollFlags::IN)], None);
+    /// Waits until it is raised, for at most `longest`. Whether it was raised.
+    pub(crate) fn wait_for(&self, longest: Duration) -> bool {
+        let pause = Timespec { tv_sec: longest.as_secs().cast_signed(), tv_nsec: longest.subsec_nanos().into() };
+        if !self.is_raised() {
+            let _ = poll(&mut [PollFd::new(&*self.event, PollFlags::IN)], Some(&pause));
         }
+        self.is_raised()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rpcshark_captures::connection::{Closing, Connections, Consumer, Facts};
 use rpcshark_captures::file::Batch;
-use rpcshark_captures::write::{Ends, parse_endpoint_comment};
+use rpcshark_captures::write::{Ends, parse_endpoint_comment, says_not_recorded};
 use rpcshark_captures::{Data, Direction, Endpoint, Input, Place, RawPacket, Sources, Spill};
 use rpcshark_dissectors::store::{ClientBy, Connection, ConnectionId, Lane};
 use rpcshark_dissectors::{Arrival, Joining, Session};
@@ -43,7 +43,11 @@ impl Work {
             let raw = batch.packet(index);
             let Some((segment, put_together)) = partition.segment(index, &raw) else { continue };
             let at = if put_together { Place::NOWHERE } else { raw.at };
-            follow.ends = batch.comment(index).and_then(parse_endpoint_comment);
+            let comment = batch.comment(index);
+            follow.ends = comment.and_then(parse_endpoint_comment);
+            if comment.is_some_and(says_not_recorded) {
+                self.connections.not_recorded(raw.packet, &segment);
+            }
             self.connections.segment(raw.packet, raw.time, at, &segment, &mut follow);
         }
         for event in partition.events_of_lane(no) {

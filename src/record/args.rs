@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context;
 use rpcshark_captures::Endpoint;
 use rpcshark_captures::write::About;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -18,6 +18,7 @@ use super::relay::now;
 use super::say::say;
 use super::socket::{Listener, SocketError, Target};
 use super::swap::{self, Restored, Swap, SwapError};
+use super::watch::Watch;
 use crate::address::Address;
 use crate::signals::{INTERRUPTED, Stop, watch};
 
@@ -39,8 +40,8 @@ pub struct RecordArgs {
     #[arg(long, value_name = "ADDR", required_unless_present_any = ["swap", "restore"], conflicts_with = "restore")]
     pub to: Option<Address>,
 
-    /// The file to write, pcapng; one that exists is overwritten; - for standard output
-    #[arg(short, long, value_name = "FILE", required_unless_present = "restore", conflicts_with = "restore")]
+    /// The file to write, pcapng; one that exists is overwritten; - for standard output [may be left out with --live]
+    #[arg(short, long, value_name = "FILE", required_unless_present_any = ["restore", "live"], conflicts_with = "restore")]
     pub write: Option<PathBuf>,
 
     /// Take the place of the Unix socket at PATH while recording, and put it back at the end
@@ -84,16 +85,15 @@ pub fn run(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCo
 
 /// Whether the file system left a doubt, rather than an obstacle.
 const fn is_doubt(error: &SwapError) -> bool {
-    matches!(error, SwapError::Taken { .. } | SwapError::StillListening { .. } | SwapError::Remade { .. })
+    matches!(error, SwapError::Taken { .. } | SwapError::StillListening { .. })
 }
 
 fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.restore {
         return restore(&without_scheme(path));
     }
-    let write = args.write.context("no file to write to: -w FILE")?;
     // Nothing in it changes before there is something to record: it may hold a recording.
-    let output = Output::open(&write)?;
+    let output = args.write.as_deref().map(Output::open).transpose()?;
     let stop = Stop::new()?;
     allow_many_connections();
     // From here on signals no longer kill: a socket that is moved aside is always put back.
@@ -125,22 +125,34 @@ fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCod
         }
     };
     let when_full = if args.wait { WhenFull::Wait } else { WhenFull::Lose };
-    let out = output.begin()?;
-    let journal = Journal::start(Box::new(out), about, (args.buffer as usize) << 20, when_full, tap, failed)?;
+    let file = output.map(Output::begin).transpose()?;
+    let mut watch = Watch::new(args.write.as_deref(), file.as_ref(), swapped.as_ref());
+    let out: Box<dyn io::Write + Send> = match file {
+        Some(file) => Box::new(file),
+        // With --live alone.
+        None => Box::new(io::sink()),
+    };
+    let journal = Journal::start(out, about, (args.buffer as usize) << 20, when_full, tap, failed)?;
     say(format_args!("recording at {}; Ctrl-C ends it", listener.endpoint()));
     let recorder = Recorder::start_with(listener, target, journal, Arc::clone(&stop))?;
 
-    stop.wait();
+    while !stop.wait_for(WATCH_PAUSE) {
+        watch.check();
+    }
+    watch.check();
+    let was_removed = watch.was_removed();
     let put_back = swapped.map_or(Ok(()), Swap::put_back);
     let summary = recorder.stop();
-    report(&summary, &write);
+    let name = args.write.map_or_else(|| "recorded nowhere".to_owned(), |path| path.display().to_string());
+    report(&summary, &name);
     put_back?;
     match summary.failure {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Some(error) => {
-            say(format_args!("{}: not written to its end: {error}", write.display()));
+            say(format_args!("{name}: not written to its end: {error}"));
             Ok(ExitCode::from(CUT_SHORT))
         }
+        None if was_removed => Ok(ExitCode::from(CUT_SHORT)),
         None => Ok(ExitCode::from(INTERRUPTED)),
     }
 }
@@ -173,9 +185,9 @@ fn about_this_machine() -> About {
     }
 }
 
-fn report(summary: &Summary, write: &Path) {
+fn report(summary: &Summary, name: &str) {
     let Summary { connections, bytes: [up, down], lost_bytes, lost_connections, .. } = summary;
-    say(format_args!("{}: {connections} connections, {up} bytes up, {down} down", write.display()));
+    say(format_args!("{name}: {connections} connections, {up} bytes up, {down} down"));
     if lost_bytes + lost_connections > 0 {
         say(format_args!(
             "the file could not be written fast enough: {lost_bytes} bytes and {lost_connections} connections \
@@ -189,6 +201,9 @@ fn without_scheme(path: &Path) -> PathBuf {
     let text = path.as_os_str().as_bytes();
     PathBuf::from(std::ffi::OsStr::from_bytes(text.strip_prefix(b"unix:").unwrap_or(text)))
 }
+
+/// How often the recorder looks whether its file and its socket are still where they were.
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
 /// Exit status: the command line is wrong.
 const USAGE: u8 = 2;

@@ -19,6 +19,7 @@ mod say;
 mod socket;
 pub mod swap;
 mod vsock;
+mod watch;
 
 pub use args::{RecordArgs, run};
 pub use beside::Beside;

@@ -13,9 +13,10 @@
 //! `PATH` always exists, each step is one system call, and after a crash between any two the file system alone says
 //! how far it came. Where the file system has no hard links step 1 is a rename, and `PATH` is missing until step 3.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -46,16 +47,6 @@ pub enum SwapError {
         /// The path.
         path: PathBuf,
         /// Who listens there.
-        pid: Option<u32>,
-    },
-    /// A server made a new socket at the path.
-    #[error("{}: {} listens there and nobody listens at {} any more: it seems the server made a new socket; if so, remove the old one by hand", path.display(), Who(*pid), original.display())]
-    Remade {
-        /// The path.
-        path: PathBuf,
-        /// The name of the server's old socket.
-        original: PathBuf,
-        /// Who listens at the path.
         pid: Option<u32>,
     },
     /// The system said no.
@@ -101,7 +92,7 @@ impl Swap {
             move |source| SwapError::System { what, path, source }
         };
         let metadata = socket_at(path)?.ok_or_else(|| SwapError::Missing(path.clone()))?;
-        if names.original.symlink_metadata().is_ok() {
+        if socket_at(&names.original)?.is_some() && !remove_leftover(&names)? {
             return Err(SwapError::Taken { path: path.clone(), original: names.original.clone() });
         }
         // Left by a recorder that was killed between steps 2 and 3: nobody can have connected to it.
@@ -150,6 +141,17 @@ impl Swap {
         &self.names.original
     }
 
+    /// Whose socket is at the path now.
+    pub(super) fn place(&self) -> Place {
+        match self.names.path.symlink_metadata() {
+            Ok(there) if identity(&there) == self.own => Place::Ours,
+            Ok(_) => Place::Remade,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Place::Missing,
+            // It cannot be seen at this moment.
+            Err(_) => Place::Ours,
+        }
+    }
+
     /// Gives the place back.
     pub fn put_back(mut self) -> Result<(), SwapError> {
         self.undo()
@@ -162,11 +164,9 @@ impl Swap {
         let Names { path, original, .. } = &self.names;
         match path.symlink_metadata() {
             Ok(there) if identity(&there) != self.own => {
-                // The server was started again meanwhile and made its socket anew: that one stays.
-                match is_alive(original) {
-                    Alive::Yes(_) => {}
-                    Alive::No => drop(std::fs::remove_file(original)),
-                }
+                // The server was started again meanwhile and made its socket anew: that one stays. Nobody needs the name
+                // of the old one, even if an old server still listens there.
+                drop(std::fs::remove_file(original));
                 say(format_args!("{}: the server made a new socket meanwhile; it stays", path.display()));
                 Ok(())
             }
@@ -174,6 +174,12 @@ impl Swap {
             Err(error) if error.kind() == io::ErrorKind::NotFound && matches!(is_alive(original), Alive::No) => {
                 drop(std::fs::remove_file(original));
                 say(format_args!("{}: the server ended and removed its socket; nothing is put back", path.display()));
+                Ok(())
+            }
+            // Somebody removed the server's socket; the recorder's would stay behind.
+            Ok(_) if matches!(original.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound) => {
+                drop(std::fs::remove_file(path));
+                say(format_args!("{}: the server's socket was removed; nothing is put back", path.display()));
                 Ok(())
             }
             _ => put_back(path, original),
@@ -189,6 +195,17 @@ impl Drop for Swap {
     }
 }
 
+/// Whose socket is at a path whose place was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The recorder's.
+    Ours,
+    /// Another one: the server was started again.
+    Remade,
+    /// Nobody's.
+    Missing,
+}
+
 /// What [`restore`] found to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restored {
@@ -201,7 +218,8 @@ pub enum Restored {
 }
 
 /// Puts a socket back after a recorder that could not do it itself. What the file system and the sockets there say
-/// decides; where that leaves a doubt, nothing is touched.
+/// decides: a recorder's socket keeps the name that it was made with, so that it can be told from a server's. While a
+/// recorder runs, nothing is touched.
 pub fn restore(path: &Path) -> Result<Restored, SwapError> {
     let names = Names::of(path)?;
     let Names { path, original, recorder } = &names;
@@ -217,14 +235,14 @@ pub fn restore(path: &Path) -> Result<Restored, SwapError> {
             restored = Restored::Cleaned;
         }
         (Some(_), there) => {
-            if let (Some(_), Alive::Yes(pid)) = (there, is_alive(path)) {
-                return Err(match is_alive(original) {
-                    Alive::Yes(_) => SwapError::StillListening { path: path.clone(), pid },
-                    Alive::No => SwapError::Remade { path: path.clone(), original: original.clone(), pid },
-                });
+            if remove_leftover(&names)? {
+                restored = Restored::Cleaned;
+            } else if let (Some(_), Alive::Yes(pid)) = (there, is_alive(path)) {
+                return Err(SwapError::StillListening { path: path.clone(), pid });
+            } else {
+                put_back(path, original)?;
+                restored = Restored::PutBack;
             }
-            put_back(path, original)?;
-            restored = Restored::PutBack;
         }
     }
     // Step 2 without step 3.
@@ -236,6 +254,25 @@ pub fn restore(path: &Path) -> Result<Restored, SwapError> {
         }
     }
     Ok(restored)
+}
+
+/// Removes the old name of a server's socket if a server has made a new one at the path: the recorder that left it was
+/// killed. False: something else is at the path, and nothing was removed.
+fn remove_leftover(names: &Names) -> Result<bool, SwapError> {
+    let Names { path, original, recorder } = names;
+    let Ok(socket) = connect_path(path) else { return Ok(false) };
+    // The kernel says with which name the listening socket was made.
+    let made_as = rustix::net::getpeername(&socket).ok().flatten();
+    let made_as = made_as.and_then(|name| rustix::net::SocketAddrUnix::try_from(name).ok());
+    let Some(made_as) = made_as.as_ref().and_then(|name| name.path_bytes()) else { return Ok(false) };
+    if made_as == recorder.as_os_str().as_bytes()
+        || Path::new(OsStr::from_bytes(made_as)).file_name() == recorder.file_name()
+    {
+        return Ok(false);
+    }
+    let failed = |source| SwapError::System { what: "remove", path: original.clone(), source };
+    std::fs::remove_file(original).map_err(failed)?;
+    Ok(true)
 }
 
 #[derive(Clone, Debug)]
@@ -315,11 +352,11 @@ mod tests {
 
     use super::*;
 
-    struct Place {
+    struct Directory {
         directory: tempfile::TempDir,
     }
 
-    impl Place {
+    impl Directory {
         fn new() -> Self {
             Self { directory: tempfile::tempdir().expect("a directory") }
         }
@@ -339,7 +376,7 @@ mod tests {
 
     #[test]
     fn the_place_is_taken_with_owner_and_mode_and_given_back() {
-        let place = Place::new();
+        let place = Directory::new();
         let server = UnixListener::bind(place.path()).expect("bound");
         std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o620)).expect("changed");
         let before = place.path().metadata().expect("there");
@@ -365,7 +402,7 @@ mod tests {
     #[test]
     fn a_killed_recorder_is_cleaned_up_after_at_every_step() {
         for step in 0..4 {
-            let place = Place::new();
+            let place = Directory::new();
             let path = place.path();
             let names = Names::of(&path).expect("named");
             let _server = UnixListener::bind(&path).expect("bound");
@@ -389,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_socket_that_was_moved_and_not_replaced_comes_back() {
-        let place = Place::new();
+        let place = Directory::new();
         let names = Names::of(&place.path()).expect("named");
         let _server = UnixListener::bind(&names.original).expect("bound");
         assert_eq!(restore(&place.path()).expect("restored"), Restored::PutBack);
@@ -397,18 +434,11 @@ mod tests {
     }
 
     #[test]
-    fn in_doubt_nothing_is_touched() {
-        let place = Place::new();
+    fn a_missing_socket_and_a_file_are_refused() {
+        let place = Directory::new();
         let path = place.path();
-        let names = Names::of(&path).expect("named");
         assert!(matches!(restore(&path), Err(SwapError::Missing(_))));
         assert!(matches!(Swap::take(&path), Err(SwapError::Missing(_))));
-
-        drop(UnixListener::bind(&names.original).expect("bound"));
-        let _server = UnixListener::bind(&path).expect("bound");
-        let error = restore(&path).expect_err("the server made a new socket");
-        assert!(matches!(error, SwapError::Remade { pid: Some(_), .. }), "{error}");
-        assert_eq!(place.names(), ["x.sock", "x.sock.rpcshark-original"]);
 
         std::fs::write(place.directory.path().join("file"), "").expect("written");
         let file = place.directory.path().join("file");
@@ -417,7 +447,7 @@ mod tests {
 
     #[test]
     fn a_socket_that_the_server_made_anew_stays() {
-        let place = Place::new();
+        let place = Directory::new();
         let server = UnixListener::bind(place.path()).expect("bound");
         let (swap, listener) = Swap::take(&place.path()).expect("taken");
         drop(server);
@@ -430,8 +460,49 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_restarts_while_a_recorder_is_killed_leaves_nothing_to_remove_by_hand() {
+        // The old server may be gone, or still finish its last calls.
+        for old_one_lives in [false, true] {
+            let place = Directory::new();
+            let old = UnixListener::bind(place.path()).expect("bound");
+            let (swap, listener) = Swap::take(&place.path()).expect("taken");
+            assert_eq!(swap.place(), super::Place::Ours);
+            std::fs::remove_file(place.path()).expect("removed, as servers do when they start");
+            assert_eq!(swap.place(), super::Place::Missing);
+            let _server = UnixListener::bind(place.path()).expect("bound");
+            assert_eq!(swap.place(), super::Place::Remade);
+            let _old = old_one_lives.then_some(old);
+            std::mem::forget((swap, listener));
+            assert_eq!(place.names(), ["x.sock", "x.sock.rpcshark-original"]);
+            let before = identity(&place.path().metadata().expect("there"));
+            if old_one_lives {
+                // The next recorder does it, too.
+                let (swap, listener) = Swap::take(&place.path()).expect("taken");
+                swap.put_back().expect("put back");
+                drop(listener);
+            } else {
+                assert_eq!(restore(&place.path()).expect("restored"), Restored::Cleaned);
+            }
+            assert_eq!(place.names(), ["x.sock"]);
+            assert_eq!(identity(&place.path().metadata().expect("there")), before);
+        }
+    }
+
+    #[test]
+    fn an_old_server_that_still_listens_leaves_no_name_behind() {
+        let place = Directory::new();
+        let _old = UnixListener::bind(place.path()).expect("bound");
+        let (swap, listener) = Swap::take(&place.path()).expect("taken");
+        std::fs::remove_file(place.path()).expect("removed");
+        let _new = UnixListener::bind(place.path()).expect("bound");
+        swap.put_back().expect("nothing to do");
+        drop(listener);
+        assert_eq!(place.names(), ["x.sock"]);
+    }
+
+    #[test]
     fn a_socket_that_the_server_removed_does_not_come_back() {
-        let place = Place::new();
+        let place = Directory::new();
         let server = UnixListener::bind(place.path()).expect("bound");
         let (swap, listener) = Swap::take(&place.path()).expect("taken");
         std::fs::remove_file(place.path()).expect("removed, as servers do when they end");

@@ -99,6 +99,7 @@ fn a_slow_disk_costs_the_recording_and_not_the_traffic() {
     let gaps = connection["to_server"]["gaps"].as_array().expect("a list");
     let length: u64 = gaps.iter().map(|gap| gap["length"].as_u64().expect("a known length")).sum();
     assert_eq!(length, summary.lost_bytes, "{connection}");
+    assert!(gaps.iter().all(|gap| gap["cause"] == "dropped"), "the recorder says that it dropped them: {connection}");
     assert_eq!((&connection["server"], &connection["closed"]), (&server_address.as_str().into(), &"fin".into()));
 }
 

@@ -321,3 +321,70 @@ fn what_cannot_be_recorded_is_said() {
         assert!(errors.contains(said), "{arguments:?}: {errors}");
     }
 }
+
+/// What a recorder says on standard error until it ends.
+fn said(mut command: Command, during: impl FnOnce(&Child)) -> (String, Option<i32>) {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let mut said = String::new();
+    while !said.contains("recording at") {
+        assert!(stderr.read_line(&mut said).expect("read") > 0, "it ended: {said}");
+    }
+    during(&child);
+    std::thread::sleep(Duration::from_millis(1500));
+    signal(&child, Signal::INT);
+    stderr.read_to_string(&mut said).expect("read");
+    (said, child.wait().expect("ended").code())
+}
+
+#[test]
+fn a_file_that_is_removed_while_it_is_written_is_reported() {
+    let place = Place::new();
+    let (socket, out) = (place.path("x.sock"), place.path("out.pcapng"));
+    let arguments =
+        |out: &Path| command(&["--swap", socket.to_str().expect("text"), "-w", out.to_str().expect("text")]);
+    let (text, status) = said(arguments(&out), |_| std::fs::remove_file(&out).expect("removed"));
+    assert!(text.contains("the file was removed") && status == Some(4), "{status:?} {text}");
+    let moved = place.path("moved.pcapng");
+    let (text, status) = said(arguments(&out), |_| std::fs::rename(&out, &moved).expect("moved"));
+    assert!(text.contains("the file was moved") && status == Some(130), "{status:?} {text}");
+    place.only(&["moved.pcapng", "x.sock"]);
+}
+
+#[test]
+fn a_server_that_restarts_is_reported_and_leaves_nothing_to_remove_by_hand() {
+    let place = Place::new();
+    let (socket, out) = (place.path("x.sock"), place.path("out.pcapng"));
+    let swap = command(&["--swap", socket.to_str().expect("text"), "-w", out.to_str().expect("text")]);
+    let mut new_server = None;
+    let (text, status) = said(swap, |_| {
+        std::fs::remove_file(&socket).expect("removed, as servers do when they start");
+        new_server = Some(UnixListener::bind(&socket).expect("bound"));
+    });
+    assert!(text.contains("clients reach it without the recorder") && status == Some(130), "{status:?} {text}");
+    place.only(&["out.pcapng", "x.sock"]);
+    UnixStream::connect(&socket).expect("the new server listens");
+}
+
+#[test]
+fn calls_are_shown_live_without_a_file() {
+    let place = Place::new();
+    let socket = place.path("x.sock");
+    let mut live = command(&["--swap", socket.to_str().expect("text"), "--live"]);
+    let mut child = live.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
+    place.wait_until_taken();
+    let mut client = UnixStream::connect(&socket).expect("connected");
+    let request = b"\0\0\0\x0c\0\0\0\x01\x01\0\x0a\x03a.B\x12\x01M\x1a\x02\x08\x01"; // ttrpc: a.B/M on stream 1
+    client.write_all(request).expect("written");
+    let mut server = place.server.accept().expect("accepted").0;
+    let mut bytes = [0; 22];
+    while server.read_exact(&mut bytes).is_err() {
+        server = place.server.accept().expect("accepted").0;
+    }
+    server.write_all(b"\0\0\0\0\0\0\0\x01\x02\0").expect("written"); // an empty answer: OK
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    assert!(lines.any(|line| line.expect("read").contains("a.B/M")));
+    signal(&child, Signal::INT);
+    assert_eq!(child.wait().expect("ended").code(), Some(130));
+    place.only(&["x.sock"]);
+}

@@ -107,6 +107,16 @@ impl<C: Send> Connections<C> {
         self.look_after(slot, Trigger::Packet(packet, time), consumer);
     }
 
+    /// The recorder that wrote the capture did not record the bytes that are missing before the acknowledgment in
+    /// `segment`. To be called before [`segment`](Self::segment).
+    pub fn not_recorded(&mut self, packet: Packet, segment: &Segment<'_>) {
+        if let Found::Here(slot, direction) = self.find(packet, segment)
+            && let Some(Some(pair)) = self.pairs.get_mut(slot as usize)
+        {
+            pair.not_recorded(direction.reverse(), segment.ack);
+        }
+    }
+
     /// The packets of the capture up to `order` have gone by: what waited for that is delivered.
     pub fn advance<T: Consumer<Connection = C>>(&mut self, order: u64, consumer: &mut T) {
         if self.due <= order {

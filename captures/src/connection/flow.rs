@@ -32,6 +32,8 @@ pub(super) struct Flow {
     acked: u64,
     /// An acknowledged position beyond everything that was seen, which does not count yet. 0: none.
     claim: u64,
+    /// Holes before this position were not recorded by the recorder that wrote the capture. 0: nothing is known of any.
+    dropped: u64,
     /// The latest time since the last gap.
     time: Timestamp,
     /// How many segments in a row did not fit, and with which sequence number they go on.
@@ -60,6 +62,7 @@ impl Flow {
             high: ORIGIN,
             acked: 0,
             claim: 0,
+            dropped: 0,
             time: Timestamp::from_nanos(i64::MIN),
             strays: None,
             join: None,
@@ -353,6 +356,7 @@ impl Flow {
     fn gap<T: Consumer>(&mut self, end: u64, cause: GapCause, said: (Packet, Timestamp), output: &mut Output<'_, T>) {
         let length = end - self.next;
         let offset = self.next - self.base;
+        let cause = if cause == GapCause::Lost && end <= self.dropped { GapCause::Dropped } else { cause };
         self.seq = self.seq.wrapping_add(length as u32);
         self.next = end;
         self.high = self.high.max(end);
@@ -406,6 +410,11 @@ impl Flow {
         self.give_up(u64::MAX, None, by, output);
         self.drain(by, output);
         self.tidy();
+    }
+
+    /// What is missing before `ack` was not recorded.
+    pub(super) fn not_recorded(&mut self, ack: u32) {
+        self.dropped = self.position(ack);
     }
 
     /// The other side has acknowledged everything before `ack`. True: nothing waits.

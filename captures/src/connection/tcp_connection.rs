@@ -212,6 +212,11 @@ impl<C> Pair<C> {
         self.close_at_fin(Trigger::Packet(packet, time), consumer);
     }
 
+    /// What is missing of a flow before `ack` was not recorded.
+    pub(super) fn not_recorded(&mut self, direction: Direction, ack: u32) {
+        self.flows[direction.index()].not_recorded(ack);
+    }
+
     /// How much of the other flow a segment acknowledges.
     fn acked(&self, direction: Direction, segment: &Segment<'_>) -> Option<u64> {
         let has_ack = segment.flags.has(TcpFlags::ACK);

@@ -18,7 +18,7 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use crate::Endpoint;
+use crate::{Direction, Endpoint};
 
 /// The two ends of a connection, as they truly were.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +89,23 @@ impl fmt::Display for Ends {
             None => Ok(()),
         }
     }
+}
+
+/// What the comment says on a packet whose acknowledgment covers bytes that were not recorded.
+const NOT_RECORDED: &str = "were not recorded here";
+
+/// The comment for `bytes` that one end sent and that were not recorded.
+pub(super) fn not_recorded_comment(direction: Direction, bytes: u64) -> String {
+    let sender = match direction {
+        Direction::ToServer => "client",
+        Direction::ToClient => "server",
+    };
+    format!("{PREFIX} {bytes} bytes from the {sender} {NOT_RECORDED}")
+}
+
+/// Whether a packet's comment says that bytes which it acknowledges were not recorded.
+pub fn says_not_recorded(comment: &str) -> bool {
+    comment.starts_with(PREFIX) && comment.len() < LONGEST_COMMENT && comment.ends_with(NOT_RECORDED)
 }
 
 /// The ends that a packet's comment tells of; `None` where it is another comment, or one that breaks the grammar.

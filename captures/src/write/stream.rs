@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::addresses::{Content, addresses, name};
-use super::comment::{Ends, Party};
+use super::comment::{Ends, Party, not_recorded_comment};
 use super::frame::{Header, MAX_SEGMENT, headers};
 use super::pcapng::{About, Pcapng};
 use crate::{Direction, TcpFlags, Timestamp};
@@ -122,11 +122,7 @@ impl<W: Write> StreamWriter<W> {
             return Ok(());
         }
         self.shake_hands(stream, Content::Unknown)?;
-        let sender = match direction {
-            Direction::ToServer => "client",
-            Direction::ToClient => "server",
-        };
-        let told = format!("rpcshark: {bytes} bytes from the {sender} were not recorded here");
+        let comment = not_recorded_comment(direction, bytes);
         self.file.count_lost(bytes.div_ceil(MAX_SEGMENT as u64));
         let mut left = bytes;
         while left > 0 {
@@ -135,7 +131,14 @@ impl<W: Write> StreamWriter<W> {
             let flow = &mut stream.flows[direction.index()];
             flow.next = flow.next.wrapping_add(step as u32);
             // The other end has them: its acknowledgment tells readers not to wait for them.
-            self.packet(stream, direction.reverse(), TcpFlags::ACK, &[], time, (left == 0).then_some(told.as_str()))?;
+            self.packet(
+                stream,
+                direction.reverse(),
+                TcpFlags::ACK,
+                &[],
+                time,
+                (left == 0).then_some(comment.as_str()),
+            )?;
         }
         Ok(())
     }
