@@ -177,6 +177,18 @@ pub fn write_base64(out: &mut Vec<u8>, value: &[u8]) {
     out.push(b'"');
 }
 
+/// A whole number of 64 bits as programs that keep numbers as doubles can read it: in quotes beyond 2^53 (RFC 8259 §6).
+pub fn write_exact(out: &mut Vec<u8>, value: u64) {
+    let quoted = value > 1 << 53;
+    if quoted {
+        out.push(b'"');
+    }
+    write_unsigned(out, value);
+    if quoted {
+        out.push(b'"');
+    }
+}
+
 /// `value` in decimal.
 pub fn write_signed(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());

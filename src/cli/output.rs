@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rpcshark_captures::file;
+use rpcshark_dissectors::print::Escaped;
 
 use crate::load::Progress;
 use crate::signals::INTERRUPTED;
@@ -60,25 +61,24 @@ impl Problem {
 pub(super) fn complain(text: &str) {
     let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
     // Nothing can be done when not even standard error can be written to.
-    let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {}", printable(text));
+    let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {}", Escaped(text.as_bytes()));
 }
 
 /// Says something worth knowing, in one line on standard error.
 pub(super) fn remark(text: &str) {
     let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Yellow.into()));
-    let _ = writeln!(anstream::stderr(), "{style}note:{style:#} {}", printable(text));
+    let _ = writeln!(anstream::stderr(), "{style}note:{style:#} {}", Escaped(text.as_bytes()));
 }
 
 /// Says on standard error what says itself how bad it is.
 pub(super) fn repeat(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{}", printable(text));
+    let _ = writeln!(anstream::stderr(), "{}", lines(text));
 }
 
-/// Text without anything that a terminal would obey but line feeds: names of files are untrusted, too.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect() } else { vec![c] })
-        .collect()
+/// Several lines of text without anything else that a terminal would obey. Whoever puts untrusted names into such a text writes
+/// out the line feeds in them.
+fn lines(text: &str) -> String {
+    text.split('\n').map(|line| Escaped(line.as_bytes()).to_string()).collect::<Vec<_>>().join("\n")
 }
 
 /// Standard output, written to in large pieces, or line by line where somebody may be waiting.

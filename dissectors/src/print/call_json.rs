@@ -42,6 +42,9 @@ impl<'a> CallJson<'_, 'a> {
             json.key("tcp_stream").unsigned(stream.into());
         }
         json.key("stream").unsigned(call.stream().into());
+        if let Some(trunk) = call.trunk() {
+            json.key("trunk").unsigned(trunk.into());
+        }
         json.key("client").string(&call.client().to_string());
         json.key("server").string(&call.server().to_string());
         self.write_method(&mut json);
@@ -137,6 +140,11 @@ impl<'a> CallJson<'_, 'a> {
         self.write_messages(json, Direction::ToServer);
         json.key("half_close_at_ns");
         self.at(json, call.half_close_at());
+        if let Some(trailers) = call.request_trailers() {
+            json.key("trailers");
+            write_fields(json, trailers.metadata());
+            self.write_all_headers(json, "trailer_fields", Some(trailers));
+        }
         json.end_object();
     }
 
@@ -160,6 +168,8 @@ impl<'a> CallJson<'_, 'a> {
         if trailers_only {
             json.key("trailers_only").bool(true);
         }
+        write_blocks(json, "interim", call.interim_responses());
+        write_blocks(json, "headers_again", call.further_response_headers());
         json.end_object();
     }
 
@@ -273,6 +283,17 @@ fn write_metadata(json: &mut Writer<'_>, headers: Option<HeadersView<'_>>) {
         Some(headers) => write_fields(json, headers.metadata()),
         None => json.null(),
     }
+}
+
+/// Header blocks that most calls do not have, every field of each, if there are any.
+fn write_blocks<'a>(json: &mut Writer<'_>, key: &str, blocks: impl Iterator<Item = HeadersView<'a>>) {
+    let mut blocks = blocks.peekable();
+    if blocks.peek().is_none() {
+        return;
+    }
+    json.key(key).begin_array();
+    blocks.for_each(|block| write_fields(json, block.fields()));
+    json.end_array();
 }
 
 /// What a message holds, and what there is to say about it.

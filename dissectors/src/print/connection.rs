@@ -5,9 +5,9 @@ use std::io::Write as _;
 use rpcshark_captures::Direction;
 use rpcshark_captures::connection::FlowFacts;
 
-use super::Printer;
 use super::call_json::{optional, rfc3339, write_notes};
 use super::text::size_text;
+use super::{Escaped, Printer};
 use crate::json::Writer;
 use crate::view::ConnectionView;
 
@@ -89,7 +89,7 @@ impl Printer<'_> {
         );
         for note in connection.notes() {
             let at = note.packet.map(|packet| format!("packet {}: ", packet.number())).unwrap_or_default();
-            let _ = writeln!(out, "       ! {at}{}", note.text);
+            let _ = writeln!(out, "       ! {at}{}", Escaped(note.text.as_bytes()));
         }
     }
 }

@@ -124,7 +124,7 @@ fn info(frame: FrameView<'_>) -> String {
         None => payload_text(frame),
     };
     for note in frame.notes() {
-        let _ = write!(info, "  ! {}", note.text);
+        let _ = write!(info, "  ! {}", Escaped(note.text.as_bytes()));
     }
     info
 }

@@ -14,7 +14,7 @@ mod text;
 mod time;
 mod tree;
 
-pub use crate::text::Escaped;
+pub use crate::text::{Escaped, is_dangerous};
 pub use call_text::{calls_heading, method_text, status_text};
 pub use connection::CONNECTIONS_HEADING;
 pub use frame::frames_heading;
@@ -49,7 +49,7 @@ impl<'a> Printer<'a> {
     fn end_text(&self, end: &Endpoint) -> String {
         match (self.name(end), end.port()) {
             (Some(name), Some(port)) => format!("{name}:{port}"),
-            _ => end.to_string(),
+            _ => Escaped(end.to_string().as_bytes()).to_string(),
         }
     }
 }

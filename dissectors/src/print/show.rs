@@ -77,16 +77,19 @@ impl<'a> Show<'_, 'a> {
         }
         self.headers("request headers", call.request_headers(), call.request_headers_at());
         self.messages(Direction::ToServer);
+        self.headers("request trailers", call.request_trailers(), None);
         if let Some(at) = call.half_close_at() {
             line!(self.out, "↑ end {}", self.at(at));
         }
+        call.interim_responses().for_each(|block| self.all_fields("interim response", block));
         self.headers("response headers", call.response_headers(), call.response_headers_at());
         self.messages(Direction::ToClient);
+        call.further_response_headers().for_each(|block| self.all_fields("response headers again", block));
         self.headers("trailers", call.trailers(), call.ended_at());
         self.end();
         for note in call.notes() {
             let at = note.packet.map(|packet| format!("packet {}: ", packet.number())).unwrap_or_default();
-            line!(self.out, "! {at}{}", note.text);
+            line!(self.out, "! {at}{}", Escaped(note.text.as_bytes()));
         }
     }
 
@@ -109,6 +112,13 @@ impl<'a> Show<'_, 'a> {
             false => headers.metadata().collect(),
         };
         for field in fields {
+            line!(self.out, "    {}", field_text(field));
+        }
+    }
+
+    fn all_fields(&mut self, what: &str, headers: HeadersView<'a>) {
+        line!(self.out, "↓ {what}");
+        for field in headers.fields() {
             line!(self.out, "    {}", field_text(field));
         }
     }
@@ -138,7 +148,7 @@ impl<'a> Show<'_, 'a> {
     fn body(&mut self, message: MessageView<'a>, body: &Body<'_>) {
         let Some(content) = body.content() else {
             if let Some(why) = body.fault() {
-                line!(self.out, "    ! {}", why.text);
+                line!(self.out, "    ! {}", Escaped(why.text.as_bytes()));
             }
             self.bytes(body.wire(), 0..message.length(), 4);
             return;
@@ -211,7 +221,7 @@ impl<'a> Show<'_, 'a> {
                 }
                 None => json::write_base64(&mut text, detail),
             }
-            line!(self.out, "    detail {}", String::from_utf8_lossy(&text));
+            line!(self.out, "    detail {}", Escaped(&text));
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::{Escaped, is_dangerous};
 use crate::json::{self, Writer};
 use crate::known::Known;
+use crate::protobuf::raw::{likely_double, likely_float};
 use crate::protobuf::tree::{Node, NodeName};
 use crate::protobuf::{FieldValue, JsonPrinter};
 use crate::schema::Schema;
@@ -55,7 +57,7 @@ fn write_value(schema: &Schema, value: FieldValue<'_>, out: &mut Vec<u8>) {
         FieldValue::Uint32(number) | FieldValue::Fixed32(number) => json::write_unsigned(out, number.into()),
         FieldValue::Int64(number) => json::write_string(out, &number.to_string()),
         FieldValue::Uint64(number) => json::write_string(out, &number.to_string()),
-        FieldValue::Varint(number) | FieldValue::Fixed64(number) => json::write_unsigned(out, number),
+        FieldValue::Varint(number) | FieldValue::Fixed64(number) => json::write_exact(out, number),
         FieldValue::Float(number) => json::write_f32(out, number),
         FieldValue::Double(number) => json::write_f64(out, number),
         FieldValue::Enum { name: Some(name), .. } => json::write_string(out, name),
@@ -77,15 +79,64 @@ fn write_value(schema: &Schema, value: FieldValue<'_>, out: &mut Vec<u8>) {
 
 /// A node's value as people read it; none where its children are all there is.
 pub(super) fn value_text(schema: &Schema, node: &Node<'_>) -> Option<String> {
-    match node.value {
-        Known::Seen(value) | Known::Guessed(value) => {
-            let mut out = Vec::new();
-            write_value(schema, value, &mut out);
-            Some(String::from_utf8_lossy(&out).into_owned())
-        }
-        Known::Hidden { len } => Some(format!("‹hidden, {len} bytes›")),
-        Known::Absent | Known::Unknown => None,
+    let value = match node.value {
+        Known::Seen(value) | Known::Guessed(value) => value,
+        Known::Hidden { len } => return Some(format!("‹hidden, {len} {}›", if len == 1 { "byte" } else { "bytes" })),
+        Known::Absent | Known::Unknown => return None,
+    };
+    Some(match value {
+        FieldValue::Text(text) => quoted(text),
+        FieldValue::Bytes(bytes) => bytes_text(bytes),
+        FieldValue::Broken(cause) => format!("? the message {}", cause.text()),
+        FieldValue::Fixed32(number) => match likely_float(number) {
+            Some(float) => format!("{number} (as a float: {})", json_text(|out| json::write_f32(out, float))),
+            None => number.to_string(),
+        },
+        FieldValue::Fixed64(number) => match likely_double(number) {
+            Some(double) => format!("{number} (as a double: {})", json_text(|out| json::write_f64(out, double))),
+            None => number.to_string(),
+        },
+        FieldValue::Varint(number) => number.to_string(),
+        FieldValue::Int64(number) => number.to_string(),
+        FieldValue::Uint64(number) => number.to_string(),
+        value => json_text(|out| write_value(schema, value, out)),
+    })
+}
+
+/// JSON text for people: one line that steers no terminal.
+fn json_text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut out = Vec::new();
+    write(&mut out);
+    Escaped(&out).to_string()
+}
+
+/// Text in quotes, as in JSON.
+fn quoted(text: &[u8]) -> String {
+    json_text(|out| {
+        json::write_bytes_lossy(out, text);
+    })
+}
+
+/// Bytes that are shown in hex.
+const MAX_HEX: usize = 64;
+
+/// Bytes as people read them: as text where they are text, else in hex, with their length where not all are shown.
+fn bytes_text(bytes: &[u8]) -> String {
+    if is_text(bytes) {
+        return quoted(bytes);
     }
+    let shown = bytes.get(..MAX_HEX).unwrap_or(bytes);
+    let hex: Vec<String> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
+    match bytes.len() - shown.len() {
+        0 => hex.join(" "),
+        _ => format!("{} … ({} bytes)", hex.join(" "), bytes.len()),
+    }
+}
+
+/// Whether bytes are UTF-8 without characters that text does not have.
+fn is_text(bytes: &[u8]) -> bool {
+    let odd = |c: char| is_dangerous(c) && !matches!(c, '\n' | '\r' | '\t');
+    std::str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(odd))
 }
 
 #[cfg(test)]
@@ -182,9 +233,26 @@ mod tests {
                 " seconds 1 int64 \"1\" 34..36",
                 " 99 varint 3 36..39",
                 "number 1 int32 6 39..41",
-                r#"raw 8 broken "ends inside of a field" 41..44"#,
+                r#"raw 8 broken "ends inside a field" 41..44"#,
             ]
         );
+    }
+
+    #[test]
+    fn bytes_are_shown_as_text_where_they_are_text_and_in_hex_otherwise() {
+        assert_eq!(bytes_text(b"foo"), "\"foo\"");
+        assert_eq!(bytes_text("/registry/\u{fc}".as_bytes()), "\"/registry/\u{fc}\"");
+        assert_eq!(bytes_text(b""), "\"\"");
+        assert_eq!(bytes_text(&[0x0a, 0x1b]), "0a 1b");
+        assert_eq!(bytes_text("a\u{202e}b".as_bytes()), "61 e2 80 ae 62");
+        assert!(bytes_text(&[0xff; 100]).ends_with("ff ff … (100 bytes)"));
+        let schema = compile(SCHEMA);
+        // 8: bytes "hi"; 2: a string with a character that turns the direction of text.
+        let bytes = b"\x42\x02hi\x12\x04a\xe2\x80\xae";
+        let nodes = tree(&schema, schema.message("t.M").unwrap(), bytes, ALL);
+        let texts: Vec<_> = nodes.iter().map(|node| value_text(&schema, node).unwrap()).collect();
+        assert_eq!(texts, ["\"hi\"", "\"a\\u{202e}\""]);
+        assert!(json(&nodes).contains("\"value\":\"aGk=\""), "JSON stays canonical");
     }
 
     #[test]

@@ -174,7 +174,10 @@ impl JsonPrinter {
         job.message(message, &[Part { from: 0, to }], 0);
         let Job { mut notes, unknown, dropped, .. } = job;
         if dropped > 0 {
-            notes.add(Severity::Info, "pb-more-unknown", 0..to, || format!("{dropped} more unknown fields"));
+            notes.add(Severity::Info, "pb-more-unknown", 0..to, || {
+                let s = if dropped == 1 { "" } else { "s" };
+                format!("{dropped} more unknown field{s}")
+            });
         }
         Findings { notes: notes.finish(), unknown }
     }
@@ -606,7 +609,8 @@ impl<'s, 'a> Job<'s, 'a, '_> {
         let mut sorted = true;
         let mut oneofs = 0u64;
         for part in parts {
-            for item in Fields::within(self.bytes, part.from..part.to) {
+            let mut fields = Fields::within(self.bytes, part.from..part.to);
+            for item in fields.by_ref() {
                 let wire = match &item {
                     Ok(wire) => wire,
                     Err(broken) => {
@@ -635,6 +639,9 @@ impl<'s, 'a> Job<'s, 'a, '_> {
                     continue;
                 }
                 sorted &= self.push(base, Entry::new(index, wire), field, &mut oneofs);
+            }
+            if let Some(span) = fields.overlong() {
+                self.notes.overlong(span);
             }
         }
         if !sorted {
@@ -722,14 +729,15 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     #[cold]
     fn mismatch(&mut self, field: &Field, wire: &wire::Field<'a>) {
         self.notes.add(Severity::Warning, "pb-wire-type", wire.at..wire.end, || {
-            let has = match wire.value {
+            let is = match wire.value {
                 Value::Varint(_) => "a varint",
-                Value::Fixed64(_) => "64 bits",
-                Value::Bytes(_) => "a length and bytes",
+                Value::Fixed64(_) => "8 bytes",
+                Value::Bytes(_) => "length-delimited",
                 Value::Group(_) => "a group",
-                Value::Fixed32(_) => "32 bits",
+                Value::Fixed32(_) => "4 bytes",
             };
-            format!("the field {} has {has} on the wire, which does not fit its type", field.full_name)
+            let type_name = typed::type_name(self.schema, field);
+            format!("{} is {is} on the wire, but the schema says {type_name}", field.full_name)
         });
         if !(self.hide_redacted && field.redact) {
             self.unknown(wire.number, wire.at, wire.end, None);
@@ -742,7 +750,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
         let field = typed::lookup(message, broken.number);
         self.notes.add(Severity::Error, "pb-broken", broken.at..broken.end, || {
             let name = field.map_or(&message.name, |(_, field)| &field.full_name);
-            format!("{name}: {}", broken.cause.text())
+            format!("{name} {}", broken.cause.text())
         });
         let (index, field) = field?;
         let (_, value) = broken.partial?;

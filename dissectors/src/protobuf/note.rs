@@ -32,6 +32,7 @@ impl From<SpanNote> for Note {
 pub(crate) struct Notes {
     kept: Vec<SpanNote>,
     dropped: usize,
+    is_overlong: bool,
 }
 
 impl Notes {
@@ -48,6 +49,16 @@ impl Notes {
             self.kept.push(SpanNote { severity, kind, text: text(), span });
         } else {
             self.dropped += 1;
+        }
+    }
+
+    /// Says once that a varint, in the field at `span`, is longer than it needs to be.
+    #[cold]
+    pub(crate) fn overlong(&mut self, span: Range<u32>) {
+        if !std::mem::replace(&mut self.is_overlong, true) {
+            self.add(Severity::Info, "pb-overlong", span, || {
+                "a varint takes more bytes than it needs; encoders do not write it so".to_owned()
+            });
         }
     }
 

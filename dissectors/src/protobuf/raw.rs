@@ -2,7 +2,9 @@
 //!
 //! Field numbers to lists of values, in the order of the numbers:
 //! `{"1": ["world"], "2": [{"1": [7]}], "3": [{"bytes": "<base64>"}], "4": [{"fixed32": 1}]}`. Packed numbers are
-//! `{"packed": [1, 2, 3]}`, 64 bits `{"fixed64": 1}`, a group `{"group": {…}}`.
+//! `{"packed": [1, 2, 3]}`, 64 bits `{"fixed64": 1}`, a group `{"group": {…}}`. Four and eight bytes that make a likely
+//! floating-point number have it beside them, `{"fixed64": "4621537642612260864", "double": 9.5}`; whole numbers beyond 2^53
+//! are strings, since many programs would round them.
 //!
 //! Strings, messages, packed numbers and bytes look alike on the wire. [`guess`] tells them apart by what real messages
 //! hold; it looks at one level only, so that the whole costs no more than the bytes times the depth.
@@ -67,13 +69,17 @@ fn message(
     out: &mut Vec<u8>,
 ) {
     let base = entries.len();
-    for item in Fields::within(bytes, range) {
+    let mut fields = Fields::within(bytes, range);
+    for item in fields.by_ref() {
         match item {
             Ok(Field { number, at, end, .. }) => entries.push(Entry { number, at, end }),
             Err(broken) => notes.add(Severity::Error, "pb-broken", broken.at..broken.end, || {
                 format!("the message {}", broken.cause.text())
             }),
         }
+    }
+    if let Some(span) = fields.overlong() {
+        notes.overlong(span);
     }
     entries.get_mut(base..).unwrap_or_default().sort_by_key(|entry| entry.number);
     out.push(b'{');
@@ -118,9 +124,21 @@ fn value(
         out.push(b'}');
     };
     match field.value {
-        Value::Varint(number) => json::write_unsigned(out, number),
-        Value::Fixed32(number) => marked("fixed32", &mut |out| json::write_unsigned(out, u64::from(number))),
-        Value::Fixed64(number) => marked("fixed64", &mut |out| json::write_unsigned(out, number)),
+        Value::Varint(number) => json::write_exact(out, number),
+        Value::Fixed32(number) => marked("fixed32", &mut |out| {
+            json::write_unsigned(out, u64::from(number));
+            if let Some(float) = likely_float(number) {
+                out.extend_from_slice(b",\"float\":");
+                json::write_f32(out, float);
+            }
+        }),
+        Value::Fixed64(number) => marked("fixed64", &mut |out| {
+            json::write_exact(out, number);
+            if let Some(double) = likely_double(number) {
+                out.extend_from_slice(b",\"double\":");
+                json::write_f64(out, double);
+            }
+        }),
         Value::Group(bytes) if depth < MAX_DEPTH => {
             let range = field.value_at..field.value_at + bytes.len() as u32;
             marked("group", &mut |out| message(message_bytes, range.clone(), entries, notes, depth + 1, out));
@@ -134,7 +152,7 @@ fn value(
                 out.push(b'[');
                 for (bits, _) in Packed::new(Kind::Uint64, bytes, 0).filter_map(Result::ok) {
                     comma(out);
-                    json::write_unsigned(out, bits);
+                    json::write_exact(out, bits);
                 }
                 out.push(b']');
             }),
@@ -142,6 +160,17 @@ fn value(
         },
         Value::Group(bytes) => marked("bytes", &mut |out| json::write_base64(out, bytes)),
     }
+}
+
+/// The floating-point number that eight bytes probably are: none for whole numbers and bytes of chance, which are mostly very
+/// small or very large as such.
+pub fn likely_double(bits: u64) -> Option<f64> {
+    Some(f64::from_bits(bits)).filter(|value| (1e-9..1e15).contains(&value.abs()))
+}
+
+/// The same of four bytes.
+pub fn likely_float(bits: u32) -> Option<f32> {
+    Some(f32::from_bits(bits)).filter(|value| (1e-6..1e9).contains(&value.abs()))
 }
 
 /// What `bytes` probably are.
@@ -236,6 +265,41 @@ mod tests {
             )
         );
         assert_eq!(json(&[]), "{}");
+    }
+
+    #[test]
+    fn numbers_that_a_double_cannot_hold_are_strings_and_likely_floats_are_shown() {
+        let bytes = [
+            &[0x09][..],
+            &9.5_f64.to_le_bytes(),                                  // 1
+            &[0x11, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], // 2: 2^64-1
+            &[0x1d],
+            &(-2.5_f32).to_le_bytes(),                               // 3
+            &[0x20, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10], // 4: 2^53
+            &[0x28, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10], // 5: 2^53+1
+            &[0x35, 7, 0, 0, 0],                                     // 6: a small number
+        ]
+        .concat();
+        assert_eq!(
+            json(&bytes),
+            concat!(
+                r#"{"1":[{"fixed64":"4621537642612260864","double":9.5}],"2":[{"fixed64":"18446744073709551615"}],"#,
+                r#""3":[{"fixed32":3223322624,"float":-2.5}],"4":[9007199254740992],"5":["9007199254740993"],"6":[{"fixed32":7}]}"#
+            )
+        );
+    }
+
+    #[test]
+    fn varints_that_are_longer_than_they_need_to_be_are_noted_once() {
+        let mut out = Vec::new();
+        // 1: 1 in two bytes, and a length in two bytes.
+        let notes = write_json(&[0x08, 0x81, 0x00, 0x12, 0x81, 0x00, b'x'], &mut out);
+        assert_eq!(out, br#"{"1":[1],"2":["x"]}"#);
+        assert_eq!(notes.len(), 1);
+        assert_eq!((notes[0].kind, notes[0].span.clone()), ("pb-overlong", 0..3));
+        // A negative int32 has ten bytes.
+        let minus_one = [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        assert_eq!(write_json(&minus_one, &mut Vec::new()), []);
     }
 
     #[test]

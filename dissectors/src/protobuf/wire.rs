@@ -79,7 +79,7 @@ pub enum Cause {
     /// The field number is 0 or takes more than 29 bits.
     Number,
     /// Wire type 6 or 7.
-    WireType,
+    WireType(u8),
     /// An end-group tag without its start.
     StrayEnd,
     /// Groups within groups beyond [`MAX_DEPTH`].
@@ -87,15 +87,16 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// The same for people.
+    /// The same for people: what is true of the message.
     pub const fn text(self) -> &'static str {
         match self {
-            Self::CutShort => "ends inside of a field",
-            Self::LongVarint => "a varint has more than 10 bytes",
-            Self::Number => "a field number is 0 or more than 29 bits",
-            Self::WireType => "there is no wire type 6 or 7",
-            Self::StrayEnd => "a group ends that has not begun",
-            Self::TooDeep => "groups are nested more than 100 deep",
+            Self::CutShort => "ends inside a field",
+            Self::LongVarint => "has a varint of more than 10 bytes",
+            Self::Number => "has a field number that is 0 or takes more than 29 bits",
+            Self::WireType(6) => "has a field of wire type 6, which does not exist",
+            Self::WireType(_) => "has a field of wire type 7, which does not exist",
+            Self::StrayEnd => "has the end of a group that has not begun",
+            Self::TooDeep => "has groups nested more than 100 deep",
         }
     }
 }
@@ -106,29 +107,36 @@ pub struct Fields<'a> {
     cursor: Cursor<'a>,
     /// Where the first byte of the cursor's slice lies.
     base: u32,
+    /// The first field with a varint that is longer than it needs to be.
+    overlong: Option<(u32, u32)>,
 }
 
 impl<'a> Fields<'a> {
     /// Those of `bytes`.
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { cursor: Cursor::new(bytes), base: 0 }
+        Self { cursor: Cursor::new(bytes), base: 0, overlong: None }
     }
 
     /// Those of `bytes`, which lie at `base` of a message: positions count from its beginning.
     pub const fn at(bytes: &'a [u8], base: u32) -> Self {
-        Self { cursor: Cursor::new(bytes), base }
+        Self { cursor: Cursor::new(bytes), base, overlong: None }
     }
 
     /// Those that lie within `range` of `message`.
     pub fn within(message: &'a [u8], range: Range<u32>) -> Self {
         let bytes = message.get(range.start as usize..range.end as usize).unwrap_or_default();
-        Self { cursor: Cursor::new(bytes), base: range.start }
+        Self { cursor: Cursor::new(bytes), base: range.start, overlong: None }
     }
 
     /// Where the next field begins.
     #[inline]
     pub fn here(&self) -> u32 {
         self.base + self.cursor.position() as u32
+    }
+
+    /// The first field so far whose tag, length or number takes more bytes than it needs.
+    pub fn overlong(&self) -> Option<Range<u32>> {
+        self.overlong.map(|(at, end)| at..end)
     }
 
     /// Everything from `at` is lost.
@@ -176,7 +184,7 @@ impl<'a> Fields<'a> {
             },
             5 => fixed(self.cursor.array().map(|b| Value::Fixed32(u32::from_le_bytes(b)))),
             4 => return Err(Broken { cause: Cause::StrayEnd, number, at, end: value_at, partial: None }),
-            _ => Err(Cause::WireType),
+            other => Err(Cause::WireType(other as u8)),
         };
         read.map_err(|cause| self.broken(cause, number, at, None))
     }
@@ -224,14 +232,27 @@ impl<'a> Fields<'a> {
             return Some(Err(self.bad_number(tag & 7, at)));
         }
         let number = number as u32;
-        Some(self.value(tag & 7, number, at).map(|(value_at, value)| Field {
-            number,
-            value,
-            at,
-            value_at,
-            end: self.here(),
+        let read = self.value(tag & 7, number, at);
+        Some(read.map(|(value_at, value)| {
+            let field = Field { number, value, at, value_at, end: self.here() };
+            let needed = varint_len(tag)
+                + match value {
+                    Value::Bytes(bytes) => varint_len(bytes.len() as u64),
+                    Value::Varint(bits) => varint_len(bits),
+                    _ => 0,
+                };
+            let taken = if matches!(value, Value::Varint(_)) { field.end } else { value_at } - at;
+            if taken > needed && self.overlong.is_none() {
+                self.overlong = Some((at, field.end));
+            }
+            field
         }))
     }
+}
+
+/// The fewest bytes that a varint takes.
+const fn varint_len(value: u64) -> u32 {
+    (64 - (value | 1).leading_zeros()).div_ceil(7)
 }
 
 /// The next varint. More bytes than needed are fine as long as there are at most ten; bits beyond 64 are dropped.
@@ -290,7 +311,7 @@ fn group<'a>(cursor: &mut Cursor<'a>, number: u32) -> Result<&'a [u8], (Cause, O
                 Ok(())
             }
             5 => cursor.take(4).map(|_| ()).ok_or(Cause::CutShort),
-            _ => Err(Cause::WireType),
+            other => Err(Cause::WireType(other as u8)),
         };
         skipped.map_err(all)?;
     }
@@ -363,7 +384,7 @@ mod tests {
         assert_eq!(got[1].unwrap_err().partial, Some((4, Value::Bytes(&[0x08, 0x07]))));
         let got = fields(&[0x13, 0x08, 0x07]);
         assert_eq!(got[0].unwrap_err().partial, Some((1, Value::Group(&[0x08, 0x07]))));
-        assert_eq!(fields(&[0x0e])[0].unwrap_err().cause, Cause::WireType);
+        assert_eq!(fields(&[0x0e])[0].unwrap_err().cause, Cause::WireType(6));
         // A group that another one's end closes.
         assert_eq!(fields(&[0x0b, 0x14])[0].unwrap_err().cause, Cause::StrayEnd);
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::is_dangerous;
+
 /// Something wrong with a schema file, and what is done about it.
 ///
 /// [`Display`](fmt::Display) gives the whole text: place, message, the line with a caret under the column, and the
@@ -139,10 +141,7 @@ struct Shown<'a>(&'a str);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
-            // Control characters, and those that turn the direction of writing.
-            let hidden = c.is_control()
-                || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if hidden && c != '\t' {
+            if is_dangerous(c) && c != '\t' {
                 write!(f, "{}", c.escape_unicode())?;
             } else {
                 write!(f, "{c}")?;

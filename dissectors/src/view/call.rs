@@ -7,7 +7,7 @@ use rpcshark_captures::{Direction, Endpoint, PacketNo, Timestamp};
 
 use super::guess::{MAX_TRIED, method_at};
 use super::{ConnectionView, HeadersView, Known, MessageView, Scratch, Viewer};
-use crate::grpc::{HeaderFacts, HeaderValue, Role, Status, percent_decode};
+use crate::grpc::{HeaderFacts, HeaderValue, Role, Status, parse_timeout, percent_decode};
 use crate::http2::ErrorCode;
 use crate::protobuf::wire::{Fields, Value};
 use crate::schema::{MessageIx, Method, Seen};
@@ -408,6 +408,23 @@ impl<'a> CallView<'a> {
         self.headers(self.call.trailers)
     }
 
+    /// Trailers of the request.
+    pub fn request_trailers(&self) -> Option<HeadersView<'a>> {
+        self.headers(self.call.rare.as_ref()?.request_trailers)
+    }
+
+    /// Interim responses (1xx), in order.
+    pub fn interim_responses(&self) -> impl Iterator<Item = HeadersView<'a>> {
+        let lists = self.call.rare.as_ref().map_or(&[][..], |rare| &rare.interim);
+        lists.iter().filter_map(|&list| self.headers(Some(list)))
+    }
+
+    /// Header blocks of the response between its first one and its trailers, in order.
+    pub fn further_response_headers(&self) -> impl Iterator<Item = HeadersView<'a>> {
+        let lists = self.call.rare.as_ref().map_or(&[][..], |rare| &rare.headers_again);
+        lists.iter().filter_map(|&list| self.headers(Some(list)))
+    }
+
     /// Whether the one header block of the response is its beginning and its end.
     pub fn is_trailers_only(&self) -> bool {
         let role = self.facts(self.call.trailers).map(|facts| facts.role);
@@ -498,18 +515,37 @@ impl<'a> CallView<'a> {
             let Some(headers) = headers.filter(|_| call.protocol != Protocol::Ttrpc) else { continue };
             let unknown = headers.unknown_count();
             if unknown > 0 {
-                let text = format!("{unknown} header fields of {what} refer to entries that are not in the capture");
+                let text = match unknown {
+                    1 => format!("1 header field of {what} refers to an entry that is not in the capture"),
+                    _ => format!("{unknown} header fields of {what} refer to entries that are not in the capture"),
+                };
                 notes.push(Note::new(Severity::Info, "hpack-unknown", text));
             }
         }
+        notes.extend(self.deadline_note());
         if let Some(code) = self.status_code().filter(|code| code.known_name().is_none()) {
-            let text = format!("status {} is none that gRPC defines", code.0);
+            let text = format!("gRPC does not define status {}", code.0);
             notes.push(Note::new(Severity::Warning, "status-unknown", text));
         }
         if let Some(dropped) = call.rare.as_ref().map(|rare| rare.notes_dropped).filter(|&dropped| dropped > 0) {
-            notes.push(Note::new(Severity::Info, "more-notes", format!("{dropped} more notes")));
+            notes.push(Note::new(Severity::Info, "more-notes", more_notes(u64::from(dropped))));
         }
         notes
+    }
+
+    /// The deadline is not known where the name of the field that holds it is not in the capture, but its value is.
+    fn deadline_note(&self) -> Option<Note> {
+        let headers = self.request_headers().filter(|_| self.call.protocol != Protocol::Ttrpc)?;
+        if self.deadline_ns() != Known::Unknown {
+            return None;
+        }
+        let mut values = headers.fields().filter(|field| field.name() == Known::Unknown);
+        let value = values.find_map(|field| field.value().value().filter(|value| parse_timeout(value).is_some()))?;
+        let text = format!(
+            "whether the call has a deadline is not known: a header field whose name is not in the capture has the value {}",
+            String::from_utf8_lossy(value)
+        );
+        Some(Note::new(Severity::Info, "deadline-unknown", text))
     }
 
     /// The code of [`CallView::status`].
@@ -562,6 +598,11 @@ impl<'a> CallView<'a> {
             types: Known::Guessed(guess.types),
         }
     }
+}
+
+/// Says how many notes there were beyond those kept.
+pub(super) fn more_notes(count: u64) -> String {
+    format!("{count} more {}", if count == 1 { "note" } else { "notes" })
 }
 
 /// Service and method of a path; a path of another form has none.

@@ -4,6 +4,7 @@ use rpcshark_captures::connection::{Facts, FlowFacts};
 use rpcshark_captures::{Direction, Endpoint, Timestamp};
 
 use super::Viewer;
+use super::call::more_notes;
 use crate::note::way;
 use crate::store::{ClientBy, Connection, ConnectionProtocol};
 use crate::{Note, Severity};
@@ -130,11 +131,7 @@ impl<'a> ConnectionView<'a> {
             }
         }
         if self.connection.notes_dropped > 0 {
-            notes.push(Note::new(
-                Severity::Info,
-                "more-notes",
-                format!("{} more notes", self.connection.notes_dropped),
-            ));
+            notes.push(Note::new(Severity::Info, "more-notes", more_notes(self.connection.notes_dropped)));
         }
         notes
     }

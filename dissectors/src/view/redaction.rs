@@ -1,19 +1,39 @@
 //! Which values are secrets, and whether they are hidden.
 
-use crate::header::Field;
+use memchr::memmem;
+use smallvec::SmallVec;
+
+use crate::grpc::is_metadata;
+use crate::header::{Coded, Field};
 
 /// Which values are secrets, and whether they are hidden. The default hides what is known to hold secrets.
 #[derive(Clone, Debug, Default)]
 pub struct Redaction {
     reveal: bool,
-    names: Vec<Vec<u8>>,
+    names: Vec<SmallVec<[u8; 64]>>,
 }
 
 /// Names whose values are hidden.
-const HIDDEN: &[&[u8]] = &[b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"];
+const HIDDEN: &[&[u8]] = &[b"cookie", b"set-cookie"];
 
-/// Endings of such names.
-const HIDDEN_ENDINGS: &[&[u8]] = &[b"-api-key", b"-token", b"-secret"];
+/// An ending of such names.
+const HIDDEN_ENDING: &[u8] = b"authorization";
+
+/// Words that are hidden alone, with an `s`, and with anything before or behind that is joined by `-`.
+const HIDDEN_WORDS: &[&[u8]] = &[
+    b"token",
+    b"secret",
+    b"password",
+    b"passwd",
+    b"jwt",
+    b"apikey",
+    b"api-key",
+    b"access-key",
+    b"access-token",
+    b"credentials",
+    b"csrf",
+    b"session-id",
+];
 
 impl Redaction {
     /// Hides nothing. Only for a user who has asked for secrets to be shown.
@@ -39,9 +59,11 @@ impl Redaction {
         if self.reveal {
             return false;
         }
+        let sensitive = field.coded == Coded::NeverIndexed;
         match field.name.known() {
-            Some(name) => self.hides_name(name),
-            None => field.value.known().is_some_and(is_credentials),
+            // RFC 7541 §7.1.3: a sender marks so what no intermediary may put into a table, since it is sensitive.
+            Some(name) => sensitive && is_metadata(name) || self.hides_name(name),
+            None => sensitive || field.value.known().is_some_and(is_credentials),
         }
     }
 
@@ -54,14 +76,26 @@ impl Redaction {
         // A binary field is as secret as one of text.
         let name = name.strip_suffix(b"-bin").unwrap_or(&name);
         HIDDEN.contains(&name)
-            || HIDDEN_ENDINGS.iter().any(|ending| name.ends_with(ending))
-            || self.names.iter().any(|hidden| hidden == name)
+            || name.ends_with(HIDDEN_ENDING)
+            || HIDDEN_WORDS.iter().any(|word| has_word(name, word))
+            || self.names.iter().any(|hidden| hidden.as_slice() == name)
     }
 }
 
-/// A name in the form in which names are compared.
-fn normal(name: &[u8]) -> Vec<u8> {
-    name.to_ascii_lowercase()
+/// Whether `word`, or `word` with an `s`, is a part of `name` between its ends and `-`.
+fn has_word(name: &[u8], word: &[u8]) -> bool {
+    memmem::find_iter(name, word).any(|at| {
+        let before = name.get(..at).unwrap_or_default();
+        let after = name.get(at + word.len()..).unwrap_or_default();
+        let after = after.strip_prefix(b"s").unwrap_or(after);
+        before.last().is_none_or(|&byte| byte == b'-') && after.first().is_none_or(|&byte| byte == b'-')
+    })
+}
+
+/// A name in the form in which names are compared: lower case, `-` for `_`, without blanks at its end.
+fn normal(name: &[u8]) -> SmallVec<[u8; 64]> {
+    let name = name.trim_ascii_end();
+    name.iter().map(|byte| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }).collect()
 }
 
 /// Whether a value looks like that of `authorization` (RFC 9110 §11.4).
@@ -80,19 +114,68 @@ mod tests {
         for name in [
             "authorization",
             "Proxy-Authorization",
+            "x-amz-authorization",
             "cookie",
-            "x-api-key",
+            "Set_Cookie",
+            "cookie-bin",
+            "token",
+            "tokens",
             "refresh-token",
             "a-token-bin",
+            "token-v2",
+            "X_Auth_Token",
+            "access-token",
+            "secret",
+            "client-secret",
+            "password",
+            "db-passwords",
+            "passwd",
+            "jwt",
+            "x-jwt-assertion",
+            "apikey",
+            "api-key",
+            "x-api-keys",
+            "x_api_key",
+            "access-key-id",
+            "credentials",
+            "csrf",
+            "x-csrf-token",
+            "session-id",
+            "Session_Id  ",
             "x-internal",
+            "X_INTERNAL",
         ] {
             assert!(redaction.hides_name(name.as_bytes()), "{name}");
         }
-        for name in ["tenant", "tokenish", "x-request-id"] {
+        for name in [
+            "tenant",
+            "tokenish",
+            "mytoken",
+            "tokenss",
+            "x-request-id",
+            "x-amz-date",
+            "x-amz-target",
+            "session",
+            "secretary",
+            "keys",
+            "authorization-date",
+            "grpc-status",
+        ] {
             assert!(!redaction.hides_name(name.as_bytes()), "{name}");
         }
         assert!(is_credentials(b"Bearer abc") && is_credentials(b"basic YTpi"));
         assert!(!is_credentials(b"bearer") && !is_credentials(b"a plain value"));
         assert!(!Redaction::reveal_everything().hides_name(b"authorization"));
+    }
+
+    #[test]
+    fn what_its_sender_never_lets_be_indexed_is_hidden() {
+        let mut decoder = crate::http2::hpack::Decoder::new(true);
+        // Literal never indexed (0x10), name and value: once metadata, twice not.
+        let block = decoder.decode(b"\x10\x01k\x01v\x10\x05:path\x02/a\x10\x0bgrpc-status\x010");
+        let hidden =
+            |redaction: &Redaction| block.fields.iter().map(|field| redaction.hides(field)).collect::<Vec<_>>();
+        assert_eq!(hidden(&Redaction::default()), [true, false, false]);
+        assert_eq!(hidden(&Redaction::reveal_everything()), [false; 3]);
     }
 }
