@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::text::Escaped;
+
 /// One end of a connection.
 ///
 /// `Display` writes it as every output does: `10.0.0.7:41834`, `[::1]:50051`, `unix:/run/x.sock`,
@@ -51,26 +53,11 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(addr) => write!(f, "{addr}"),
-            Self::UnixPath(path) => write!(f, "unix:{}", Printable(path)),
-            Self::UnixAbstract(name) => write!(f, "unix-abstract:{}", Printable(name)),
+            Self::UnixPath(path) => write!(f, "unix:{}", Escaped(path)),
+            Self::UnixAbstract(name) => write!(f, "unix-abstract:{}", Escaped(name)),
             Self::UnixInode(inode) => write!(f, "unix:#{inode}"),
             Self::Vsock { cid, port } => write!(f, "vsock:{cid}:{port}"),
         }
-    }
-}
-
-/// Bytes from a capture as text: no control characters, nothing that a terminal would obey.
-struct Printable<'a>(&'a [u8]);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in String::from_utf8_lossy(self.0).chars() {
-            match c.is_control() {
-                true => write!(f, "{}", c.escape_default())?,
-                false => fmt::Write::write_char(f, c)?,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -84,6 +71,8 @@ mod tests {
         assert_eq!(v6.to_string(), "[::1]:50051");
         assert_eq!(Endpoint::UnixPath(b"/run/x.sock".as_slice().into()).to_string(), "unix:/run/x.sock");
         assert_eq!(Endpoint::UnixAbstract(b"a\x1b[2J".as_slice().into()).to_string(), "unix-abstract:a\\u{1b}[2J");
+        let hidden = Endpoint::UnixPath("/a\n\u{202e}b\u{200b}".as_bytes().into());
+        assert_eq!(hidden.to_string(), "unix:/a\\n\\u{202e}b\\u{200b}", "no character turns or hides the name");
         assert_eq!(Endpoint::UnixInode(4711).to_string(), "unix:#4711");
         assert_eq!(Endpoint::Vsock { cid: 3, port: 1024 }.to_string(), "vsock:3:1024");
     }

@@ -14,6 +14,7 @@ mod raw;
 mod segment;
 mod source;
 pub mod streams;
+pub mod text;
 mod time;
 pub mod write;
 

@@ -22,7 +22,6 @@ mod session;
 pub mod store;
 #[cfg(test)]
 mod testing;
-mod text;
 pub mod ttrpc;
 pub mod view;
 

@@ -4,11 +4,12 @@
 use std::fmt::Display;
 use std::io::Write;
 
+use rpcshark_captures::text::Escaped;
+
 /// Writes one line.
 pub(super) fn say(text: impl Display) {
-    let text: String =
-        text.to_string().chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    let text = text.to_string();
     // Nothing can be done when not even standard error can be written to; the traffic goes on.
     // In one piece: several recorders may share one log.
-    let _ = std::io::stderr().write_all(format!("rpcshark: {text}\n").as_bytes());
+    let _ = std::io::stderr().write_all(format!("rpcshark: {}\n", Escaped(text.as_bytes())).as_bytes());
 }

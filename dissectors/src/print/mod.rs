@@ -14,10 +14,10 @@ mod text;
 mod time;
 mod tree;
 
-pub use crate::text::{Escaped, is_dangerous};
 pub use call_text::{calls_heading, method_text, status_text};
 pub use connection::CONNECTIONS_HEADING;
 pub use frame::frames_heading;
+pub use rpcshark_captures::text::{Escaped, is_dangerous};
 pub use text::{duration_text, size_text};
 pub use time::Times;
 

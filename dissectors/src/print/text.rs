@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::text::Escaped;
+use super::Escaped;
 
 /// A duration in nanoseconds with three digits behind the point and the unit that suits it: `1.500 ms`.
 pub fn duration_text(nanos: i64) -> String {

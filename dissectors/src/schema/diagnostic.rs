@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::text::is_dangerous;
+use rpcshark_captures::text::is_dangerous;
 
 /// Something wrong with a schema file, and what is done about it.
 ///

@@ -13,8 +13,8 @@ use crate::protobuf::tree::{Node, TreeOptions, raw_tree, tree};
 use crate::protobuf::{Next, Step, walk_where};
 use crate::schema::{MessageIx, Schema};
 use crate::store::{Call, Lane, Message, MessageFlags};
-use crate::text::Escaped;
 use crate::{Note, Severity};
+use rpcshark_captures::text::Escaped;
 
 /// A message of a call.
 #[derive(Clone, Copy)]

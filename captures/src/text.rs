@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 /// Bytes of a capture as text: what is not UTF-8 becomes U+FFFD; control, bidirectional and invisible characters are written
 /// out. The text is one line.
+#[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
