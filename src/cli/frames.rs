@@ -1,13 +1,16 @@
 //! `rpcshark frames`: one line an HTTP/2 or ttrpc frame.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use rpcshark_captures::Timestamp;
-use rpcshark_dissectors::print::{Times, frames_heading};
-use rpcshark_dissectors::store::Keep;
+use rpcshark_dissectors::print::{Printer, Times, frames_heading};
+use rpcshark_dissectors::schema::Schema;
+use rpcshark_dissectors::store::{ConnectionRef, FrameRef, Keep};
 
 use super::InputArgs;
 use super::input::{RawArgs, TimeArgs, Viewing, is_live, tell_files};
@@ -15,6 +18,7 @@ use super::output::{Bar, Output, Problem};
 use super::paint;
 use super::remarks::report;
 use super::why::tell_why_none;
+use crate::load::ConnectionFrames;
 
 /// One line an HTTP/2 or ttrpc frame.
 ///
@@ -23,6 +27,7 @@ use super::why::tell_why_none;
 #[command(after_help = "\
 Examples:
   rpcshark frames capture.pcapng
+  rpcshark frames capture.pcapng --call 12
   rpcshark frames --json capture.pcapng | jq 'select(.type == \"GOAWAY\")'")]
 pub(super) struct FramesArgs {
     /// Captures: files, directories, - for standard input
@@ -37,6 +42,14 @@ pub(super) struct FramesArgs {
     #[arg(long)]
     follow: bool,
 
+    /// Only the frames of call NO, as `calls` numbers them; the capture is read twice
+    #[arg(long, value_name = "NO", conflicts_with_all = ["connection", "follow"])]
+    call: Option<u32>,
+
+    /// Only the frames of connection NO, as `connections` numbers them; the capture is read twice
+    #[arg(long, value_name = "NO", conflicts_with = "follow")]
+    connection: Option<u32>,
+
     #[command(flatten)]
     time: TimeArgs,
 
@@ -48,54 +61,125 @@ pub(super) struct FramesArgs {
 }
 
 pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
+    let schema = args.input.schema.load(args.input.talk)?;
+    match (args.call, args.connection) {
+        (None, None) => list_all(args, schema),
+        _ => list_some(args, schema),
+    }
+}
+
+/// Lists all frames, as they come.
+fn list_all(args: FramesArgs, schema: Arc<Schema>) -> Result<ExitCode, Problem> {
     let input = &args.input;
-    let paint = input.talk.color.decide();
-    let schema = input.schema.load(input.talk)?;
     let loader = input.open(args.raw.or(&args.files), args.follow, Keep { frames: true, ..Keep::default() })?;
     let viewing = Viewing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet || args.follow || args.files.iter().any(|file| is_live(file)));
-    let mut output = Output::new();
-    let mut times: Option<Times> = None;
-    let mut before: Option<Timestamp> = None;
+    let mut lines = Lines::new(&args);
     let mut wrote = Ok(());
     let loaded = loader.run(|store, committed, progress| {
         bar.at(progress);
-        let printer = viewing.printer(store);
-        for frame in &committed.frames {
-            let times = times.get_or_insert_with(|| {
-                let times = args.time.listed(progress.first);
-                if !args.json {
-                    let heading = frames_heading(&times);
-                    let heading = if paint { paint::heading(&heading) } else { heading };
-                    output.buffer().extend_from_slice(heading.as_bytes());
-                }
-                times
-            });
-            match (args.json, paint) {
-                (true, _) => printer.write_frame_json(printer.viewer.frame(frame), output.buffer()),
-                (false, false) => printer.write_frame_text(printer.viewer.frame(frame), times, before, output.buffer()),
-                (false, true) => {
-                    let mut line = Vec::new();
-                    printer.write_frame_text(printer.viewer.frame(frame), times, before, &mut line);
-                    let line = paint::frame_line(&String::from_utf8_lossy(&line));
-                    output.buffer().extend_from_slice(line.as_bytes());
-                }
-            }
-            before = Some(frame.frame.time);
-            wrote = output.checkpoint();
-            if wrote.is_err() {
-                return ControlFlow::Break(());
-            }
-        }
-        // What has come is shown before more is waited for.
-        wrote = output.flush();
+        wrote = lines.write(viewing.printer(store), &committed.frames, progress.first);
         if wrote.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     wrote?;
     bar.done();
-    if times.is_none() {
+    if lines.times.is_none() {
         tell_why_none(&loaded, input);
     }
     report(&loaded, &[], &viewing.schema, input);
     Ok(tell_files(&loaded, input.talk))
+}
+
+/// Lists the frames of one call or connection: the capture is read once to find it, and once more for its frames.
+fn list_some(args: FramesArgs, schema: Arc<Schema>) -> Result<ExitCode, Problem> {
+    let input = &args.input;
+    let loader = input.open_twice(args.raw.or(&args.files), Keep::default())?;
+    let viewing = Viewing::new(input, schema, loader.files(), loader.sources());
+    let options = loader.options().clone();
+    let mut bar = Bar::new(input.talk.quiet);
+    let loaded = loader.start().join(|progress| bar.at(progress))?;
+    bar.done();
+    let store = &loaded.store;
+    let connection = match (args.call, args.connection) {
+        (Some(no), _) => match store.call_by_no(no) {
+            Some(at) => ConnectionRef { lane: at.lane, id: store.call(at).connection },
+            None => return Err(none("call", no, store.call_count() as usize)),
+        },
+        (None, no) => {
+            let no = no.unwrap_or_default();
+            let at = store.connections().get(no as usize).copied();
+            at.ok_or_else(|| none("connection", no, store.connections().len()))?
+        }
+    };
+    if let Some(fault) = options.spool.as_ref().and_then(|spool| spool.fault()) {
+        return Err(Problem::Usage(format!("standard input could not be kept to be read again: {fault}")));
+    }
+    let mut frames = ConnectionFrames::open(&options, store, connection)?;
+    let mut bar = Bar::new(input.talk.quiet);
+    let mut lines = Lines::new(&args);
+    while !loaded.interrupted
+        && let Some(mut next) = frames.next_frames(store)?
+    {
+        bar.at(frames.progress());
+        let part = frames.store();
+        let printer = viewing.printer(&part);
+        if args.call.is_some() {
+            next.retain(|frame| printer.viewer.frame(frame).call_no() == args.call);
+        }
+        lines.write(printer, &next, loaded.first)?;
+    }
+    bar.done();
+    Ok(tell_files(&loaded, input.talk))
+}
+
+fn none(what: &str, no: u32, count: usize) -> Problem {
+    Problem::Usage(format!("there is no {what} {no} in the capture: it has {count}"))
+}
+
+/// Writes frames as lines.
+struct Lines<'a> {
+    args: &'a FramesArgs,
+    paint: bool,
+    output: Output,
+    times: Option<Times>,
+    /// The time of the last line.
+    before: Option<Timestamp>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(args: &'a FramesArgs) -> Self {
+        let paint = args.input.talk.color.decide();
+        Self { args, paint, output: Output::new(), times: None, before: None }
+    }
+
+    /// Writes `frames`; `first`: when the first packet of the capture was captured.
+    fn write(&mut self, printer: Printer<'_>, frames: &[FrameRef], first: Option<Timestamp>) -> io::Result<()> {
+        let Self { args, paint, output, times, before } = self;
+        for frame in frames {
+            let times = times.get_or_insert_with(|| {
+                let times = args.time.listed(first);
+                if !args.json {
+                    let heading = frames_heading(&times);
+                    let heading = if *paint { paint::heading(&heading) } else { heading };
+                    output.buffer().extend_from_slice(heading.as_bytes());
+                }
+                times
+            });
+            let view = printer.viewer.frame(frame);
+            match (args.json, *paint) {
+                (true, _) => printer.write_frame_json(view, output.buffer()),
+                (false, false) => printer.write_frame_text(view, times, *before, output.buffer()),
+                (false, true) => {
+                    let mut line = Vec::new();
+                    printer.write_frame_text(view, times, *before, &mut line);
+                    let line = paint::frame_line(&String::from_utf8_lossy(&line));
+                    output.buffer().extend_from_slice(line.as_bytes());
+                }
+            }
+            *before = Some(frame.frame.time);
+            output.checkpoint()?;
+        }
+        // What has come is shown before more is waited for.
+        output.flush()
+    }
 }

@@ -163,6 +163,15 @@ impl SchemaArgs {
 impl InputArgs {
     /// Opens `inputs`. From then on, a signal only ends the reading.
     pub(super) fn open(&self, inputs: Inputs, follow: bool, keep: Keep) -> Result<Loader, Problem> {
+        self.open_with(inputs, follow, keep, false)
+    }
+
+    /// Opens `inputs` to be read twice: what is piped in is kept in a file meanwhile.
+    pub(super) fn open_twice(&self, inputs: Inputs, keep: Keep) -> Result<Loader, Problem> {
+        self.open_with(inputs, false, keep, true)
+    }
+
+    fn open_with(&self, inputs: Inputs, follow: bool, keep: Keep, again: bool) -> Result<Loader, Problem> {
         let is_one = matches!(&inputs, Inputs::Paths(paths) if paths.len() == 1);
         if follow && !is_one {
             return Err(Problem::Usage("--follow takes one file".to_owned()));
@@ -177,6 +186,7 @@ impl InputArgs {
             count: self.count,
             keep,
             decode_as: DecodeAsRules(self.decode_as.clone()),
+            spool: again.then(Arc::default),
         };
         Loader::open(options).map_err(|error| match stop.is_some_and(|stop| stop.is_raised()) {
             true => Problem::Interrupted,

@@ -10,18 +10,18 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use rayon::prelude::*;
-use rpcshark_captures::file::{Batch, CaptureReader, Error, FileInfo, OpenOptions};
+use rpcshark_captures::file::{Batch, CaptureReader, Error, FileInfo, OpenOptions, Spool};
 use rpcshark_captures::{Skip, Sources, Timestamp};
 use rpcshark_dissectors::store::{Committed, Keep, Store};
 
 use super::lane::{Shared, Work};
-use super::partition::{LANES, Partition, Partitioner};
+use super::partition::{LANES, Partition, Partitioner, Selection};
 use super::shared::{Progress, SharedStore, StoreGuard};
 use crate::decode_as::DecodeAsRules;
 use crate::signals::Stop;
 
 /// What to read, and what to keep of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LoadOptions {
     /// What to read.
     pub(crate) inputs: Inputs,
@@ -35,8 +35,10 @@ pub(crate) struct LoadOptions {
     pub(crate) count: Option<u64>,
     /// What is to be kept.
     pub(crate) keep: Keep,
-    /// What users say that connections speak.
+    /// The protocols given with `--decode-as`.
     pub(crate) decode_as: DecodeAsRules,
+    /// Where standard input is kept, if it is to be read again.
+    pub(crate) spool: Option<Arc<Spool>>,
 }
 
 /// What to read.
@@ -57,11 +59,12 @@ pub(crate) enum Inputs {
 pub(crate) struct Loader {
     reading: CaptureReader,
     shared: Arc<SharedStore>,
+    options: LoadOptions,
     works: Vec<Work>,
     partitioner: Partitioner,
-    decode_as: DecodeAsRules,
+    /// If only one connection is read: which one.
+    selection: Option<Selection>,
     left: Option<u64>,
-    stop: Option<Arc<Stop>>,
     /// What is dissected next.
     current: Batch,
     /// What comes after that, where it is fetched in advance.
@@ -131,7 +134,8 @@ impl Loader {
     /// If a file is missing or is not a capture.
     pub(crate) fn open(options: LoadOptions) -> Result<Self, Error> {
         let stop = options.stop.as_ref().map(|stop| stop.event());
-        let opening = OpenOptions { no_mmap: options.no_mmap, follow: options.follow, stop };
+        let opening =
+            OpenOptions { no_mmap: options.no_mmap, follow: options.follow, stop, spool: options.spool.clone() };
         let reading = match &options.inputs {
             Inputs::Paths(paths) => CaptureReader::open(paths, &opening)?,
             Inputs::RawPair { client, server } => CaptureReader::open_raw_pair(client, server, &opening)?,
@@ -140,9 +144,9 @@ impl Loader {
             shared: Arc::new(SharedStore::new(Store::new(LANES, options.keep), reading.sources())),
             works: (0..LANES).map(|_| Work::new()).collect(),
             partitioner: Partitioner::new(reading.files()),
-            decode_as: options.decode_as,
             left: options.count,
-            stop: options.stop,
+            selection: None,
+            options,
             reading,
             current: Batch::default(),
             next: Batch::default(),
@@ -157,9 +161,24 @@ impl Loader {
         self.reading.files()
     }
 
+    /// What it was opened with.
+    pub(crate) const fn options(&self) -> &LoadOptions {
+        &self.options
+    }
+
+    /// Reads one connection only; what else the capture holds is passed over. To be called before the first step.
+    pub(super) fn select(&mut self, selection: Selection) {
+        self.selection = Some(selection);
+    }
+
+    /// Whether what is selected is a stream that no TCP packets hold.
+    pub(super) fn reads_streams(&self) -> bool {
+        self.selection.as_ref().is_some_and(Selection::is_stream)
+    }
+
     /// What ends the reading before the end.
     pub(crate) fn stop(&self) -> Option<Arc<Stop>> {
-        self.stop.clone()
+        self.options.stop.clone()
     }
 
     /// The store that is filled.
@@ -196,15 +215,18 @@ impl Loader {
     /// dissected first, and the lock is not held while more is waited for.
     fn dissect(&mut self) -> Committed {
         let ahead = self.reading.progress().1.is_some();
-        let Self { reading, shared, works, partitioner, decode_as, left, current, next, first, .. } = self;
+        let Self { reading, shared, options, works, partitioner, selection, left, current, next, first, .. } = self;
         if first.is_none() && !current.is_empty() {
             *first = Some(current.packet(0).time);
         }
-        let lane_shared = Shared { sources: shared.sources(), decode_as };
+        let lane_shared = Shared { sources: shared.sources(), decode_as: &options.decode_as };
         let (batch, partition) = (&*current, &mut self.partition);
         let work = || {
             // Just before the lanes need it, so that the packets are in the cache when the lanes look at them again.
             partitioner.partition(batch, partition);
+            if let Some(selection) = selection {
+                partition.select(batch, selection);
+            }
             shared.commit(|store| {
                 let lanes = store.lanes_mut().par_iter_mut().zip(works).enumerate();
                 lanes.for_each(|(no, (lane, work))| work.batch(no as u8, batch, partition, lane, &lane_shared));
@@ -215,7 +237,7 @@ impl Loader {
             true => {
                 let (fetched, committed) = rayon::join(|| fetch(reading, left, next), work);
                 std::mem::swap(current, next);
-                let stopped = self.stop.as_ref().is_some_and(|stop| stop.is_raised());
+                let stopped = self.options.stop.as_ref().is_some_and(|stop| stop.is_raised());
                 // A pipe ends by itself after a stop, and what it still brings is wanted.
                 let stage = match fetched {
                     Ok(true) if !stopped => Stage::Dissect,
@@ -232,9 +254,12 @@ impl Loader {
 
     /// Ends what the end of the capture ends.
     fn finish(&mut self) -> Committed {
-        let Self { shared, works, partitioner, decode_as, partition, .. } = self;
+        let Self { shared, options, works, partitioner, selection, partition, .. } = self;
         partitioner.finish(partition);
-        let lane_shared = Shared { sources: shared.sources(), decode_as };
+        if let Some(selection) = selection {
+            partition.select(&Batch::default(), selection);
+        }
+        let lane_shared = Shared { sources: shared.sources(), decode_as: &options.decode_as };
         let committed = shared.commit(|store| {
             let lanes = store.lanes_mut().par_iter_mut().zip(works).enumerate();
             lanes.for_each(|(no, (lane, work))| {
@@ -301,7 +326,7 @@ impl Loader {
             names: self.reading.names().clone(),
             skipped: self.partitioner.skipped(),
             segments: self.partitioner.segments(),
-            interrupted: self.stop.is_some_and(|stop| stop.is_raised()),
+            interrupted: self.options.stop.is_some_and(|stop| stop.is_raised()),
             first: self.first,
         }
     }

@@ -5,6 +5,7 @@
 //! order of the packets. Connections are independent, so what comes out does not depend on how many threads work. The
 //! next batch is fetched meanwhile.
 
+mod frames;
 mod lane;
 mod loader;
 mod partition;
@@ -12,6 +13,7 @@ pub(crate) mod schema;
 mod shared;
 mod streams;
 
+pub(crate) use frames::ConnectionFrames;
 pub(crate) use loader::{Inputs, LoadOptions, Loaded, Loader};
 pub(crate) use shared::Progress;
 

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 
 use rayon::prelude::*;
 use rpcshark_captures::file::{Batch, FileInfo};
-use rpcshark_captures::streams::{Event, Events, Streams};
+use rpcshark_captures::streams::{Event, Events, StreamNo, Streams, What};
 use rpcshark_captures::{Address, Defragmenter, Peeled, RawPacket, Segment, Skip, peel, peel_datagram};
 
 /// Lanes that connections are spread over. More than threads, so that threads stay busy when one connection is large; a
@@ -36,6 +36,39 @@ pub(super) struct Partition {
     datagrams: Vec<(usize, Vec<u8>)>,
     /// What streams that no TCP packets hold have brought.
     events: Events,
+}
+
+/// One connection of a capture, found by the packet that opened it.
+#[derive(Clone, Debug)]
+pub(super) struct Selection {
+    /// That packet, by its position in the reading.
+    birth: u64,
+    /// Which of the connections that this packet opened, in the order of their numbers.
+    nth: usize,
+    found: Found,
+}
+
+/// What tells the packets of a selected connection.
+#[derive(Clone, Debug)]
+enum Found {
+    /// The packet that opened it has not come yet.
+    Nothing,
+    /// The two ends of a TCP connection, the lower one first.
+    Tcp((Address, Address)),
+    /// Its number among the streams that no TCP packets hold.
+    Stream(StreamNo),
+}
+
+impl Selection {
+    /// The `nth` connection (from 0) of those that were opened by the packet at `birth`.
+    pub(super) const fn new(birth: u64, nth: usize) -> Self {
+        Self { birth, nth, found: Found::Nothing }
+    }
+
+    /// Whether it was found among the streams that no TCP packets hold.
+    pub(super) const fn is_stream(&self) -> bool {
+        matches!(self.found, Found::Stream(_))
+    }
 }
 
 /// What is remembered from batch to batch.
@@ -153,6 +186,45 @@ impl Partition {
         self.events.events.iter().filter(move |event| event.connection.0 % u32::from(LANES) == u32::from(lane))
     }
 
+    /// Takes everything out of its lane that does not belong to the selected connection, or to an older or younger one
+    /// between the same ends that the packets do not tell apart.
+    pub(super) fn select(&mut self, batch: &Batch, selection: &mut Selection) {
+        for index in 0..batch.len() {
+            let lane = self.lanes.get(index).copied().unwrap_or(NONE);
+            if u16::from(lane) >= LANES {
+                continue;
+            }
+            let packet = batch.packet(index);
+            let is_wanted = match selection.found {
+                Found::Stream(_) => false,
+                Found::Nothing if packet.packet.order != selection.birth => false,
+                Found::Nothing => {
+                    if let Some((segment, _)) = self.segment(index, &packet) {
+                        selection.found = Found::Tcp(ends(&segment));
+                    }
+                    true
+                }
+                Found::Tcp(wanted) => self.segment(index, &packet).is_some_and(|(segment, _)| ends(&segment) == wanted),
+            };
+            if !is_wanted && let Some(lane) = self.lanes.get_mut(index) {
+                *lane = NONE;
+            }
+        }
+        if matches!(selection.found, Found::Nothing) {
+            let opened =
+                |event: &&Event| matches!(event.what, What::Opened(_)) && event.packet.order == selection.birth;
+            let mut opened: Vec<StreamNo> =
+                self.events.events.iter().filter(opened).map(|event| event.connection).collect();
+            // As connections of one packet are numbered: by lane, and in each lane in the order in which they came.
+            opened.sort_by_key(|no| no.0 % u32::from(LANES));
+            if let Some(&no) = opened.get(selection.nth) {
+                selection.found = Found::Stream(no);
+            }
+        }
+        let Found::Stream(wanted) = selection.found else { return self.events.events.clear() };
+        self.events.events.retain(|event| event.connection == wanted);
+    }
+
     /// The segment in a packet that is in a lane. (Peeling twice costs less than keeping what was peeled.)
     pub(super) fn segment<'a>(&'a self, index: usize, packet: &RawPacket<'a>) -> Option<(Segment<'a>, bool)> {
         if !self.datagrams.is_empty()
@@ -197,6 +269,10 @@ fn partition_share(batch: &Batch, first: usize, lanes: &mut [u8], hasher: &impl 
 
 /// Both flows of a connection are in one lane.
 fn lane_of(segment: &Segment<'_>, hasher: &impl BuildHasher) -> u8 {
-    let ends: (Address, Address) = (segment.source.min(segment.destination), segment.source.max(segment.destination));
-    (hasher.hash_one(ends) % u64::from(LANES)) as u8
+    (hasher.hash_one(ends(segment)) % u64::from(LANES)) as u8
+}
+
+/// The ends of a segment, whichever way it goes.
+fn ends(segment: &Segment<'_>) -> (Address, Address) {
+    (segment.source.min(segment.destination), segment.source.max(segment.destination))
 }

@@ -115,6 +115,11 @@ impl SharedStore {
         committed
     }
 
+    /// Changes the store without a commit.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Store)) {
+        change(&mut self.store.write());
+    }
+
     /// Tells everybody who waits how far the reading has come.
     pub(super) fn announce(&self, progress: Progress, finished: bool) {
         let mut state = self.state.lock();

@@ -27,6 +27,7 @@ mod pcapng;
 mod reader;
 mod record;
 mod sniff;
+mod spool;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -37,3 +38,4 @@ pub use error::Error;
 pub use info::{DecryptionSecrets, FileInfo, FileNote, Skipped};
 pub(crate) use map::Map;
 pub use open::OpenOptions;
+pub use spool::Spool;

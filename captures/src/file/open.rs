@@ -12,6 +12,7 @@ use super::info::FileInfo;
 use super::map::Map;
 use super::reader::{Pace, Reader, Stream};
 use super::sniff::{Kind, Method};
+use super::spool::Spool;
 use crate::source::FileSource;
 use crate::{Direction, Place, SourceNo};
 
@@ -25,6 +26,8 @@ pub struct OpenOptions {
     pub follow: bool,
     /// Once this can be read from, nothing more is waited for: what is piped or followed is taken to have ended.
     pub stop: Option<Arc<OwnedFd>>,
+    /// Where what is piped into standard input is kept, to be read again.
+    pub spool: Option<Arc<Spool>>,
 }
 
 /// One input of a reading.
@@ -40,16 +43,16 @@ impl OpenInput {
         let name = "standard input";
         // Another handle to it, as the standard one has a buffer of its own, of which nobody can see what is in it.
         let file = io::stdin().as_fd().try_clone_to_owned().map_err(|source| Error::open(name, source))?;
-        Self::pipe(File::from(file), name.to_owned(), options)
+        let Some(spool) = &options.spool else { return Self::pipe(File::from(file), name.to_owned(), options) };
+        let file = Arc::new(File::from(file));
+        let pace = if spool.is_attached() { Pace::Full } else { pace(&file) };
+        Self::stream(spool.attach(Box::new(Pipe::new(file, options.stop.clone()))), name.to_owned(), pace)
     }
 
     /// What is read as it comes.
     pub(crate) fn pipe(file: File, name: String, options: &OpenOptions) -> Result<Self, Error> {
         let file = Arc::new(file);
-        let pace = match file.metadata() {
-            Ok(metadata) if metadata.is_file() => Pace::Full,
-            _ => Pace::Piped(Arc::clone(&file)),
-        };
+        let pace = pace(&file);
         Self::stream(Box::new(Pipe::new(file, options.stop.clone())), name, pace)
     }
 
@@ -163,6 +166,14 @@ impl OpenInput {
             Some(reader) => Ok(Self { reader, info, source }),
             None => Err(Error::NoCapture { name: info.name, head: info.format }),
         }
+    }
+}
+
+/// How fast a file gives its packets that is read as it comes.
+fn pace(file: &Arc<File>) -> Pace {
+    match file.metadata() {
+        Ok(metadata) if metadata.is_file() => Pace::Full,
+        _ => Pace::Piped(Arc::clone(file)),
     }
 }
 

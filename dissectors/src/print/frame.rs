@@ -37,7 +37,11 @@ impl Printer<'_> {
         let mut json = Writer::new(out);
         json.begin_object();
         json.key("version").unsigned(1);
-        json.key("no").unsigned(frame.no());
+        json.key("no");
+        match frame.no() {
+            Some(no) => json.unsigned(no),
+            None => json.null(),
+        }
         json.key("packet").unsigned(frame.packet().number());
         json.key("time").string(&rfc3339(frame.time()));
         json.key("connection").unsigned(frame.connection().into());
@@ -87,7 +91,7 @@ impl Printer<'_> {
         let _ = writeln!(
             out,
             "{no:>7} {packet:>7} {time:>width$} c{conn:<5} {stream:>6} {arrow} {kind:<14} {length:>8} {flags:<22} {call:>5} {info}",
-            no = frame.no(),
+            no = frame.no().map_or_else(String::new, |no| no.to_string()),
             packet = frame.packet().number(),
             time = times.text(frame.time(), before),
             width = times.width(),

@@ -8,8 +8,9 @@ use super::ids::{CallRef, LaneNo};
 /// A frame of a batch, with the number that users see.
 #[derive(Debug)]
 pub struct FrameRef {
-    /// Its number, from 1.
-    pub no: u64,
+    /// Its number, from 1; none where only part of the capture was read.
+    /// Its number, from 1; none where only a part of the capture was read.
+    pub no: Option<u64>,
     /// The lane of its connection, call and headers.
     pub lane: LaneNo,
     /// The frame.

@@ -40,6 +40,8 @@ pub struct Connection {
     pub client_process: Option<Box<str>>,
     /// The process at the server's end.
     pub server_process: Option<Box<str>>,
+    /// The packet in which it was first seen, by its position in the reading.
+    pub(super) birth: u64,
     /// The current batch has changed it (see [`Lane::connection_mut`](super::Lane::connection_mut)).
     pub(super) changed: bool,
 }
@@ -148,6 +150,7 @@ impl Connection {
             notes_dropped: 0,
             client_process: None,
             server_process: None,
+            birth: 0,
             changed: false,
         }
     }
@@ -179,6 +182,11 @@ impl Connection {
         if swap || matches!(self.client_by, ClientBy::Port | ClientBy::First) {
             self.client_by = by;
         }
+    }
+
+    /// The packet in which it was first seen, by its position in the reading.
+    pub const fn birth(&self) -> u64 {
+        self.birth
     }
 
     /// The number that users see, from 0.

@@ -75,7 +75,7 @@ impl Lane {
     /// Enters a connection that was first seen in the packet `birth`.
     pub fn add_connection(&mut self, birth: Packet, connection: Connection) -> ConnectionId {
         let id = ConnectionId(count32(self.connections.len()));
-        self.connections.push(connection);
+        self.connections.push(Connection { birth: birth.order, ..connection });
         self.pending.connections.push((birth.order, id));
         id
     }
@@ -195,9 +195,9 @@ impl Lane {
     }
 
     /// Gives a call its number.
-    pub(super) fn number_call(&mut self, id: CallId, no: NonZero<u32>) {
+    pub(super) fn number_call(&mut self, id: CallId, no: Option<NonZero<u32>>) {
         if let Some(call) = self.calls.at_mut(id.0) {
-            call.no = Some(no);
+            call.no = no;
         }
     }
 

@@ -96,13 +96,11 @@ impl Store {
             if self.forgets() {
                 self.numbers.push(self.numbered);
             }
-            if let Some(no) = NonZero::new(self.numbered) {
-                self.lanes[at.lane.0 as usize].number_call(at.id, no);
-            }
+            self.lanes[at.lane.0 as usize].number_call(at.id, NonZero::new(self.numbered));
         }
         let frames = frames.into_iter().map(|(_, lane, frame)| {
             self.frames += 1;
-            FrameRef { no: self.frames, lane, frame }
+            FrameRef { no: Some(self.frames), lane, frame }
         });
         Committed {
             calls: first_call..self.numbered + 1,
@@ -140,6 +138,18 @@ impl Store {
     /// Whether calls are forgotten.
     const fn forgets(&self) -> bool {
         !self.numbers.is_empty()
+    }
+
+    /// Gives a call of a store that holds part of a capture the number that it has in the whole one. Such a store cannot be
+    /// asked for calls by number.
+    pub fn set_call_number(&mut self, at: CallRef, no: Option<NonZero<u32>>) {
+        self.lanes[at.lane.0 as usize].number_call(at.id, no);
+    }
+
+    /// Likewise for a connection: gives it the numbers of `whole`.
+    pub fn set_connection_number(&mut self, at: ConnectionRef, whole: &Connection) {
+        let connection = self.lanes[at.lane.0 as usize].connection_mut(at.id);
+        (connection.no, connection.tcp_stream) = (whole.no, whole.tcp_stream);
     }
 
     fn number_connection(&mut self, at: ConnectionRef) {

@@ -28,8 +28,8 @@ impl<'a> FrameView<'a> {
         &self.at.frame
     }
 
-    /// Its number, from 1.
-    pub const fn no(self) -> u64 {
+    /// Its number, from 1; none where only a part of the capture was read.
+    pub const fn no(self) -> Option<u64> {
         self.at.no
     }
 
