@@ -1,4 +1,4 @@
-//! When something arrived, and in which packet.
+//! When something arrived, in which packet, and where it stands in its flow.
 
 use rpcshark_captures::{Data, Gap, PacketNo, Timestamp};
 
@@ -23,7 +23,7 @@ impl From<&Gap> for Arrival {
     }
 }
 
-/// The first byte of something in its flow.
+/// The place of a byte in its flow, and what its sender had acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     /// Where it stands in its flow, as [`Data::offset`] counts.
@@ -35,5 +35,22 @@ pub struct Origin {
 impl From<&Data<'_>> for Origin {
     fn from(data: &Data<'_>) -> Self {
         Self { offset: data.offset, acked: data.acked }
+    }
+}
+
+/// The first byte of something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FirstByte {
+    /// When it arrived.
+    pub arrival: Arrival,
+    /// Where it stands in its flow.
+    pub origin: Origin,
+    /// The position of its packet in the reading, as [`Packet::order`](rpcshark_captures::Packet::order).
+    pub order: u64,
+}
+
+impl From<&Data<'_>> for FirstByte {
+    fn from(data: &Data<'_>) -> Self {
+        Self { arrival: data.into(), origin: data.into(), order: data.packet.order }
     }
 }

@@ -42,6 +42,16 @@ impl Held {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
+    /// The memory that it takes.
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.capacity() + self.chunks.capacity() * size_of::<Chunk>()
+    }
+
+    /// The packet of the oldest bytes, by its position in the reading.
+    pub(crate) fn since(&self) -> u64 {
+        self.chunks.front().map_or(0, |chunk| chunk.packet.order)
+    }
+
     /// Gives up the first `len` bytes.
     pub(crate) fn skip(&mut self, len: usize) {
         self.start = (self.start + len).min(self.bytes.len());
@@ -52,9 +62,7 @@ impl Held {
 
     /// Gives up everything.
     pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.chunks.clear();
-        self.start = 0;
+        *self = Self::default();
     }
 
     /// What is held, as it was delivered.

@@ -4,6 +4,7 @@
 
 mod arrival;
 mod cursor;
+mod framed;
 pub mod grpc;
 pub mod header;
 mod held;
@@ -25,7 +26,7 @@ mod testing;
 pub mod ttrpc;
 pub mod view;
 
-pub use arrival::{Arrival, Origin};
+pub use arrival::{Arrival, FirstByte, Origin};
 pub use cursor::Cursor;
 pub use known::Known;
 pub use note::{Note, Severity};

@@ -1,5 +1,6 @@
 //! What every protocol is to the rest of the program.
 
+use rpcshark_captures::budget::{Held, Kind};
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::{Direction, Input};
 
@@ -20,7 +21,13 @@ pub trait Parser: Send + std::fmt::Debug {
     fn finish(&mut self, lane: &mut Lane);
 
     /// Whether the bytes have shown that this is the right protocol. Until then a parser enters nothing.
-    fn proven(&self) -> bool;
+    fn is_proven(&self) -> bool;
+
+    /// The memory that it takes for things whose end is missing, and since when. It is asked after each delivery.
+    fn held(&self) -> Held;
+
+    /// Releases the oldest of these, with a note: its kind, and how much memory it took. `None`: there is nothing.
+    fn release(&mut self, lane: &mut Lane) -> Option<(Kind, usize)>;
 }
 
 /// What follows in the same stream when a parser has ended itself.

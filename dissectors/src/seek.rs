@@ -126,9 +126,22 @@ impl Seeker {
     pub(crate) fn gap(&mut self) {
         self.given_up += self.held.bytes().len() as u64;
         self.held.clear();
-        self.chains.clear();
+        self.chains = Vec::new();
         self.tried = 0;
         self.found = None;
+    }
+
+    /// The memory that it takes.
+    pub(crate) fn memory(&self) -> usize {
+        match self.held.memory() {
+            0 => 0,
+            held => held + self.chains.capacity() * size_of::<Chain>(),
+        }
+    }
+
+    /// The packet of the oldest bytes that are held, by its position in the reading.
+    pub(crate) fn since(&self) -> u64 {
+        self.held.since()
     }
 
     /// Bytes that were looked at without finding a boundary.

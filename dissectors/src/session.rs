@@ -4,18 +4,19 @@
 //! then every protocol looks for its own frames in what comes, and enters nothing before it has found them; the first
 //! that has is the one.
 
+use rpcshark_captures::budget::{Held as HeldMemory, Kind};
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::{Direction, Gap, Input};
 
 use crate::held::Held;
 use crate::http1::Http1;
-use crate::http2::Http2;
+use crate::http2::{Http2, add_held};
 use crate::parser::{JoinPoint, Parser};
 use crate::probe::{Guess, first_bytes, last_bytes};
-use crate::store::{ClientBy, ConnectionId, ConnectionProtocol, Lane};
+use crate::store::{ClientBy, ConnectionEventKind, ConnectionId, ConnectionProtocol, Lane};
 use crate::ttrpc::preamble::{self, Preamble};
 use crate::ttrpc::{Trunk, Ttrpc};
-use crate::{Arrival, Note, Severity};
+use crate::{Arrival, FirstByte, Note, Origin, Severity};
 
 /// What dissects a connection.
 #[derive(Debug)]
@@ -25,10 +26,14 @@ pub struct Session {
     /// Whether the input's directions are the other way round: the client's first bytes came from the other side.
     roles_swapped: bool,
     closed: [Option<(Close, Arrival)>; 2],
-    /// What the user says that it speaks.
+    /// The protocol given with `--decode-as`.
     decode_as: Option<DecodeAs>,
     /// The lines of a hybrid vsock socket that were there: the client's, the server's.
     preamble: [bool; 2],
+    /// By direction, as the input calls them: the offset behind what has come, and what its sender had acknowledged.
+    ends: [Origin; 2],
+    /// Nothing has come yet; then whether the beginning of the connection will be seen.
+    unopened: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -72,12 +77,12 @@ impl DecodeAs {
     }
 }
 
-/// How a connection is met, as far as its transport knows.
+/// What is known of a connection before its first byte.
 #[derive(Clone, Copy, Debug)]
 pub struct Joining {
-    /// The beginning was not seen.
+    /// Its beginning was not seen.
     pub joined: bool,
-    /// What the user says that it speaks.
+    /// The protocol given with `--decode-as`.
     pub decode_as: Option<DecodeAs>,
 }
 
@@ -100,11 +105,23 @@ impl Session {
             (Some(DecodeAs::Ttrpc), true) => State::Seeking(vec![Box::new(Ttrpc::decode_as(connection))], 0),
         };
         let decode_as = joining.decode_as;
-        Self { connection, state, roles_swapped: false, closed: [None; 2], decode_as, preamble: [false; 2] }
+        Self {
+            connection,
+            state,
+            roles_swapped: false,
+            closed: [None; 2],
+            decode_as,
+            preamble: [false; 2],
+            ends: [Origin::default(); 2],
+            unopened: Some(!joining.joined),
+        }
     }
 
     /// What comes next in one direction.
     pub fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) {
+        if lane.keep.events {
+            self.record_input(direction, &input, lane);
+        }
         let direction = self.oriented(direction);
         match &self.state {
             State::Parsing(_) => self.parse(direction, input, lane),
@@ -116,15 +133,84 @@ impl Session {
 
     /// One direction has ended.
     pub fn closed(&mut self, direction: Direction, how: Close, now: Arrival, lane: &mut Lane) {
-        let direction = self.oriented(direction);
+        let seen = direction;
+        let direction = self.oriented(seen);
+        if lane.keep.events {
+            let origin = self.ends[seen.index()];
+            let first = FirstByte { arrival: now, origin, order: 0 };
+            let span = lane.event_span(direction, first, origin.offset, now);
+            lane.add_connection_event(self.connection, &span, || ConnectionEventKind::Closed(how));
+        }
         let [a, b] = &mut self.closed;
         let (this, other) = if direction == Direction::ToServer { (a, b) } else { (b, a) };
         *this = Some((how, now));
         let both = other.is_some();
-        self.tell_closed(direction, how, now, both, lane);
+        self.pass_on_close(direction, how, now, both, lane);
     }
 
-    fn tell_closed(&mut self, direction: Direction, how: Close, now: Arrival, both: bool, lane: &mut Lane) {
+    /// Enters the opening, and how far the flow has come.
+    fn record_input(&mut self, seen: Direction, input: &Input<'_>, lane: &mut Lane) {
+        let (first, end) = match input {
+            Input::Data(data) => (FirstByte::from(data), data.offset + data.bytes.len() as u64),
+            Input::Gap(gap) => {
+                let origin = self.ends[seen.index()];
+                let arrival = Arrival::from(gap);
+                (FirstByte { arrival, origin, order: gap.packet.order }, origin.offset + gap.length.unwrap_or(0))
+            }
+        };
+        self.ends[seen.index()] = Origin { offset: end, acked: first.origin.acked };
+        if let Some(whole) = self.unopened.take() {
+            // An opening has no bytes: it ends where the first ones begin.
+            let span = lane.event_span(Direction::ToServer, first, 0, first.arrival);
+            lane.add_connection_event(self.connection, &span, || ConnectionEventKind::Opened { whole });
+        }
+    }
+
+    /// The memory that it takes for things whose end is missing, and since when. Cheap: it is asked after each delivery.
+    pub fn held(&self) -> HeldMemory {
+        let mut held = HeldMemory::NOTHING;
+        match &self.state {
+            State::Passed => {}
+            State::Parsing(parser) => held = parser.held(),
+            State::Seeking(parsers, _) => {
+                for HeldMemory { bytes, since } in parsers.iter().map(|parser| parser.held()) {
+                    add_held(&mut held, bytes, since);
+                }
+            }
+            State::Beginning(beginnings) => {
+                for Beginning { held: first_bytes, .. } in beginnings.iter() {
+                    add_held(&mut held, first_bytes.memory(), first_bytes.since());
+                }
+            }
+        }
+        held
+    }
+
+    /// Releases the oldest of these, with a note: its kind, and how much memory it took. `None`: there is nothing.
+    pub fn release(&mut self, lane: &mut Lane) -> Option<(Kind, usize)> {
+        match &mut self.state {
+            State::Passed => None,
+            State::Parsing(parser) => parser.release(lane),
+            State::Seeking(parsers, _) => {
+                let parsers = parsers.iter_mut().filter(|parser| parser.held().bytes > 0);
+                parsers.min_by_key(|parser| parser.held().since)?.release(lane)
+            }
+            State::Beginning(_) => {
+                let bytes = self.held().bytes;
+                if bytes == 0 {
+                    return None;
+                }
+                // It begins nowhere any more: frames are searched in what comes.
+                let broken = || Beginning { broken: true, ..Beginning::default() };
+                self.state = State::Beginning(Box::new([broken(), broken()]));
+                let text = "the first bytes did not show the protocol and were released: the memory limit is reached";
+                lane.connection_mut(self.connection).note(Note::new(Severity::Warning, "memory-limit", text));
+                Some((Kind::Search, bytes))
+            }
+        }
+    }
+
+    fn pass_on_close(&mut self, direction: Direction, how: Close, now: Arrival, both: bool, lane: &mut Lane) {
         if let State::Parsing(parser) = &mut self.state {
             parser.closed(direction, how, now, lane);
             if both && how == Close::Fin {
@@ -135,11 +221,11 @@ impl Session {
     }
 
     /// What had closed before it was known what the connection speaks.
-    fn tell_what_had_closed(&mut self, lane: &mut Lane) {
+    fn pass_on_earlier_closes(&mut self, lane: &mut Lane) {
         let both = self.closed.iter().all(Option::is_some);
         for direction in Direction::BOTH {
             if let Some((how, now)) = self.closed[direction.index()] {
-                self.tell_closed(direction, how, now, both, lane);
+                self.pass_on_close(direction, how, now, both, lane);
             }
         }
     }
@@ -174,18 +260,18 @@ impl Session {
             State::Seeking(parsers, sought) if *sought > 0 => {
                 let proven = parsers.iter_mut().position(|parser| {
                     parser.finish(lane);
-                    parser.proven()
+                    parser.is_proven()
                 });
                 if let Some(at) = proven {
                     self.state = State::Parsing(parsers.swap_remove(at));
-                    self.tell_what_had_closed(lane);
+                    self.pass_on_earlier_closes(lane);
                     self.state = State::Passed;
                     return;
                 }
                 let note = match self.decode_as {
                     Some(protocol) => {
-                        let text = format!("it is said to be {}, but no frames of that were found", protocol.name());
-                        Note::new(Severity::Warning, "protocol-told", text)
+                        let text = format!("--decode-as names {}, but no such frames were found", protocol.name());
+                        Note::new(Severity::Warning, "decode-as", text)
                     }
                     None => {
                         let text = "joined in the middle, and no frames of a known protocol were found";
@@ -353,7 +439,7 @@ impl Session {
         lane.connection_mut(self.connection).protocol = protocol;
         let before = std::mem::replace(&mut self.state, State::Parsing(parser));
         self.replay(before, lane);
-        self.tell_what_had_closed(lane);
+        self.pass_on_earlier_closes(lane);
     }
 
     /// Lets every protocol, or the one that the user names, look for its frames in what is held, and in what comes.
@@ -393,9 +479,9 @@ impl Session {
         for at in 0..parsers.len() {
             let Some(parser) = parsers.get_mut(at) else { return };
             parser.input(direction, input, lane);
-            if parser.proven() {
+            if parser.is_proven() {
                 self.state = State::Parsing(parsers.swap_remove(at));
-                return self.tell_what_had_closed(lane);
+                return self.pass_on_earlier_closes(lane);
             }
         }
         if *sought > MAX_SOUGHT {

@@ -34,7 +34,10 @@ pub enum Carrier {
         json: bool,
     },
     /// gRPC-Web.
-    GrpcWeb,
+    GrpcWeb {
+        /// `application/grpc-web-text`: everything is in base64.
+        text: bool,
+    },
     /// Something else.
     Other,
 }
@@ -43,7 +46,8 @@ impl Carrier {
     fn of(value: &[u8]) -> Self {
         match ContentType::parse(value) {
             ContentType::Grpc(codec) => Self::Grpc { json: codec == Codec::Json },
-            ContentType::GrpcWeb { .. } => Self::GrpcWeb,
+            ContentType::GrpcWeb(_) => Self::GrpcWeb { text: false },
+            ContentType::GrpcWebText(_) => Self::GrpcWeb { text: true },
             _ => Self::Other,
         }
     }
@@ -111,7 +115,7 @@ impl HeaderFacts {
         }
         facts.rpc = match &facts.content_type {
             _ if facts.rpc == Rpc::Yes => Rpc::Yes,
-            HeaderValue::Known(Carrier::Grpc { .. } | Carrier::GrpcWeb) => Rpc::Yes,
+            HeaderValue::Known(Carrier::Grpc { .. } | Carrier::GrpcWeb { .. }) => Rpc::Yes,
             HeaderValue::Known(_) | HeaderValue::Absent => Rpc::No,
             HeaderValue::Unknown => Rpc::Unknown,
         };

@@ -7,9 +7,10 @@
 //!
 //! Source: gRPC over HTTP/2, "Length-Prefixed-Message".
 
-use rpcshark_captures::{Data, PacketNo, Place, Timestamp};
+use rpcshark_captures::{Data, Place};
 
 use crate::store::{MessageFlags, Piece};
+use crate::{Arrival, FirstByte};
 
 /// Finds the messages of one direction of one stream.
 #[derive(Clone, Debug, Default)]
@@ -17,12 +18,16 @@ pub struct Framer {
     /// The bytes of a prefix that is not complete.
     prefix: [u8; PREFIX],
     prefix_len: u8,
+    /// The stream carries gRPC-Web: a frame with the flag 0x80 holds trailers.
+    web: bool,
+    /// The first byte of the message that has begun.
+    first: FirstByte,
     /// The message that is not complete.
     open: Option<Box<OpenMessage>>,
 }
 
 /// The length of a message's prefix.
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 
 /// A message that is complete, or that has ended without being so.
 #[derive(Clone, Debug)]
@@ -33,11 +38,18 @@ pub struct Framed {
     pub flags: MessageFlags,
     /// The runs of its bytes, in order.
     pub pieces: Pieces,
-    /// When its last byte was there.
-    pub at: Timestamp,
-    /// The packet that completed it.
-    pub packet: PacketNo,
+    /// The first byte of its prefix.
+    pub first: FirstByte,
+    /// When its last byte arrived.
+    pub last: Arrival,
+    /// The offset in its flow behind its last byte.
+    pub end: u64,
+    /// It is no message but the trailers of gRPC-Web: these bytes, up to [`MAX_WEB_TRAILERS`].
+    pub trailers: Option<Box<Vec<u8>>>,
 }
+
+/// Trailers of gRPC-Web that are read. HTTP servers refuse heads of more than some KiB.
+pub const MAX_WEB_TRAILERS: usize = 1 << 16;
 
 /// The runs of a message's bytes: mostly one.
 pub type Pieces = smallvec::SmallVec<[Piece; 1]>;
@@ -50,12 +62,17 @@ struct OpenMessage {
 }
 
 impl Framer {
+    /// A framer for gRPC-Web, whose trailers are a frame among the messages.
+    pub fn web() -> Self {
+        Self { web: true, ..Self::default() }
+    }
+
     /// Reads on in `data` until a message is complete. `None`: all of `data` is used up.
     pub fn next(&mut self, data: &mut Data<'_>) -> Option<Framed> {
         if self.open.is_none() {
             let (flag, length) = self.prefix(data)?;
-            let mut framed =
-                Framed { length, flags: flags_of(flag), pieces: Pieces::new(), at: data.time, packet: data.packet.no };
+            let mut framed = Framed::new(flag, length, self.first, data);
+            framed.trailers = (self.web && flag & WEB_TRAILERS != 0).then(Box::default);
             // The common case: all of it is here.
             if data.bytes.len() >= length as usize {
                 take(&mut framed, data, length);
@@ -76,6 +93,9 @@ impl Framer {
     /// The prefix's flag and length, once all of it is there.
     fn prefix(&mut self, data: &mut Data<'_>) -> Option<(u8, u32)> {
         let have = self.prefix_len as usize;
+        if have == 0 {
+            self.first = FirstByte::from(&*data);
+        }
         let (head, rest) = data.split(PREFIX - have);
         let end = have + head.bytes.len();
         self.prefix.get_mut(have..end)?.copy_from_slice(head.bytes);
@@ -92,7 +112,8 @@ impl Framer {
 
     /// Reads on over `len` missing bytes. Either the message that is open goes on behind them or ends with them
     /// (`Kept`), or they hide where the next message begins (`Lost`, with what had begun).
-    pub fn gap(&mut self, len: u64, at: Timestamp, packet: PacketNo) -> AfterGap {
+    /// `end` is the offset behind them.
+    pub fn gap(&mut self, len: u64, now: Arrival, end: u64) -> AfterGap {
         let Some(open) = self.open.as_deref_mut() else {
             self.prefix_len = 0;
             return AfterGap::Lost(None);
@@ -103,7 +124,7 @@ impl Framer {
         }
         open.framed.pieces.push(Piece { at: Place::NOWHERE, len: len as u32 });
         open.framed.flags = open.framed.flags.with(MessageFlags::CUT);
-        (open.framed.at, open.framed.packet) = (at, packet);
+        (open.framed.last, open.framed.end) = (now, end);
         open.got += len as u32;
         match len == missing {
             true => AfterGap::Kept(self.open.take().map(|open| open.framed)),
@@ -139,6 +160,17 @@ pub enum AfterGap {
     Lost(Option<Framed>),
 }
 
+impl Framed {
+    /// A message whose prefix is complete; `data` is what follows it.
+    pub(super) fn new(flag: u8, length: u32, first: FirstByte, data: &Data<'_>) -> Self {
+        let (last, end) = (Arrival::from(data), data.offset);
+        Self { length, flags: flags_of(flag), pieces: Pieces::new(), first, last, end, trailers: None }
+    }
+}
+
+/// The flag of a gRPC-Web frame that holds trailers (PROTOCOL-WEB.md: the most significant bit).
+pub(super) const WEB_TRAILERS: u8 = 0x80;
+
 fn flags_of(flag: u8) -> MessageFlags {
     match flag {
         0 => MessageFlags::default(),
@@ -149,8 +181,12 @@ fn flags_of(flag: u8) -> MessageFlags {
 
 fn take(framed: &mut Framed, data: &mut Data<'_>, len: u32) {
     let (taken, rest) = data.split(len as usize);
-    (framed.at, framed.packet) = (data.time, data.packet.no);
+    (framed.last, framed.end) = (Arrival::from(&*data), rest.offset);
     *data = rest;
+    if let Some(trailers) = &mut framed.trailers {
+        let room = MAX_WEB_TRAILERS.saturating_sub(trailers.len()).min(taken.bytes.len());
+        trailers.extend_from_slice(taken.bytes.get(..room).unwrap_or_default());
+    }
     if taken.bytes.is_empty() {
         return;
     }
@@ -163,7 +199,7 @@ fn take(framed: &mut Framed, data: &mut Data<'_>, len: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rpcshark_captures::{Packet, SourceNo};
+    use rpcshark_captures::{Packet, PacketNo, SourceNo, Timestamp};
 
     /// Bytes that lie at `offset` of file 0 and came in packet `number` at `number` ns.
     fn data(bytes: &[u8], offset: u64, number: u64) -> Data<'_> {
@@ -188,7 +224,7 @@ mod tests {
     ];
 
     fn lengths_and_times(framer: &mut Framer, mut input: Data<'_>) -> Vec<(u32, i64)> {
-        std::iter::from_fn(|| framer.next(&mut input)).map(|m| (m.length, m.at.as_nanos())).collect()
+        std::iter::from_fn(|| framer.next(&mut input)).map(|m| (m.length, m.last.time.as_nanos())).collect()
     }
 
     #[test]
@@ -220,16 +256,15 @@ mod tests {
 
     #[test]
     fn a_gap_inside_a_message_keeps_the_framing_and_one_over_a_prefix_loses_it() {
-        let now = Timestamp::from_nanos(9);
-        let packet = PacketNo::new(0, 9);
+        let now = Arrival { time: Timestamp::from_nanos(9), packet: PacketNo::new(0, 9) };
         let mut framer = Framer::default();
         assert!(framer.next(&mut data(&TWO[..6], 0, 1)).is_none());
-        let AfterGap::Kept(Some(cut)) = framer.gap(2, now, packet) else { panic!("it ends with the message") };
+        let AfterGap::Kept(Some(cut)) = framer.gap(2, now, 8) else { panic!("it ends with the message") };
         assert!(cut.flags.has(MessageFlags::CUT));
         assert_eq!(lengths_and_times(&mut framer, data(&TWO[8..], 8, 2)), [(0, 2), (1, 2)]);
 
         assert!(framer.next(&mut data(&TWO[..6], 0, 1)).is_none());
-        assert!(matches!(framer.gap(3, now, packet), AfterGap::Lost(Some(_))));
-        assert!(matches!(framer.gap(1, now, packet), AfterGap::Lost(None)));
+        assert!(matches!(framer.gap(3, now, 9), AfterGap::Lost(Some(_))));
+        assert!(matches!(framer.gap(1, now, 9), AfterGap::Lost(None)));
     }
 }

@@ -10,13 +10,15 @@ mod percent;
 mod status;
 mod stream;
 mod timeout;
+mod web;
 
 pub use content_type::{Codec, ContentType};
 pub use encoding::{DecompressError, Decompressor, Encoding, MAX_DECOMPRESSED, decompress};
 pub use facts::{Carrier, HeaderFacts, HeaderValue, Role, Rpc};
-pub use framing::{AfterGap, Framed, Framer, Pieces};
+pub use framing::{AfterGap, Framed, Framer, MAX_WEB_TRAILERS, Pieces};
 pub use metadata::{binary_values, is_binary, is_metadata};
 pub use percent::decode as percent_decode;
 pub use status::Status;
-pub use stream::GrpcStream;
+pub use stream::{GrpcStream, OtherBlock};
 pub use timeout::parse as parse_timeout;
+pub use web::decode_text;

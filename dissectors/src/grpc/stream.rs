@@ -6,10 +6,13 @@
 use rpcshark_captures::{Data, Direction};
 
 use super::facts::{Carrier, HeaderFacts, HeaderValue, Role};
-use super::framing::{AfterGap, Framed, Framer};
+use super::framing::{AfterGap, Framed, Framer, MAX_WEB_TRAILERS};
+use super::web::{self, TextFramer};
+use crate::framed::bytes_text;
 use crate::note::way;
 use crate::store::{
-    Call, CallId, ConnectionId, End, Guesses, HeaderListId, Lane, Message, MessageFlags, Protocol, Reset,
+    Call, CallEventKind, CallId, ConnectionId, End, EventOrder, EventSpan, Guesses, HeaderListId, Lane, Message,
+    MessageFlags, Protocol, Reset,
 };
 use crate::{Arrival, Note, Severity};
 
@@ -32,9 +35,23 @@ struct Undecided {
     connection: ConnectionId,
     stream: u32,
     begin: Arrival,
-    request_headers: Option<(HeaderListId, Arrival, Arrival)>,
-    response_headers: Option<(HeaderListId, Arrival)>,
+    request_headers: Option<(HeaderListId, EventSpan)>,
+    response_headers: Option<(HeaderListId, EventSpan)>,
+    /// Further header blocks, up to [`MAX_BLOCKS`].
+    others: Vec<(OtherBlock, HeaderListId, EventSpan)>,
 }
+
+/// A header block that most calls do not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherBlock {
+    /// Of the client, behind its first one.
+    RequestTrailers,
+    /// Of the server, with a 1xx status.
+    Interim,
+}
+
+/// Header blocks of one call that are kept of each kind of which most calls have none.
+const MAX_BLOCKS: usize = 32;
 
 /// One direction of it.
 #[derive(Debug, Default)]
@@ -44,14 +61,25 @@ struct Side {
     trial: Option<Box<Trial>>,
     /// Where messages begin is a guess.
     guessed: bool,
-    /// What it carries is no messages: a page that says what went wrong.
+    /// What it carries are no messages: a page that says what went wrong.
     opaque: bool,
+    /// It carries gRPC-Web.
+    web: Option<Box<Web>>,
+}
+
+/// What gRPC-Web adds to a direction.
+#[derive(Debug, Default)]
+struct Web {
+    /// The body is base64.
+    text: Option<TextFramer>,
+    /// The trailers in the body, once they are there.
+    trailers: Option<HeaderListId>,
 }
 
 /// Messages that are only believed when they end where DATA ends.
 #[derive(Debug, Default)]
 struct Trial {
-    found: Vec<Framed>,
+    found: Vec<(Framed, EventOrder)>,
     /// Something cannot be a message.
     wrong: bool,
     /// The direction is not aligned: each DATA payload is tried by itself, from its beginning.
@@ -71,7 +99,8 @@ impl GrpcStream {
             let call = Some(enter_call(lane, connection, stream, begin));
             return Self { call, undecided: None, sides: Default::default() };
         }
-        let undecided = Undecided { connection, stream, begin, request_headers: None, response_headers: None };
+        let undecided =
+            Undecided { connection, stream, begin, request_headers: None, response_headers: None, others: Vec::new() };
         let sides = [(); 2].map(|()| Side { trial: Some(Box::default()), ..Side::default() });
         Self { call: None, undecided: Some(Box::new(undecided)), sides }
     }
@@ -84,7 +113,9 @@ impl GrpcStream {
     /// The call, where that is all there is to remember: no message has begun, and nothing is on trial, guessed or
     /// opaque.
     pub fn at_rest(&self) -> Option<CallId> {
-        let quiet = |side: &Side| side.framer.at_boundary() && side.trial.is_none() && !side.guessed && !side.opaque;
+        let quiet = |side: &Side| {
+            side.framer.at_boundary() && side.trial.is_none() && !side.guessed && !side.opaque && side.web.is_none()
+        };
         self.call.filter(|_| self.sides.iter().all(quiet))
     }
 
@@ -96,14 +127,17 @@ impl GrpcStream {
     /// It is a call: enters it, with what has waited for that.
     pub fn decide(&mut self, lane: &mut Lane) {
         let Some(undecided) = self.undecided.take() else { return };
-        let Undecided { connection, stream, begin, request_headers, response_headers } = *undecided;
+        let Undecided { connection, stream, begin, request_headers, response_headers, others } = *undecided;
         let id = enter_call(lane, connection, stream, begin);
         self.call = Some(id);
-        if let Some((list, begin, now)) = request_headers {
-            self.request_headers(lane, list, begin, now);
+        if let Some((list, span)) = request_headers {
+            self.request_headers(lane, list, &span);
         }
-        if let Some((list, now)) = response_headers {
-            self.response_headers(lane, list, now);
+        if let Some((list, span)) = response_headers {
+            self.response_headers(lane, list, &span);
+        }
+        for (kind, list, span) in others {
+            self.other_block(lane, kind, list, &span);
         }
         for direction in Direction::BOTH {
             let side = &mut self.sides[direction.index()];
@@ -113,76 +147,133 @@ impl GrpcStream {
                 Some(trial) if trial.unaligned || trial.wrong => {
                     side.trial = Some(Box::new(Trial { unaligned: true, ..*trial }));
                 }
-                Some(trial) => trial.found.iter().for_each(|framed| enter(lane, id, direction, framed, guessed)),
+                Some(trial) => {
+                    trial.found.iter().for_each(|(framed, order)| enter(lane, id, direction, framed, *order, guessed))
+                }
                 None => {}
             }
         }
     }
 
     /// The first header block of the client.
-    pub fn request_headers(&mut self, lane: &mut Lane, list: HeaderListId, begin: Arrival, now: Arrival) {
+    pub fn request_headers(&mut self, lane: &mut Lane, list: HeaderListId, span: &EventSpan) {
         // Nothing of the request was sent before: its messages begin behind this.
         self.align(Direction::ToServer);
-        let web = is_web(&lane.headers[list].facts);
+        let web = web_of(&lane.headers[list].facts);
         if let Some(undecided) = &mut self.undecided {
-            undecided.request_headers = Some((list, begin, now));
+            undecided.request_headers = Some((list, *span));
         }
         let Some(id) = self.call else { return };
+        if let Some(text) = web {
+            // The answer is most likely in the same form; its own headers may say otherwise.
+            Direction::BOTH.into_iter().for_each(|direction| self.set_web(direction, text));
+        }
         let call = lane.call_mut(id);
-        if web {
+        if web.is_some() {
             call.protocol = Protocol::GrpcWeb;
         }
         call.request_headers = Some(list);
-        call.request_headers_at = Some(now.time);
+        call.request_headers_at = Some(span.last.time);
         // The answer may have been delivered first.
-        call.start = begin.time;
-        call.seen(begin.packet);
-        call.seen(now.packet);
+        call.start = span.first.arrival.time;
+        call.seen(span.first.arrival.packet);
+        call.seen(span.last.packet);
+        lane.add_event(id, CallEventKind::Headers(Some(list)), span);
     }
 
-    /// A header block of the server without END_STREAM that is no informational one.
-    pub fn response_headers(&mut self, lane: &mut Lane, list: HeaderListId, now: Arrival) {
+    /// A header block that most calls do not have.
+    pub fn other_block(&mut self, lane: &mut Lane, kind: OtherBlock, list: HeaderListId, span: &EventSpan) {
+        if let Some(undecided) = &mut self.undecided
+            && undecided.others.len() < MAX_BLOCKS
+        {
+            undecided.others.push((kind, list, *span));
+        }
+        let Some(id) = self.call else { return };
+        let call = lane.call_mut(id);
+        call.seen(span.last.packet);
+        let rare = call.rare.get_or_insert_default();
+        let event = match kind {
+            OtherBlock::RequestTrailers => {
+                rare.request_trailers = rare.request_trailers.or(Some(list));
+                CallEventKind::Trailers(Some(list))
+            }
+            OtherBlock::Interim => {
+                if rare.interim.len() < MAX_BLOCKS {
+                    rare.interim.push(list);
+                }
+                CallEventKind::Interim(list)
+            }
+        };
+        lane.add_event(id, event, span);
+    }
+
+    /// A header block of the client or the server of which bytes are missing.
+    pub fn headers_missing(&mut self, lane: &mut Lane, span: &EventSpan) {
+        if let Some(id) = self.call {
+            lane.add_event(id, CallEventKind::Headers(None), span);
+        }
+    }
+
+    /// A header block of the server that neither ends the stream nor is informational.
+    pub fn response_headers(&mut self, lane: &mut Lane, list: HeaderListId, span: &EventSpan) {
         let facts = &lane.headers[list].facts;
         let status_too_soon = matches!(facts.grpc_status, HeaderValue::Known(_));
-        let web = is_web(facts);
+        let web = web_of(facts);
         let opaque = is_opaque(facts);
         // Nothing of the response was sent before: its messages begin behind this.
         self.align(Direction::ToClient);
         self.sides[Direction::ToClient.index()].opaque = opaque;
         if let Some(undecided) = &mut self.undecided {
-            undecided.response_headers = Some((list, now));
+            undecided.response_headers = Some((list, *span));
         }
         let Some(id) = self.call else { return };
+        if let Some(text) = web {
+            self.set_web(Direction::ToClient, text);
+        }
         let call = lane.call_mut(id);
-        call.seen(now.packet);
-        if web {
+        call.seen(span.last.packet);
+        if web.is_some() {
             call.protocol = Protocol::GrpcWeb;
         }
         if status_too_soon {
-            let text = "grpc-status in a header block that does not end the stream";
-            call.note(Note::new(Severity::Warning, "grpc-status-early", text).at(now.packet));
+            let text = "grpc-status is in a header block that does not end the stream";
+            call.note(Note::new(Severity::Warning, "grpc-status-early", text).at(span.last.packet));
         }
-        if call.response_headers.is_none() {
+        let first = call.response_headers.is_none();
+        if first {
             call.response_headers = Some(list);
-            call.response_headers_at = Some(now.time);
+            call.response_headers_at = Some(span.last.time);
+        } else {
+            let again = &mut call.rare.get_or_insert_default().headers_again;
+            if again.len() < MAX_BLOCKS {
+                again.push(list);
+            }
         }
+        let event = if first { CallEventKind::Headers(Some(list)) } else { CallEventKind::HeadersAgain(list) };
+        lane.add_event(id, event, span);
     }
 
-    /// The header block of the server that ends the stream. `None`: it lies in a gap.
-    pub fn trailers(&mut self, lane: &mut Lane, list: Option<HeaderListId>, now: Arrival) {
-        self.cut_short(lane, Direction::ToClient, "the stream ends inside of it");
+    /// The header block of the server that ends the stream. `None`: bytes of it are missing.
+    pub fn trailers(&mut self, lane: &mut Lane, list: Option<HeaderListId>, span: &EventSpan) {
+        self.cut_short(lane, Direction::ToClient, "the stream ends inside it");
         let facts = list.map(|list| &lane.headers[list].facts);
         let alone = facts.is_some_and(|facts| facts.role == Role::Response);
+        let without_status = facts.is_some_and(|facts| facts.grpc_status == HeaderValue::Absent);
         let Some(id) = self.call else { return };
+        lane.add_event(id, CallEventKind::Trailers(list), span);
+        // Trailers in the body of gRPC-Web say more than an empty block behind it.
+        let in_body = self.side(Direction::ToClient).web.as_ref().and_then(|web| web.trailers);
+        let list = if without_status { in_body.or(list) } else { list };
         let call = lane.call_mut(id);
-        call.seen(now.packet);
+        call.seen(span.last.packet);
         let end = if list.is_some() { End::Trailers } else { End::Gap };
-        if call.end(end, now.time) {
+        if call.end(end, span.last.time) {
             call.trailers = list;
             // Trailers-only: its header block is at once the response's beginning and its end.
             if alone {
-                call.response_headers_at = call.response_headers_at.or(Some(now.time));
+                call.response_headers_at = call.response_headers_at.or(Some(span.last.time));
             }
+            lane.add_event(id, CallEventKind::Ended(end), span);
         } else if list.is_some() {
             call.rare.get_or_insert_default().late_trailers = list;
         }
@@ -207,14 +298,52 @@ impl GrpcStream {
         }
         if let Some(trial) = &mut side.trial {
             if !trial.wrong {
-                trial.read(&mut side.framer, data);
+                trial.read(&mut side.framer, data, lane);
             }
             return;
         }
         let Some(id) = self.call else { return };
         lane.call_mut(id).seen(data.packet.no);
+        if side.web.is_some() {
+            return self.web_data(lane, id, direction, data);
+        }
         while let Some(framed) = side.framer.next(&mut data) {
-            enter(lane, id, direction, &framed, side.guessed);
+            let order = lane.event_order();
+            enter(lane, id, direction, &framed, order, side.guessed);
+        }
+    }
+
+    /// Bytes of a body of gRPC-Web.
+    fn web_data(&mut self, lane: &mut Lane, id: CallId, direction: Direction, mut data: Data<'_>) {
+        loop {
+            let side = &mut self.sides[direction.index()];
+            let Some(web) = &mut side.web else { return };
+            let framed = match &mut web.text {
+                Some(text) => text.next(&mut data),
+                None => side.framer.next(&mut data),
+            };
+            let Some(framed) = framed else { break };
+            let order = lane.event_order();
+            let Some(lines) = &framed.trailers else {
+                enter(lane, id, direction, &framed, order, side.guessed);
+                continue;
+            };
+            let list = lane.headers.enter(&web::trailer_fields(lines));
+            web.trailers = web.trailers.or(Some(list));
+            if framed.length as usize > MAX_WEB_TRAILERS {
+                let text = format!("only the first {MAX_WEB_TRAILERS} bytes of the trailers in the body are read");
+                lane.call_mut(id).note(Note::new(Severity::Warning, "web-trailers", text).at(framed.last.packet));
+            }
+            let Framed { first, end, last, .. } = framed;
+            let span = EventSpan { direction, first, end, last, order };
+            lane.call_mut(id).seen(last.packet);
+            lane.add_event(id, CallEventKind::Trailers(Some(list)), &span);
+        }
+        let side = &mut self.sides[direction.index()];
+        if !side.opaque && side.web.as_ref().and_then(|web| web.text.as_ref()).is_some_and(TextFramer::is_broken) {
+            side.opaque = true;
+            let text = format!("the body {} is not base64, though its content type says so", way(direction));
+            self.note(lane, Note::new(Severity::Error, "web-base64", text).at(data.packet.no));
         }
     }
 
@@ -235,7 +364,7 @@ impl GrpcStream {
         let side = &mut self.sides[direction.index()];
         let guessed = side.guessed;
         if let Some(trial) = side.trial.take() {
-            trial.found.iter().for_each(|framed| enter(lane, id, direction, framed, guessed));
+            trial.found.iter().for_each(|(framed, order)| enter(lane, id, direction, framed, *order, guessed));
         }
         let call = lane.call_mut(id);
         if undecided {
@@ -246,8 +375,8 @@ impl GrpcStream {
         }
     }
 
-    /// Bytes of a DATA payload whose frame is known are missing.
-    pub fn data_gap(&mut self, lane: &mut Lane, direction: Direction, len: u64, now: Arrival) {
+    /// Bytes of a DATA payload whose frame is known are missing; `end` is the offset in the flow behind them.
+    pub fn data_gap(&mut self, lane: &mut Lane, direction: Direction, len: u64, now: Arrival, end: u64) {
         let side = &mut self.sides[direction.index()];
         if side.opaque {
             return;
@@ -259,19 +388,24 @@ impl GrpcStream {
             }
             return;
         }
+        if side.web.as_ref().is_some_and(|web| web.text.is_some()) {
+            self.unalign(lane, direction, Some(now));
+            return;
+        }
         let Some(id) = self.call else { return };
         let guessed = side.guessed;
-        match side.framer.gap(len, now.time, now.packet) {
+        let order = lane.event_order();
+        match side.framer.gap(len, now, end) {
             AfterGap::Kept(None) => {}
             AfterGap::Kept(Some(framed)) => {
-                enter(lane, id, direction, &framed, guessed);
-                let text = format!("{len} bytes of a message {} are missing", way(direction));
+                enter(lane, id, direction, &framed, order, guessed);
+                let text = format!("{} of a message {} are missing", bytes_text(len), way(direction));
                 self.note(lane, Note::new(Severity::Warning, "message-cut", text).at(now.packet));
             }
             AfterGap::Lost(framed) => {
                 side.trial = Some(Box::new(Trial { unaligned: true, wrong: true, ..Trial::default() }));
                 if let Some(framed) = framed {
-                    enter(lane, id, direction, &framed, guessed);
+                    enter(lane, id, direction, &framed, order, guessed);
                 }
                 let text = format!("a gap hides where the next message {} begins", way(direction));
                 self.note(lane, Note::new(Severity::Warning, "message-alignment-lost", text).at(now.packet));
@@ -288,60 +422,99 @@ impl GrpcStream {
         }
         let side = &mut self.sides[direction.index()];
         side.framer = Framer::default();
+        side.web = None;
         side.trial = Some(Box::new(Trial { unaligned: true, wrong: true, ..Trial::default() }));
     }
 
     /// One side has ended the stream.
-    pub fn half_close(&mut self, lane: &mut Lane, direction: Direction, now: Arrival) {
-        self.cut_short(lane, direction, "the stream ends inside of it");
+    pub fn half_close(&mut self, lane: &mut Lane, span: &EventSpan) {
+        self.cut_short(lane, span.direction, "the stream ends inside it");
+        let in_body = self.side(span.direction).web.as_ref().and_then(|web| web.trailers);
         let Some(id) = self.call else { return };
+        lane.add_event(id, CallEventKind::HalfClose, span);
         let call = lane.call_mut(id);
-        call.seen(now.packet);
-        match direction {
-            Direction::ToServer => call.half_close_at = call.half_close_at.or(Some(now.time)),
+        call.seen(span.last.packet);
+        match span.direction {
+            Direction::ToServer => call.half_close_at = call.half_close_at.or(Some(span.last.time)),
             Direction::ToClient => {
-                call.end(End::Data, now.time);
+                let end = if in_body.is_some() { End::Trailers } else { End::Data };
+                if call.end(end, span.last.time) {
+                    call.trailers = in_body;
+                    lane.add_event(id, CallEventKind::Ended(end), span);
+                } else if in_body.is_some() && call.trailers.is_none() {
+                    call.rare.get_or_insert_default().late_trailers = in_body;
+                }
             }
         }
     }
 
     /// RST_STREAM. `crossed`: its sender cannot have seen the end of the answer, though that was delivered before.
-    pub fn reset(&mut self, lane: &mut Lane, reset: Reset, crossed: bool, now: Arrival) {
+    pub fn reset(&mut self, lane: &mut Lane, code: u32, crossed: bool, span: &EventSpan) {
         for direction in Direction::BOTH {
             self.cut_short(lane, direction, "the stream is reset");
         }
         let Some(id) = self.call else { return };
+        lane.add_event(id, CallEventKind::Reset(code), span);
         let call = lane.call_mut(id);
-        call.seen(now.packet);
-        call.reset(reset);
-        if !call.end(End::Reset, now.time) && crossed && matches!(call.end, Some(End::Trailers | End::Data)) {
-            call.overtaken(now.time);
+        call.seen(span.last.packet);
+        call.reset(Reset { code, direction: span.direction, at: span.last.time });
+        let overtakes = crossed && matches!(call.end, Some(End::Trailers | End::Data));
+        let ended = call.end(End::Reset, span.last.time);
+        if !ended && overtakes {
+            call.overtaken(span.last.time);
+        }
+        if ended || overtakes {
+            lane.add_event(id, CallEventKind::Ended(End::Reset), span);
         }
     }
 
-    /// A GOAWAY says that the stream was not processed.
-    pub fn refused(&mut self, lane: &mut Lane, now: Arrival) {
+    /// A GOAWAY says that the stream was not processed. `in_advance`: it came before the stream, so that there is no time
+    /// between the call's start and its end.
+    pub fn refused(&mut self, lane: &mut Lane, span: &EventSpan, in_advance: bool) {
         let Some(id) = self.call else { return };
         let call = lane.call_mut(id);
-        if call.end(End::Goaway, now.time) {
-            call.seen(now.packet);
+        if call.end(End::Goaway, span.last.time) {
+            match in_advance {
+                true => call.ended_at = None,
+                false => call.seen(span.last.packet),
+            }
+            lane.add_event(id, CallEventKind::Ended(End::Goaway), span);
         }
     }
 
     /// The connection has ended, or (`None`) the capture.
-    pub fn abandon(&mut self, lane: &mut Lane, now: Option<Arrival>) {
-        let what = if now.is_some() { "the connection ends inside of it" } else { "the capture ends inside of it" };
+    pub fn abandon(&mut self, lane: &mut Lane, span: Option<&EventSpan>) {
+        let what = if span.is_some() { "the connection ends inside it" } else { "the capture ends inside it" };
         for direction in Direction::BOTH {
             self.cut_short(lane, direction, what);
         }
-        if let (Some(id), Some(now)) = (self.call, now) {
-            lane.call_mut(id).end(End::Connection, now.time);
+        if let (Some(id), Some(span)) = (self.call, span)
+            && lane.call_mut(id).end(End::Connection, span.last.time)
+        {
+            lane.add_event(id, CallEventKind::Ended(End::Connection), span);
         }
     }
 
-    /// What was taken for the client is the server.
+    /// The client is the other side.
     pub fn swap_roles(&mut self) {
         self.sides.swap(0, 1);
+    }
+
+    fn side(&self, direction: Direction) -> &Side {
+        &self.sides[direction.index()]
+    }
+
+    /// A direction carries gRPC-Web. What of a message has begun goes on.
+    fn set_web(&mut self, direction: Direction, text: bool) {
+        let side = &mut self.sides[direction.index()];
+        let framer_is_fresh = side.framer.at_boundary();
+        let web = side.web.get_or_insert_default();
+        if web.text.is_some() != text && web.text.as_ref().is_none_or(TextFramer::at_boundary) {
+            web.text = text.then(TextFramer::default);
+        }
+        if framer_is_fresh {
+            side.framer = Framer::web();
+        }
     }
 
     fn align(&mut self, direction: Direction) {
@@ -357,17 +530,24 @@ impl GrpcStream {
     fn cut_short(&mut self, lane: &mut Lane, direction: Direction, why: &str) {
         let side = &mut self.sides[direction.index()];
         let (Some(id), None) = (self.call, &side.trial) else { return };
-        let in_prefix = !side.framer.at_boundary();
-        let Some(framed) = side.framer.cut_short() else {
+        let text = side.web.as_mut().and_then(|web| web.text.as_mut());
+        let (in_prefix, framed) = match text {
+            Some(text) => (!text.at_boundary(), text.cut_short()),
+            None => (!side.framer.at_boundary(), side.framer.cut_short()),
+        };
+        let Some(framed) = framed else {
             if in_prefix {
                 let text = format!("a message {} is cut short in its prefix: {why}", way(direction));
                 self.note(lane, Note::new(Severity::Warning, "message-cut", text));
             }
             return;
         };
-        let (length, packet) = (framed.length, framed.packet);
-        enter(lane, id, direction, &framed, side.guessed);
-        let text = format!("a message of {length} bytes {} is cut short: {why}", way(direction));
+        let (length, packet) = (framed.length, framed.last.packet);
+        if framed.trailers.is_none() {
+            let order = lane.event_order();
+            enter(lane, id, direction, &framed, order, side.guessed);
+        }
+        let text = format!("a message of {} {} is cut short: {why}", bytes_text(length.into()), way(direction));
         self.note(lane, Note::new(Severity::Warning, "message-cut", text).at(packet));
     }
 
@@ -379,10 +559,10 @@ impl GrpcStream {
 }
 
 impl Trial {
-    fn read(&mut self, framer: &mut Framer, mut data: Data<'_>) {
+    fn read(&mut self, framer: &mut Framer, mut data: Data<'_>, lane: &mut Lane) {
         while let Some(framed) = framer.next(&mut data) {
             self.wrong |= framed.flags.has(MessageFlags::STRANGE_FLAG);
-            self.found.push(framed);
+            self.found.push((framed, lane.event_order()));
             if self.wrong {
                 return;
             }
@@ -395,9 +575,10 @@ fn enter_call(lane: &mut Lane, connection: ConnectionId, stream: u32, begin: Arr
     lane.add_call(Call::new(Protocol::Grpc, connection, stream, begin.time, begin.packet))
 }
 
-fn enter(lane: &mut Lane, id: CallId, direction: Direction, framed: &Framed, guessed: bool) {
+fn enter(lane: &mut Lane, id: CallId, direction: Direction, framed: &Framed, order: EventOrder, guessed: bool) {
     let body = lane.add_pieces(&framed.pieces, framed.length);
-    let mut message = Message::new(direction, framed.length, body, framed.at, framed.packet);
+    let Framed { first, last, end, .. } = *framed;
+    let mut message = Message::new(direction, framed.length, body, last.time, last.packet);
     message.flags = message.flags.with(framed.flags);
     if guessed {
         message.flags = message.flags.with(MessageFlags::GUESSED);
@@ -408,8 +589,9 @@ fn enter(lane: &mut Lane, id: CallId, direction: Direction, framed: &Framed, gue
     if torn || call.end.is_some() && direction == Direction::ToClient {
         message.flags = message.flags.with(MessageFlags::LATE);
     }
-    call.seen(framed.packet);
+    call.seen(last.packet);
     call.add_message(message);
+    lane.add_message_event(id, &EventSpan { direction, first, end, last, order });
 }
 
 /// Whether a response's body is no messages: another content type, or an HTTP error without one.
@@ -421,6 +603,10 @@ fn is_opaque(facts: &HeaderFacts) -> bool {
     }
 }
 
-fn is_web(facts: &HeaderFacts) -> bool {
-    facts.content_type.known() == Some(&Carrier::GrpcWeb)
+/// Whether a header list announces gRPC-Web, and then whether in base64.
+fn web_of(facts: &HeaderFacts) -> Option<bool> {
+    match facts.content_type.known() {
+        Some(&Carrier::GrpcWeb { text }) => Some(text),
+        _ => None,
+    }
 }

@@ -1,12 +1,14 @@
 //! HTTP/2 (RFC 9113): frames, header compression, and what a connection's two directions make of them.
 
+mod blocks;
 mod connection;
 mod error_code;
 mod frame;
-mod half;
 pub mod hpack;
+mod lifecycle;
 pub mod payload;
 mod resync;
+mod sender;
 mod settings;
 mod state;
 mod streams;
@@ -14,7 +16,7 @@ mod streams;
 mod tests;
 
 pub use connection::Http2;
-pub(crate) use connection::PREFACE;
+pub(crate) use connection::{PREFACE, add as add_held};
 pub use error_code::ErrorCode;
 pub use frame::{Flags, FrameHeader, FrameType};
 pub use payload::{FrameFault, Payload, Priority};

@@ -18,7 +18,7 @@ const MAX_TRIED_BLOCK: usize = 4096;
 
 /// What is known of the connection in which a boundary is sought.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// The largest frame that the receiver allows, where it has said so.
     pub(super) max_frame_size: u32,
     /// The highest stream id seen, 0 where none was.

@@ -1,6 +1,6 @@
 //! The streams of a connection: those in use, and for a while those that have closed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use hashbrown::HashMap;
 use rpcshark_captures::Direction;
@@ -21,7 +21,7 @@ pub(super) struct Stream {
     /// Whether its client's header block was there, or had its place.
     pub(super) requested: bool,
     /// Whether nothing more is expected of it.
-    pub(super) settled: bool,
+    pub(super) completed: bool,
     /// Which directions their own sender has ended or reset.
     pub(super) ended: [bool; 2],
     /// Where in its flow the server's end of the stream stands.
@@ -48,7 +48,7 @@ impl Stream {
             begin,
             carries: Carries::Other,
             requested: false,
-            settled: false,
+            completed: false,
             ended: [false; 2],
             answered_at: None,
             breaks: [0; 2],
@@ -105,7 +105,11 @@ impl Stream {
 pub(super) struct Streams {
     open: HashMap<u32, Stream>,
     /// Those that have closed, the oldest first. Calls come and go, so these are kept small and apart from what is in use.
-    closed: VecDeque<(u32, Stream)>,
+    closed: VecDeque<Stream>,
+    /// Their ids, in the same order: a look-up goes through all of them.
+    closed_ids: VecDeque<u32>,
+    /// The ids of those in use, even and odd ones, once a GOAWAY has asked for them.
+    open_ids: Option<Box<[BTreeSet<u32>; 2]>>,
     /// The highest id seen, 0 where none was.
     pub(super) highest: u32,
 }
@@ -127,7 +131,10 @@ impl Streams {
         }
         match self.open.get_mut(&id) {
             Some(stream) => Some(stream),
-            None => self.closed.iter_mut().rev().find(|(closed, _)| *closed == id).map(|(_, stream)| stream),
+            None => {
+                let at = self.closed_ids.iter().rposition(|&closed| closed == id)?;
+                self.closed.get_mut(at)
+            }
         }
     }
 
@@ -137,6 +144,9 @@ impl Streams {
         let room = self.open.len() < MAX_STREAMS;
         if room {
             self.open.insert(id, stream);
+            if let Some(ids) = &mut self.open_ids {
+                ids[id as usize % 2].insert(id);
+            }
         }
         room
     }
@@ -144,21 +154,38 @@ impl Streams {
     /// Says that `id` has closed, so that it is forgotten after a while.
     pub(super) fn close(&mut self, id: u32) {
         let Some(mut stream) = self.open.remove(&id) else { return };
+        if let Some(ids) = &mut self.open_ids {
+            ids[id as usize % 2].remove(&id);
+        }
         stream.rest();
         if self.closed.len() >= CLOSED_KEPT {
-            let over = self.closed.iter().position(|(_, stream)| stream.ended == [true; 2]);
-            match over {
-                Some(at) => drop(self.closed.remove(at)),
-                None if self.closed.len() >= RESET_KEPT => drop(self.closed.pop_front()),
-                None => {}
+            let over = self.closed.iter().position(|stream| stream.ended == [true; 2]);
+            let over = over.or((self.closed.len() >= RESET_KEPT).then_some(0));
+            if let Some(at) = over {
+                self.closed.remove(at);
+                self.closed_ids.remove(at);
             }
         }
-        self.closed.push_back((id, stream));
+        self.closed.push_back(stream);
+        self.closed_ids.push_back(id);
+    }
+
+    /// The streams in use with odd (or even) ids above `last`, in order. It takes time for those only, and once for all that are
+    /// in use. They must be closed then.
+    pub(super) fn take_open_above(&mut self, last: u32, odd: bool) -> BTreeSet<u32> {
+        let ids = self.open_ids.get_or_insert_with(|| {
+            let mut ids = Box::<[BTreeSet<u32>; 2]>::default();
+            for &id in self.open.keys() {
+                ids[id as usize % 2].insert(id);
+            }
+            ids
+        });
+        ids[usize::from(odd)].split_off(&last.saturating_add(1))
     }
 
     /// All streams in the order of their ids.
     pub(super) fn in_order(&mut self) -> Vec<(u32, &mut Stream)> {
-        let closed = self.closed.iter_mut().map(|(id, stream)| (*id, stream));
+        let closed = self.closed_ids.iter().copied().zip(&mut self.closed);
         let mut all: Vec<_> = self.open.iter_mut().map(|(&id, stream)| (id, stream)).chain(closed).collect();
         all.sort_unstable_by_key(|&(id, _)| id);
         all

@@ -216,6 +216,20 @@ impl MessageFlags {
     pub const STRANGE_FLAG: Self = Self(16);
     /// Its bytes lie in several pieces.
     const IN_PIECES: Self = Self(32);
+    /// Two bits: its bytes lie in base64, see [`MessageFlags::base64_skip`].
+    const BASE64_SHIFT: u8 = 6;
+
+    /// The bytes of the message lie in base64 (gRPC-Web text). Its body is then whole groups of four characters, and the
+    /// message begins `skip` bytes (0 to 2) behind the beginning of what the first group decodes to.
+    #[must_use]
+    pub const fn with_base64(self, skip: u8) -> Self {
+        Self(self.0 | (skip + 1) << Self::BASE64_SHIFT)
+    }
+
+    /// How many decoded bytes stand before the message, where its bytes lie in base64.
+    pub const fn base64_skip(self) -> Option<u8> {
+        (self.0 >> Self::BASE64_SHIFT).checked_sub(1)
+    }
 
     /// Whether all of `other` are in this set.
     pub const fn has(self, other: Self) -> bool {

@@ -13,7 +13,7 @@ use rpcshark_captures::{Direction, PacketNo, Timestamp};
 use super::call::End;
 use super::headers::HeaderListId;
 use super::ids::{CallId, ConnectionId, SortKey};
-use crate::{Arrival, Origin};
+use crate::{Arrival, FirstByte, Origin};
 
 /// Where an event stands in the reading. Orders compare across calls, connections and files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,8 +81,8 @@ pub enum CallEventKind {
     HalfClose,
     /// RST_STREAM with this error code.
     Reset(u32),
-    /// The call has ended: the first terminal event has just been entered. For [`End::Goaway`] and [`End::Connection`] this
-    /// is that event.
+    /// The call has ended. For [`End::Goaway`] and [`End::Connection`] this is what ended it; otherwise that stands before it.
+    /// There are two where a client's reset overtook the trailers: the last one counts.
     Ended(End),
 }
 
@@ -146,45 +146,42 @@ struct OfCall {
     messages: [u32; 2],
 }
 
+impl OfCall {
+    /// Enters an event in its place: one that was observed while it was not decided that there is a call comes late.
+    fn push(&mut self, event: CallEvent) {
+        let behind = self.events.iter().rev().take_while(|known| known.on.order > event.on.order).count();
+        self.events.insert(self.events.len() - behind, event);
+    }
+}
+
 impl Events {
-    /// An [`Occurrence`] now, at `key`.
-    fn occurrence(&mut self, key: SortKey, span: EventSpan) -> Occurrence {
+    /// The order of what is observed now.
+    pub(super) const fn order(&mut self, key: SortKey) -> EventOrder {
         self.sequence += 1;
-        let EventSpan { direction, origin, end, arrival } = span;
-        let order = EventOrder { key, sequence: self.sequence };
-        Occurrence { order, direction, packet: arrival.packet, at: arrival.time, origin, end }
+        EventOrder { key, sequence: self.sequence }
     }
 
-    pub(super) fn add(&mut self, call: CallId, key: SortKey, kind: CallEventKind, span: EventSpan) {
-        let on = self.occurrence(key, span);
+    pub(super) fn add(&mut self, call: CallId, kind: CallEventKind, span: &EventSpan) {
         let of_call = slot(&mut self.calls, call.0);
         if of_call.others < MAX_OTHER_EVENTS {
             of_call.others += 1;
-            of_call.events.push(CallEvent { kind, on });
+            of_call.push(CallEvent { kind, on: span.occurrence() });
         }
     }
 
-    pub(super) fn add_message(&mut self, call: CallId, key: SortKey, span: EventSpan) {
-        let on = self.occurrence(key, span);
+    pub(super) fn add_message(&mut self, call: CallId, span: &EventSpan) {
         let of_call = slot(&mut self.calls, call.0);
         let [to_server, to_client] = &mut of_call.messages;
         let count = if span.direction == Direction::ToServer { to_server } else { to_client };
         let kind = CallEventKind::Message(*count);
         *count += 1;
-        of_call.events.push(CallEvent { kind, on });
+        of_call.push(CallEvent { kind, on: span.occurrence() });
     }
 
-    pub(super) fn add_to_connection(
-        &mut self,
-        connection: ConnectionId,
-        key: SortKey,
-        kind: ConnectionEventKind,
-        span: EventSpan,
-    ) {
-        let on = self.occurrence(key, span);
+    pub(super) fn add_to_connection(&mut self, connection: ConnectionId, kind: ConnectionEventKind, span: &EventSpan) {
         let events = slot(&mut self.connections, connection.0);
         if events.len() < MAX_CONNECTION_EVENTS {
-            events.push(ConnectionEvent { kind, on });
+            events.push(ConnectionEvent { kind, on: span.occurrence() });
         }
     }
 
@@ -223,15 +220,24 @@ fn slot<T: Default>(list: &mut Vec<T>, index: u32) -> &mut T {
     &mut list[index]
 }
 
-/// The bytes of an event in its flow.
+/// The bytes of an event in its flow, and when they were complete.
 #[derive(Clone, Copy, Debug)]
 pub struct EventSpan {
     /// The direction in which it was sent.
     pub direction: Direction,
     /// Its first byte.
-    pub origin: Origin,
-    /// The offset behind its last byte.
+    pub first: FirstByte,
+    /// The offset in its flow behind its last byte.
     pub end: u64,
-    /// Its last byte.
-    pub arrival: Arrival,
+    /// When its last byte arrived.
+    pub last: Arrival,
+    /// Its place in the reading.
+    pub order: EventOrder,
+}
+
+impl EventSpan {
+    const fn occurrence(&self) -> Occurrence {
+        let Self { order, direction, first, end, last } = *self;
+        Occurrence { order, direction, packet: last.packet, at: last.time, origin: first.origin, end }
+    }
 }

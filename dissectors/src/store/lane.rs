@@ -8,15 +8,16 @@
 use std::num::NonZero;
 use std::sync::LazyLock;
 
-use rpcshark_captures::{Packet, Place};
+use rpcshark_captures::{Direction, Packet, Place};
 
 use super::call::{Body, Call, Piece};
 use super::chunks::Chunks;
 use super::connection::Connection;
-use super::events::{CallEvent, CallEventKind, ConnectionEvent, ConnectionEventKind, EventSpan, Events};
+use super::events::{CallEvent, CallEventKind, ConnectionEvent, ConnectionEventKind, EventOrder, EventSpan, Events};
 use super::frame::Frame;
 use super::headers::HeaderLists;
 use super::ids::{CallId, ConnectionId, SortKey, count32};
+use crate::{Arrival, FirstByte};
 
 /// What is to be kept besides the calls themselves.
 #[derive(Clone, Copy, Debug, Default)]
@@ -105,24 +106,39 @@ impl Lane {
         }
     }
 
+    /// The place in the reading of what is observed now.
+    pub fn event_order(&mut self) -> EventOrder {
+        self.events.order(self.now)
+    }
+
+    /// The bytes of something that is complete now, at [`Arrival`] `last`; `end` is the offset behind them.
+    pub fn event_span(&mut self, direction: Direction, first: FirstByte, end: u64, last: Arrival) -> EventSpan {
+        EventSpan { direction, first, end, last, order: self.event_order() }
+    }
+
     /// Enters an event of a call, if events are wanted.
-    pub fn add_event(&mut self, call: CallId, kind: CallEventKind, span: EventSpan) {
+    pub fn add_event(&mut self, call: CallId, kind: CallEventKind, span: &EventSpan) {
         if self.keep.events {
-            self.events.add(call, self.now, kind, span);
+            self.events.add(call, kind, span);
         }
     }
 
-    /// Enters that a message of a call was complete, if events are wanted.
-    pub fn add_message_event(&mut self, call: CallId, span: EventSpan) {
+    /// Enters that a message of a call is complete, if events are wanted.
+    pub fn add_message_event(&mut self, call: CallId, span: &EventSpan) {
         if self.keep.events {
-            self.events.add_message(call, self.now, span);
+            self.events.add_message(call, span);
         }
     }
 
     /// Enters an event of a connection, if events are wanted.
-    pub fn add_connection_event(&mut self, connection: ConnectionId, kind: ConnectionEventKind, span: EventSpan) {
+    pub fn add_connection_event(
+        &mut self,
+        connection: ConnectionId,
+        span: &EventSpan,
+        kind: impl FnOnce() -> ConnectionEventKind,
+    ) {
         if self.keep.events {
-            self.events.add_to_connection(connection, self.now, kind, span);
+            self.events.add_to_connection(connection, kind(), span);
         }
     }
 

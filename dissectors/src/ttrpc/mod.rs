@@ -5,6 +5,7 @@
 //! ttrpc connections, and the two lines that hybrid vsock sockets begin with. Payloads are left to
 //! [`protobuf`](crate::protobuf).
 
+mod calls;
 mod connection;
 mod frame;
 mod message;

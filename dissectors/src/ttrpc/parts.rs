@@ -20,6 +20,8 @@ pub(super) struct Parts {
     runs: SmallVec<[(u32, usize); 1]>,
     /// Whether the last run goes on with the next bytes.
     runs_on: bool,
+    /// No more bytes are kept.
+    full: bool,
     /// Bytes are missing.
     pub(super) holes: bool,
 }
@@ -38,7 +40,7 @@ impl Parts {
             Some(last) if last.at != Place::NOWHERE && last.at.plus(u64::from(last.len)) == data.at => last.len += len,
             _ => self.pieces.push(Piece { at: data.at, len }),
         }
-        let kept = if keep { data.bytes.len().min(MAX_KEPT - self.bytes.len()) } else { 0 };
+        let kept = if keep && !self.full { data.bytes.len().min(MAX_KEPT - self.bytes.len()) } else { 0 };
         if kept > 0 {
             if !self.runs_on {
                 self.runs.push((self.len, self.bytes.len()));
@@ -57,6 +59,20 @@ impl Parts {
         self.pieces.push(Piece { at: Place::NOWHERE, len });
         self.len += len;
         self.runs_on = false;
+        self.holes = true;
+    }
+
+    /// The memory that its bytes take.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Keeps no bytes any more, neither those that are there nor those that come.
+    pub(super) fn forget_bytes(&mut self) {
+        self.bytes = Vec::new();
+        self.runs.clear();
+        self.runs_on = false;
+        self.full = true;
         self.holes = true;
     }
 

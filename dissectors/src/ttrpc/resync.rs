@@ -18,7 +18,7 @@ const REQUEST: u32 = 2;
 
 /// What is known of the connection in which a boundary is sought: the highest stream id seen, 0 where none was.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Highest(pub(super) u32);
+pub(crate) struct Highest(pub(super) u32);
 
 impl Frames for Highest {
     const SHORTEST: usize = FrameHeader::LEN;

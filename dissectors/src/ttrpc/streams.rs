@@ -29,7 +29,7 @@ pub(super) struct Stream {
     /// Whether the server has ended it.
     pub(super) done: bool,
     /// Whether nothing more is expected of it.
-    pub(super) settled: bool,
+    pub(super) completed: bool,
     /// Whether there were frames in each direction.
     pub(super) seen: [bool; 2],
     /// The breaks in each direction that it has passed.
@@ -76,15 +76,15 @@ impl Stream {
 pub(super) struct Streams {
     by_id: HashMap<u32, Stream>,
     /// Those in `by_id` of which nothing more is expected, the oldest first.
-    settled: VecDeque<(u32, CallId)>,
+    completed: VecDeque<(u32, CallId)>,
     /// The highest id that a Request had, 0 where there was none.
     pub(super) highest: u32,
     entered: u64,
 }
 
-/// Settled streams that are remembered: frames that crossed their end may follow, and an answer may come long after it
+/// Completed streams that are remembered: frames that crossed their end may follow, and an answer may come long after it
 /// was given up.
-const SETTLED_KEPT: usize = 1024;
+const COMPLETED_KEPT: usize = 1024;
 
 /// Streams that may be in use at once. Clients that give up on a call say nothing, so some stay in use for ever; a hostile
 /// one opens as many as it likes.
@@ -105,7 +105,7 @@ impl Streams {
             requested: false,
             client_open: true,
             done: false,
-            settled: false,
+            completed: false,
             seen: [false; 2],
             breaks,
             order: self.entered,
@@ -124,10 +124,10 @@ impl Streams {
     }
 
     /// Says that nothing more is expected of `id`, so that it is forgotten after a while.
-    pub(super) fn settle(&mut self, id: u32, call: CallId) {
-        self.settled.push_back((id, call));
-        if self.settled.len() > SETTLED_KEPT
-            && let Some((oldest, call)) = self.settled.pop_front()
+    pub(super) fn complete(&mut self, id: u32, call: CallId) {
+        self.completed.push_back((id, call));
+        if self.completed.len() > COMPLETED_KEPT
+            && let Some((oldest, call)) = self.completed.pop_front()
             // The id may be another stream's by now.
             && self.by_id.get(&oldest).is_some_and(|stream| stream.call == call)
         {

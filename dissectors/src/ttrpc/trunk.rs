@@ -9,6 +9,7 @@
 //! one and answers of the other. The plugin is taken for the trunk's client: it is the one that connects. Frames of the
 //! connections begin and end anywhere in the pieces. Source: `pkg/net/multiplex` of <https://github.com/containerd/nri>.
 
+use rpcshark_captures::budget::{self, Kind};
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::{Data, Direction, Gap, GapCause, Input};
 
@@ -16,7 +17,9 @@ use super::connection::Ttrpc;
 use super::frame::{FrameHeader, FrameType};
 use super::probe::{MAX_TRUNK_LENGTH, PLUGIN_SERVES, RUNTIME_SERVES};
 use super::resync::Highest;
+use crate::framed::bytes_text;
 use crate::held::Held;
+use crate::http2::add_held;
 use crate::parser::{HandOver, JoinPoint, Parser};
 use crate::seek::{Frames, Look};
 use crate::store::{ClientBy, ConnectionId, ConnectionProtocol, Lane};
@@ -135,7 +138,7 @@ impl Trunk {
         if matches!(number, PLUGIN_SERVES | RUNTIME_SERVES) && length <= MAX_TRUNK_LENGTH {
             return;
         }
-        let text = format!("a piece of {length} bytes of connection {number}: no trunk has such a one");
+        let text = format!("a piece claims {length} bytes for connection {number}, which is impossible in a trunk");
         let note = Note::new(Severity::Warning, "nri-trunk", text).at(now.packet.no);
         lane.connection_mut(self.connection).note(note);
         if length > MAX_TRUNK_LENGTH {
@@ -202,7 +205,7 @@ impl Trunk {
             lane.connection_mut(self.connection).client_identified(swap, ClientBy::Protocol);
         }
         if begin > 0 {
-            let text = format!("{begin} bytes were passed over to find where a piece of the trunk begins");
+            let text = format!("{} were skipped to find the next piece of the trunk", bytes_text(begin as u64));
             let packet = held.data().next().map(|data| data.packet.no).unwrap_or_default();
             let note = Note::new(Severity::Warning, "resynchronised", text).at(packet);
             lane.connection_mut(self.connection).note(note);
@@ -234,8 +237,42 @@ impl Parser for Trunk {
         self.inner.iter_mut().for_each(|inner| inner.finish(lane));
     }
 
-    fn proven(&self) -> bool {
+    fn is_proven(&self) -> bool {
         self.proven
+    }
+
+    fn held(&self) -> budget::Held {
+        let mut held = budget::Held::NOTHING;
+        for half in &self.halves {
+            if let Reading::Seeking(seeking) = half {
+                add_held(&mut held, seeking.memory(), seeking.since());
+            }
+        }
+        for inner in &self.inner {
+            let budget::Held { bytes, since } = inner.held();
+            add_held(&mut held, bytes, since);
+        }
+        held
+    }
+
+    fn release(&mut self, lane: &mut Lane) -> Option<(Kind, usize)> {
+        let oldest =
+            self.inner.iter_mut().filter(|inner| inner.held().bytes > 0).min_by_key(|inner| inner.held().since);
+        let released = oldest.and_then(|inner| inner.release(lane));
+        if released.is_some() {
+            return released;
+        }
+        let held = self.halves.iter_mut().find_map(|half| match half {
+            Reading::Seeking(held) if held.memory() > 0 => Some(held),
+            _ => None,
+        })?;
+        let bytes = held.memory();
+        held.clear();
+        let text = format!(
+            "{bytes} bytes in which a piece of the trunk was searched were released: the memory limit is reached"
+        );
+        lane.connection_mut(self.connection).note(Note::new(Severity::Warning, "memory-limit", text));
+        Some((Kind::Search, bytes))
     }
 }
 
