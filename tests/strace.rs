@@ -18,7 +18,7 @@ const CALLS: usize = 74;
 /// The arguments of the command in `docs/containerd.md`, up to its `-o`.
 fn documented() -> Vec<String> {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/containerd.md")).unwrap();
-    let line = page.lines().find(|line| line.starts_with("strace -f")).expect("the command is on one line");
+    let line = page.lines().find(|line| line.starts_with("strace -q -f")).expect("the command is on one line");
     let (arguments, _) = line.strip_prefix("strace ").and_then(|line| line.split_once(" -o ")).unwrap();
     arguments.split(' ').map(|argument| argument.trim_matches('\'').to_owned()).collect()
 }

@@ -143,7 +143,7 @@ fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCod
     let was_removed = watch.was_removed();
     let put_back = swapped.map_or(Ok(()), Swap::put_back);
     let summary = recorder.stop();
-    let name = args.write.map_or_else(|| "recorded nowhere".to_owned(), |path| path.display().to_string());
+    let name = args.write.map_or_else(|| "not written to a file".to_owned(), |path| path.display().to_string());
     report(&summary, &name);
     put_back?;
     match summary.failure {
@@ -187,7 +187,11 @@ fn about_this_machine() -> About {
 
 fn report(summary: &Summary, name: &str) {
     let Summary { connections, bytes: [up, down], lost_bytes, lost_connections, .. } = summary;
-    say(format_args!("{name}: {connections} connections, {up} bytes up, {down} down"));
+    let connections = match connections {
+        1 => "1 connection".to_owned(),
+        more => format!("{more} connections"),
+    };
+    say(format_args!("{name}: {connections}, {up} bytes up, {down} bytes down"));
     if lost_bytes + lost_connections > 0 {
         say(format_args!(
             "the file could not be written fast enough: {lost_bytes} bytes and {lost_connections} connections \

@@ -129,8 +129,8 @@ impl Tap for Live {
     }
 
     fn settled(&mut self) {
-        let settled = self.store.commit().completed;
-        if settled.is_empty() {
+        let completed = self.store.commit().completed;
+        if completed.is_empty() {
             return;
         }
         // A line shows no body, so none is kept.
@@ -145,14 +145,15 @@ impl Tap for Live {
         };
         let times = Times::Since(self.since.unwrap_or_default());
         let mut text = Vec::new();
-        if settled.iter().any(|&at| self.store.call(at).no.is_some_and(|no| no.get() == 1)) {
+        if completed.iter().any(|&at| self.store.call(at).no.is_some_and(|no| no.get() == 1)) {
             text.extend_from_slice(calls_heading(&times).as_bytes());
         }
-        for at in settled {
+        for &at in &completed {
             Printer::new(viewer).write_call_text(&viewer.call(at), &times, None, &mut text);
         }
         // Whoever reads the calls may go away; the recording goes on.
         let _ = self.out.write_all(&text).and_then(|()| self.out.flush());
+        self.store.forget(&completed);
     }
 }
 

@@ -47,10 +47,13 @@ impl<'a> Watch<'a> {
         if let Some(swap) = self.swap {
             let change = match swap.place() {
                 Place::Ours => return,
-                Place::Remade => "the server made a new socket here: clients reach it without the recorder",
+                Place::Remade => {
+                    "the server made a new socket here: clients reach it without the recorder; \
+                     end the recorder and start it again"
+                }
                 Place::Missing => "the socket was removed: clients cannot connect any more",
             };
-            say(format_args!("{}: {change}; end the recorder and start it again", swap.path().display()));
+            say(format_args!("{}: {change}", swap.path().display()));
             self.swap = None;
         }
     }

@@ -4,6 +4,7 @@ mod bytes;
 mod ends;
 mod file;
 mod killed;
+mod live;
 mod measure;
 mod passing;
 mod recording;
