@@ -4,6 +4,7 @@
 
 mod arrival;
 mod cursor;
+pub mod filter;
 mod framed;
 pub mod grpc;
 pub mod header;

@@ -293,6 +293,7 @@ impl Http2 {
             flags: header.flags.0,
             length: header.length,
             call: self.streams.get_mut(header.stream).and_then(|stream| stream.call()),
+            messages: None,
             headers: None,
             promised: None,
             padding: None,

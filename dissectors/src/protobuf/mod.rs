@@ -10,7 +10,7 @@ mod note;
 pub mod raw;
 mod shape;
 pub mod tree;
-mod typed;
+pub(crate) mod typed;
 mod value;
 mod walk;
 pub mod wire;

@@ -2,6 +2,7 @@
 
 use rpcshark_captures::{Direction, PacketNo, Timestamp};
 
+use super::completed::CompletedMessages;
 use super::headers::HeaderListId;
 use super::ids::{CallId, ConnectionId};
 use crate::Note;
@@ -30,6 +31,8 @@ pub struct Frame {
     pub length: u32,
     /// The call it belongs to, if it belongs to one.
     pub call: Option<CallId>,
+    /// The messages of its call that it completes; set when it is added.
+    pub messages: Option<CompletedMessages>,
     /// The header list of the block that it begins, if it begins one.
     pub headers: Option<HeaderListId>,
     /// The stream that it promises (PUSH_PROMISE).

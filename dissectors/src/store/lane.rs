@@ -12,6 +12,7 @@ use rpcshark_captures::{Direction, Packet, Place};
 
 use super::call::{Body, Call, Piece};
 use super::chunks::Chunks;
+use super::completed::Counted;
 use super::connection::Connection;
 use super::events::{CallEvent, CallEventKind, ConnectionEvent, ConnectionEventKind, EventOrder, EventSpan, Events};
 use super::frame::Frame;
@@ -43,6 +44,8 @@ pub struct Lane {
     /// The sort key of what is added.
     now: SortKey,
     pending: Pending,
+    /// Empty where frames are not wanted.
+    counted: Counted,
     /// Empty where events are not wanted.
     events: Events,
     /// Stands for calls that were forgotten: what still comes for them goes nowhere.
@@ -100,10 +103,18 @@ impl Lane {
     }
 
     /// Enters a frame, if frames are wanted.
-    pub fn add_frame(&mut self, frame: Frame) {
-        if self.keep.frames {
-            self.pending.frames.push((self.now, frame));
+    pub fn add_frame(&mut self, mut frame: Frame) {
+        if !self.keep.frames {
+            return;
         }
+        if let Some(id) = frame.call {
+            let own = [frame.direction, frame.direction.reverse()];
+            // In an NRI trunk one of the two connections is turned round.
+            let directions = if frame.trunk.is_some() { &own[..] } else { &own[..1] };
+            let call = self.calls.at(id.0);
+            frame.messages = call.and_then(|call| self.counted.advance(id, call, directions));
+        }
+        self.pending.frames.push((self.now, frame));
     }
 
     /// The place in the reading of what is observed now.
@@ -162,7 +173,15 @@ impl Lane {
     pub fn swap_frame_roles(&mut self, connection: ConnectionId) {
         for (_, frame) in self.pending.frames.iter_mut().filter(|(_, frame)| frame.connection == connection) {
             frame.direction = frame.direction.reverse();
+            if let Some(messages) = &mut frame.messages {
+                messages.direction = messages.direction.reverse();
+            }
         }
+        let calls = self.pending.frames.iter().filter(|(_, frame)| frame.connection == connection);
+        let mut calls: Vec<CallId> = calls.filter_map(|(_, frame)| frame.call).collect();
+        calls.sort_unstable();
+        calls.dedup();
+        calls.into_iter().for_each(|call| self.counted.swap_roles(call));
         self.events.swap_connection_roles(connection);
     }
 
@@ -233,6 +252,7 @@ impl Lane {
         *call = Call { no: call.no, ..Call::forgotten() };
         self.calls.remove(id.0, |call| call.forgotten);
         self.events.forget_call(id);
+        self.counted.forget(id);
     }
 
     /// How many calls were added.

@@ -7,6 +7,7 @@ mod call;
 mod changes;
 mod chunks;
 mod commit;
+mod completed;
 mod connection;
 mod events;
 mod frame;
@@ -19,6 +20,7 @@ mod store;
 pub use call::{Body, Call, End, Guesses, Message, MessageFlags, Piece, Protocol, RareFacts, Reset};
 pub use changes::{ChangeLog, Changes, ReaderId};
 pub use commit::{Committed, FrameRef};
+pub use completed::CompletedMessages;
 pub use connection::{ClientBy, Connection, ConnectionProtocol, Party, process_text};
 pub use events::{
     CallEvent, CallEventKind, ConnectionEvent, ConnectionEventKind, EventOrder, EventSpan, MAX_DEBUG_DATA, Occurrence,

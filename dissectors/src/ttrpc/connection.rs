@@ -191,6 +191,7 @@ impl Ttrpc {
             length: header.length,
             call,
             headers,
+            messages: None,
             promised: None,
             padding: None,
             priority: None,

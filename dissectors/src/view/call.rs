@@ -10,7 +10,7 @@ use super::{ConnectionView, HeadersView, Known, MessageView, Scratch, Viewer};
 use crate::grpc::{HeaderFacts, HeaderValue, Role, Status, parse_timeout, percent_decode};
 use crate::http2::ErrorCode;
 use crate::protobuf::wire::{Fields, Value};
-use crate::schema::{MessageIx, Method, Seen};
+use crate::schema::{MessageIx, Method, Schema, Seen};
 use crate::store::{Call, CallRef, Connection, End, Guesses, HeaderListId, Lane, MessageFlags, Protocol, Reset};
 use crate::ttrpc::{self, Flags};
 use crate::{Note, Severity};
@@ -153,6 +153,11 @@ impl<'a> CallView<'a> {
     /// The number that users see, from 1; 0 until it has one.
     pub fn no(&self) -> u32 {
         self.call.no.map_or(0, std::num::NonZero::get)
+    }
+
+    /// The schema that it is viewed with.
+    pub const fn schema(&self) -> &'a Schema {
+        self.viewer.schema
     }
 
     /// What carries it.

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use rpcshark_captures::{Direction, PacketNo, Timestamp};
 
-use super::{HeadersView, Viewer};
+use super::{ConnectionView, HeadersView, Viewer};
 use crate::Note;
 use crate::http2::payload::{self, Payload, Priority};
 use crate::http2::{self, FrameHeader};
-use crate::store::{Frame, FrameRef, Framing, Lane, Protocol};
+use crate::schema::Schema;
+use crate::store::{CallRef, CompletedMessages, Frame, FrameRef, Framing, Lane, Protocol};
 use crate::ttrpc;
 
 /// A frame.
@@ -26,6 +27,11 @@ impl<'a> FrameView<'a> {
 
     const fn frame(self) -> &'a Frame {
         &self.at.frame
+    }
+
+    /// The schema that it is viewed with.
+    pub const fn schema(self) -> &'a Schema {
+        self.viewer.schema
     }
 
     /// Its number, from 1; none where only a part of the capture was read.
@@ -46,6 +52,21 @@ impl<'a> FrameView<'a> {
     /// The number of its connection.
     pub fn connection(self) -> u32 {
         self.lane.connection(self.frame().connection).number().unwrap_or(0)
+    }
+
+    /// Its connection, with all that is known of it.
+    pub fn connection_view(self) -> ConnectionView<'a> {
+        ConnectionView::new(self.viewer, self.lane.connection(self.frame().connection))
+    }
+
+    /// The call that it belongs to.
+    pub fn call(self) -> Option<CallRef> {
+        self.frame().call.map(|id| CallRef { lane: self.at.lane, id })
+    }
+
+    /// The messages of its call that it completes.
+    pub fn messages(self) -> Option<&'a CompletedMessages> {
+        self.frame().messages.as_ref()
     }
 
     /// Which way it went.

@@ -12,7 +12,7 @@ use crate::json::copy_json;
 use crate::protobuf::tree::{Node, TreeOptions, raw_tree, tree};
 use crate::protobuf::{Next, Step, walk_where};
 use crate::schema::{MessageIx, Schema};
-use crate::store::{Call, Lane, Message, MessageFlags};
+use crate::store::{Call, Lane, Message, MessageFlags, Protocol};
 use crate::{Note, Severity};
 use rpcshark_captures::text::Escaped;
 
@@ -55,6 +55,11 @@ impl<'a> MessageView<'a> {
     /// The number of the packet that completed it.
     pub const fn packet(self) -> u32 {
         self.message.packet
+    }
+
+    /// What carries its call.
+    pub const fn protocol(self) -> Protocol {
+        self.call.protocol
     }
 
     /// Which way it went.
