@@ -48,8 +48,8 @@ fn every_option_that_is_described_is_there() {
         ["calls", "frames", "show", "connections", "record"].map(|command| run(&[command, "--help"]).stdout).concat();
     for name in ["docs/cli.md", "README.md"] {
         let page = document(name);
-        // Options of cargo, and of strace and the like, have other names.
-        let theirs = ["--release", "--workspace", "--path"];
+        // Options of cargo and of tcpdump.
+        let theirs = ["--release", "--workspace", "--path", "--immediate-mode"];
         for option in options(&page).filter(|option| !theirs.contains(option)) {
             assert!(all.contains(option), "{name}: {option}");
         }
