@@ -70,8 +70,11 @@ pub(crate) fn watch(stop: Arc<Stop>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     // Whoever starts the program with `nohup` wants it to go on when the terminal goes.
     let mut hang_up = if is_ignored(SignalKind::hangup()) { None } else { Some(signal(SignalKind::hangup())?) };
+    // A write beyond the limit on the size of files then fails with a reason instead of ending the program.
+    let file_size = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     drop(guard);
     let watcher = move || {
+        let _file_size = file_size;
         runtime.block_on(async {
             for _ in 0..2 {
                 tokio::select! {

@@ -168,6 +168,40 @@ fn an_interrupt_before_anything_came_ends_quietly() {
 }
 
 #[test]
+fn a_fifo_without_a_writer_ends_at_the_first_signal() {
+    let directory = environment::temporary();
+    let path = directory.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut running = Running::start(&["calls", &text(&path)], Stdio::null());
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(running.child.try_wait().unwrap(), None, "it waits for a writer");
+        kill_process(Pid::from_child(&running.child), signal).unwrap();
+        let begin = Instant::now();
+        while running.child.try_wait().unwrap().is_none() && begin.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let status = running.child.try_wait().unwrap();
+        let _ = running.child.kill();
+        assert_eq!(status.and_then(|status| status.code()), Some(130));
+    }
+}
+
+#[test]
+fn a_fifo_is_read_when_its_writer_comes() {
+    let directory = environment::temporary();
+    let path = directory.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    let mut running = Running::start(&["calls", "--json", &text(&path)], Stdio::null());
+    std::thread::sleep(Duration::from_millis(200));
+    let writer = std::thread::spawn(move || File::options().write(true).open(&path)?.write_all(&shop_pcap()));
+    let mut lines = String::new();
+    running.lines.read_to_string(&mut lines).unwrap();
+    writer.join().unwrap().unwrap();
+    assert_eq!((running.child.wait().unwrap().code(), lines.lines().count()), (Some(0), 74));
+}
+
+#[test]
 fn a_listing_that_is_interrupted_ends_behind_a_whole_line() {
     let directory = environment::temporary();
     let path = directory.path().join("long.pcap");

@@ -76,26 +76,23 @@ fn read(mut reading: CaptureReader) -> u64 {
     sum
 }
 
-fn read_paths(paths: &[&Path], no_mmap: bool) -> u64 {
+fn read_paths(paths: &[&Path]) -> u64 {
     let paths: Vec<PathBuf> = paths.iter().map(|&path| path.to_owned()).collect();
-    read(
-        CaptureReader::open(&paths, &OpenOptions { no_mmap, ..OpenOptions::default() })
-            .expect("the capture can be opened"),
-    )
+    read(CaptureReader::open(&paths, &OpenOptions::default()).expect("the capture can be opened"))
 }
 
-#[divan::bench(args = [false, true])]
-fn pcap_file(bencher: Bencher<'_, '_>, no_mmap: bool) {
+#[divan::bench]
+fn pcap_file(bencher: Bencher<'_, '_>) {
     let bytes = pcap();
     let file = file(&bytes);
-    bencher.counter(BytesCount::new(bytes.len())).bench(|| read_paths(&[file.path()], no_mmap));
+    bencher.counter(BytesCount::new(bytes.len())).bench(|| read_paths(&[file.path()]));
 }
 
-#[divan::bench(args = [false, true])]
-fn pcapng_file(bencher: Bencher<'_, '_>, no_mmap: bool) {
+#[divan::bench]
+fn pcapng_file(bencher: Bencher<'_, '_>) {
     let bytes = pcapng();
     let file = file(&bytes);
-    bencher.counter(BytesCount::new(bytes.len())).bench(|| read_paths(&[file.path()], no_mmap));
+    bencher.counter(BytesCount::new(bytes.len())).bench(|| read_paths(&[file.path()]));
 }
 
 #[divan::bench]
@@ -103,7 +100,7 @@ fn two_files_merged(bencher: Bencher<'_, '_>) {
     let (a, b) = (pcap(), pcapng());
     let files = [file(&a), file(&b)];
     let paths = [files[0].path(), files[1].path()];
-    bencher.counter(BytesCount::new(a.len() + b.len())).bench(|| read_paths(&paths, false));
+    bencher.counter(BytesCount::new(a.len() + b.len())).bench(|| read_paths(&paths));
 }
 
 #[divan::bench]

@@ -14,6 +14,7 @@ mod raw;
 mod segment;
 mod source;
 pub mod streams;
+mod temporary;
 pub mod text;
 mod time;
 pub mod write;
@@ -24,5 +25,5 @@ pub use packet::{Defragmenter, Fragment, Layer, Peeled, Skip, Unassembled, peel,
 pub use place::{Packet, PacketNo, Place, SourceNo};
 pub use raw::{LinkType, RawPacket};
 pub use segment::{Address, Segment, TcpFlags};
-pub use source::{SourceError, Sources, Spill};
+pub use source::{SourceError, SourceFault, Sources, Spill};
 pub use time::Timestamp;

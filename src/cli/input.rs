@@ -16,7 +16,7 @@ use rpcshark_dissectors::store::{Keep, Store};
 use rpcshark_dissectors::view::{Bodies, Guesser, Redaction, Viewer};
 
 use super::Talk;
-use super::output::{IN_PART, Problem, remark, repeat};
+use super::output::{IN_PART, Problem, complain, remark, repeat};
 use crate::decode_as::{DecodeAsRule, DecodeAsRules};
 use crate::load::{Inputs, LoadOptions, Loaded, Loader, schema};
 use crate::signals::{INTERRUPTED, Stop};
@@ -38,7 +38,7 @@ pub(super) struct InputArgs {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
 
-    /// Do not map files (for those that may be cut short while they are looked at)
+    /// Accepted for compatibility: files are always read, never mapped
     #[arg(long)]
     pub(super) no_mmap: bool,
 
@@ -180,7 +180,6 @@ impl InputArgs {
         let stop = Stop::watched().ok();
         let options = LoadOptions {
             inputs,
-            no_mmap: self.no_mmap,
             follow,
             stop: stop.clone(),
             count: self.count,
@@ -255,11 +254,7 @@ pub(super) struct FileBodies(Arc<Sources>);
 
 impl Bodies for FileBodies {
     fn get<'a>(&'a self, at: Place, len: usize, scratch: &'a mut Vec<u8>) -> Option<&'a [u8]> {
-        if let Some(bytes) = self.0.slice(at, len) {
-            return Some(bytes);
-        }
-        self.0.read(at, len, scratch).ok()?;
-        Some(scratch)
+        self.0.get(at, len, scratch).ok()
     }
 }
 
@@ -277,7 +272,15 @@ pub(super) fn tell_files(loaded: &Loaded, talk: Talk) -> ExitCode {
             remark(&format!("{}: {} more notes", file.name, file.more_notes));
         }
     }
-    match loaded.files.iter().any(|file| file.partial || file.skipped.iter().any(Skipped::is_loss)) {
+    let faults = loaded.sources.faults();
+    for fault in &faults {
+        let file = fault.file.and_then(|file| loaded.files.get(usize::from(file)));
+        let name = file.map_or(String::new(), |file| format!("{}: ", file.name));
+        complain(&format!("{name}{}; some messages cannot be shown", fault.reason));
+    }
+    match !faults.is_empty()
+        || loaded.files.iter().any(|file| file.partial || file.skipped.iter().any(Skipped::is_loss))
+    {
         true => ExitCode::from(IN_PART),
         false => ExitCode::SUCCESS,
     }

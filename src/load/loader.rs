@@ -25,8 +25,6 @@ use crate::signals::Stop;
 pub(crate) struct LoadOptions {
     /// What to read.
     pub(crate) inputs: Inputs,
-    /// Read files instead of mapping them.
-    pub(crate) no_mmap: bool,
     /// Wait for more at the end of a file.
     pub(crate) follow: bool,
     /// What ends the reading before the end.
@@ -109,6 +107,8 @@ pub(crate) struct Summary {
     pub(crate) first: Option<Timestamp>,
     /// The reading was ended before the end.
     pub(crate) interrupted: bool,
+    /// Where bodies are read from.
+    pub(crate) sources: Arc<Sources>,
 }
 
 impl std::ops::Deref for Loaded {
@@ -134,8 +134,7 @@ impl Loader {
     /// If a file is missing or is not a capture.
     pub(crate) fn open(options: LoadOptions) -> Result<Self, Error> {
         let stop = options.stop.as_ref().map(|stop| stop.event());
-        let opening =
-            OpenOptions { no_mmap: options.no_mmap, follow: options.follow, stop, spool: options.spool.clone() };
+        let opening = OpenOptions { follow: options.follow, stop, spool: options.spool.clone() };
         let reading = match &options.inputs {
             Inputs::Paths(paths) => CaptureReader::open(paths, &opening)?,
             Inputs::RawPair { client, server } => CaptureReader::open_raw_pair(client, server, &opening)?,
@@ -328,6 +327,7 @@ impl Loader {
             segments: self.partitioner.segments(),
             interrupted: self.options.stop.is_some_and(|stop| stop.is_raised()),
             first: self.first,
+            sources: self.reading.sources(),
         }
     }
 }

@@ -266,6 +266,33 @@ fn wait(from: impl AsFd, time: Duration) -> io::Result<bool> {
     Ok(poll(&mut one, time.as_ref())? > 0)
 }
 
+/// A file as it was when it was opened: up to its length then, and an error where it has become shorter.
+pub(crate) struct Whole {
+    input: FromStart,
+    size: u64,
+}
+
+impl Whole {
+    pub(crate) fn new(file: Arc<File>, size: u64) -> Self {
+        Self { input: FromStart::new(file), size }
+    }
+}
+
+impl Read for Whole {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.size.saturating_sub(self.input.at);
+        let most = usize::try_from(left).map_or(into.len(), |left| left.min(into.len()));
+        match self.input.read(into.get_mut(..most).unwrap_or_default())? {
+            0 if most > 0 => {
+                let (size, at) = (self.size, self.input.at);
+                let why = format!("the file became shorter while it was read: {at} of its {size} bytes are there");
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, why))
+            }
+            len => Ok(len),
+        }
+    }
+}
+
 /// A file from its beginning, whoever else reads from it.
 pub(crate) struct FromStart {
     file: Arc<File>,

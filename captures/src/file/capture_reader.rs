@@ -408,33 +408,54 @@ mod tests {
     }
 
     #[test]
-    fn mapped_and_read_are_the_same_and_can_be_read_back() {
+    fn a_file_is_read_in_full_batches_and_can_be_read_back() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("many.pcap");
         fs::write(&path, many()).unwrap();
-        for no_mmap in [false, true] {
-            let mut reading =
-                CaptureReader::open(std::slice::from_ref(&path), &OpenOptions { no_mmap, ..OpenOptions::default() })
-                    .unwrap();
-            let sources = reading.sources();
-            let mut batch = Batch::default();
-            let mut bytes = Vec::new();
-            let mut sizes = Vec::new();
-            let mut packets = Vec::new();
-            while reading.next_batch_into(8_000, &mut batch).unwrap() {
-                sizes.push(batch.len());
-                packets.extend(seen(&batch));
-                for index in 0..batch.len() {
-                    let packet = batch.packet(index);
-                    sources.read(packet.at, packet.data.len(), &mut bytes).unwrap();
-                    assert_eq!(bytes, packet.data);
-                    assert_eq!(sources.slice(packet.at, 3).is_some(), !no_mmap);
-                }
+        let mut reading = CaptureReader::open(std::slice::from_ref(&path), &OpenOptions::default()).unwrap();
+        let sources = reading.sources();
+        let mut batch = Batch::default();
+        let mut bytes = Vec::new();
+        let mut sizes = Vec::new();
+        let mut packets = Vec::new();
+        while reading.next_batch_into(8_000, &mut batch).unwrap() {
+            sizes.push(batch.len());
+            packets.extend(seen(&batch));
+            for index in 0..batch.len() {
+                let packet = batch.packet(index);
+                assert_eq!(sources.get(packet.at, packet.data.len(), &mut bytes).unwrap(), packet.data);
             }
-            assert_eq!(sizes, [8_000, 8_000, 4_000]);
-            assert!(packets == read(&many()).packets);
-            let size = many().len() as u64;
-            assert_eq!(reading.progress(), (size, Some(size)));
+        }
+        assert_eq!(sizes, [8_000, 8_000, 4_000]);
+        assert!(packets == read(&many()).packets);
+        let size = many().len() as u64;
+        assert_eq!(reading.progress(), (size, Some(size)));
+    }
+
+    #[test]
+    fn a_file_that_becomes_shorter_while_it_is_read_is_reported_wherever_it_is_cut() {
+        // Between two packets as well: there the bytes alone do not show that any are missing.
+        let whole = pcap(&[1; 2_000]);
+        let between = pcap(&[1; 1_900]).len();
+        for cut in [between, between + 7] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("cut.pcap");
+            fs::write(&path, &whole).unwrap();
+            let mut reading = CaptureReader::open(std::slice::from_ref(&path), &OpenOptions::default()).unwrap();
+            assert_eq!(reading.next_batch(1).unwrap().unwrap().len(), 1);
+            File::options().write(true).open(&path).unwrap().set_len(cut as u64).unwrap();
+            let mut count = 1;
+            while let Some(batch) = reading.next_batch(1_000).unwrap() {
+                count += batch.len();
+            }
+            assert_eq!(count, 1_900);
+            let info = &reading.files()[0];
+            assert!(info.partial);
+            let note = info.notes[0].to_string();
+            assert!(
+                note.contains(&format!("became shorter while it was read: {cut} of its {}", whole.len())),
+                "{note}"
+            );
         }
     }
 

@@ -1,15 +1,19 @@
 //! Opening one input: what it is, how its bytes come, and where they can be read back from.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::bytes::{self, Counted, FromStart, Growing, Input, Opened, Pipe};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
+
+use super::bytes::{self, Counted, Growing, Input, Opened, Pipe, Whole};
 use super::error::Error;
 use super::info::FileInfo;
-use super::map::Map;
 use super::reader::{Pace, Reader, Stream};
 use super::sniff::{Kind, Method};
 use super::spool::Spool;
@@ -19,9 +23,6 @@ use crate::{Direction, Place, SourceNo};
 /// How inputs are opened.
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
-    /// Do not map files. Packets are always read (a buffer that stays in the processor's cache costs less than fresh pages
-    /// of a map), but what is looked at again comes from a map, and a mapped file that is made shorter kills the program.
-    pub no_mmap: bool,
     /// Wait for more at the end of a regular file: somebody still writes it.
     pub follow: bool,
     /// Once this can be read from, nothing more is waited for: what is piped or followed is taken to have ended.
@@ -73,7 +74,7 @@ impl OpenInput {
     pub(crate) fn open(path: &Path, number: SourceNo, options: &OpenOptions) -> Result<Self, Error> {
         let name = path.display().to_string();
         let failed = |source| Error::open(&name, source);
-        let file = File::open(path).map_err(failed)?;
+        let file = open_for_reading(path, options).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if options.follow && metadata.is_file() {
             return Self::growing(file, path, number, options);
@@ -85,7 +86,7 @@ impl OpenInput {
             return Ok(part);
         }
         let file = Arc::new(file);
-        let (input, read) = Counted::new(FromStart::new(Arc::clone(&file)));
+        let (input, read) = Counted::new(Whole::new(Arc::clone(&file), metadata.len()));
         let Opened { kind, methods, head, rest } = bytes::open(Box::new(input), &name)?;
         let info = FileInfo {
             format: format_name(kind, &methods),
@@ -99,16 +100,8 @@ impl OpenInput {
             let stream = Stream::new(rest, head, read, Pace::Full, Place::NOWHERE);
             return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
         }
-        if !options.no_mmap
-            && let Ok(map) = Map::new(&file)
-        {
-            // What is read can be read back: not more than the map has.
-            let rest = Box::new(rest.take((map.len() as u64).saturating_sub(head.len() as u64)));
-            let stream = Stream::new(rest, head, read, Pace::Full, at);
-            return Self::new(Reader::streamed(kind, stream), info, FileSource::Map(Arc::new(map)));
-        }
         let stream = Stream::new(rest, head, read, Pace::Full, at);
-        Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
+        Self::new(Reader::streamed(kind, stream), info, FileSource::file(file))
     }
 
     /// A regular file that somebody still writes.
@@ -124,7 +117,7 @@ impl OpenInput {
             return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
         }
         let stream = Stream::new(rest, head, read, Pace::Growing(Arc::clone(&file)), Place::new(number, 0));
-        Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
+        Self::new(Reader::streamed(kind, stream), info, FileSource::file(file))
     }
 
     /// A file that holds what one side sent.
@@ -136,7 +129,7 @@ impl OpenInput {
     ) -> Result<Self, Error> {
         let name = path.display().to_string();
         let failed = |source| Error::open(&name, source);
-        let file = File::open(path).map_err(failed)?;
+        let file = open_for_reading(path, options).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         let kind = Kind::Raw(direction);
         let info =
@@ -149,16 +142,9 @@ impl OpenInput {
         }
         let info = FileInfo { size: Some(metadata.len()), ..info };
         let (file, at) = (Arc::new(file), Place::new(number, 0));
-        if !options.no_mmap
-            && let Ok(map) = Map::new(&file)
-        {
-            let (input, read) = Counted::new(FromStart::new(Arc::clone(&file)));
-            let stream = Stream::new(Box::new(input.take(map.len() as u64)), Vec::new(), read, Pace::Full, at);
-            return Self::new(Reader::streamed(kind, stream), info, FileSource::Map(Arc::new(map)));
-        }
-        let (input, read) = Counted::new(FromStart::new(Arc::clone(&file)));
+        let (input, read) = Counted::new(Whole::new(Arc::clone(&file), metadata.len()));
         let stream = Stream::new(Box::new(input), Vec::new(), read, Pace::Full, at);
-        Self::new(Reader::streamed(kind, stream), info, FileSource::File(file))
+        Self::new(Reader::streamed(kind, stream), info, FileSource::file(file))
     }
 
     pub(crate) fn new(reader: Option<Reader>, info: FileInfo, source: FileSource) -> Result<Self, Error> {
@@ -175,6 +161,24 @@ fn pace(file: &Arc<File>) -> Pace {
         Ok(metadata) if metadata.is_file() => Pace::Full,
         _ => Pace::Piped(Arc::clone(file)),
     }
+}
+
+/// Opens a file. A FIFO is waited for here until it has a writer, or nothing more is to be waited for: open(2) would wait
+/// whatever signals come.
+fn open_for_reading(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    if !fs::metadata(path)?.file_type().is_fifo() {
+        return File::open(path);
+    }
+    let file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
+    let mut ends = vec![PollFd::new(&file, PollFlags::IN)];
+    ends.extend(options.stop.as_ref().map(|stop| PollFd::new(&**stop, PollFlags::IN)));
+    while let Err(error) = poll(&mut ends, None) {
+        if error != Errno::INTR {
+            return Err(error.into());
+        }
+    }
+    fcntl_setfl(&file, fcntl_getfl(&file)? & !OFlags::NONBLOCK)?;
+    Ok(file)
 }
 
 /// `pcapng in gzip`.

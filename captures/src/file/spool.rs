@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bytes::{FromStart, Input};
+use crate::temporary::temporary_file;
 
 /// Keeps what is read from a pipe in a file without a name, which leaves nothing behind however the program ends.
 ///
@@ -41,7 +42,7 @@ impl Spool {
         let filled = self.with(|state| {
             let filled = state.file.clone().map(|file| (file, state.len));
             if filled.is_none() && state.fault.is_none() {
-                match tempfile::tempfile() {
+                match temporary_file() {
                     Ok(file) => state.file = Some(Arc::new(file)),
                     Err(error) => state.fault = Some(error),
                 }
