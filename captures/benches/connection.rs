@@ -2,7 +2,8 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use rpcshark_captures::connection::{Closing, Connections, Consumer, Facts};
+use rpcshark_captures::budget::{Budget, Holder, MemoryLimit};
+use rpcshark_captures::connection::{Closing, Connections, Consumer, Facts, Received};
 use rpcshark_captures::{Address, Direction, Input, Packet, PacketNo, Place, Segment, SourceNo, TcpFlags, Timestamp};
 
 fn main() {
@@ -16,13 +17,26 @@ const SEGMENTS: u32 = 100;
 const PAYLOAD: &[u8] = &[b'x'; 200];
 
 /// Counts bytes, as the cheapest consumer.
-#[derive(Default)]
-struct Count(u64);
+struct Count(u64, Budget);
 
 impl Consumer for Count {
     type Connection = u64;
 
-    fn opened(&mut self, _: &Facts) -> u64 {
+    fn budget(&mut self) -> &mut Budget {
+        &mut self.1
+    }
+
+    fn reserve(&mut self, _: Packet) -> bool {
+        true
+    }
+
+    fn forgotten(&mut self, _: Packet) {}
+
+    fn late(&mut self, _: &mut u64, _: Packet, _: Timestamp, _: bool) {}
+
+    fn release(&mut self, _: &mut u64, _: &Facts, _: u64) {}
+
+    fn opened(&mut self, _: &Facts, _: Holder) -> u64 {
         0
     }
 
@@ -46,7 +60,7 @@ type Step = (u32, u32, bool, &'static [u8]);
 fn run(connections: u16, steps: &[Step]) -> u64 {
     let server = Address::v4([10, 0, 0, 2], 2379);
     let mut lane = Connections::new();
-    let mut count = Count::default();
+    let mut count = Count(0, Budget::new(MemoryLimit::DEFAULT.lane()));
     let mut order = 0;
     let handshake = [(99, 0, true, TcpFlags::SYN.0), (199, 100, false, TcpFlags::SYN.0 | TcpFlags::ACK.0)];
     let handshake = handshake.into_iter().map(|(seq, ack, up, flags)| (seq, ack, up, flags, &[][..]));
@@ -60,7 +74,8 @@ fn run(connections: u16, steps: &[Step]) -> u64 {
             order += 1;
             let packet = Packet { order, no: PacketNo::new(0, order) };
             let at = Place::new(SourceNo(0), order * 300);
-            lane.segment(packet, Timestamp::from_nanos(order as i64), at, black_box(&segment), &mut count);
+            let time = Timestamp::from_nanos(order as i64);
+            lane.segment(&Received { packet, time, at, segment: black_box(&segment), not_recorded: false }, &mut count);
         }
     }
     lane.finish(&mut count);

@@ -53,13 +53,14 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     let printer = viewing.printer(store);
     let errors = printer.viewer.errors();
     let mut output = Output::new();
-    if !args.json && !store.connections().is_empty() {
+    if !args.json && store.connections().next().is_some() {
         let heading = CONNECTIONS_HEADING.to_owned();
         let heading = if paint { paint::heading(&heading) } else { heading };
         output.buffer().extend_from_slice(heading.as_bytes());
     }
-    for (&at, errors) in store.connections().iter().zip(errors) {
+    for at in store.connections() {
         let connection = printer.viewer.connection(at);
+        let errors = errors.get(connection.number() as usize).copied().unwrap_or_default();
         match (args.json, paint) {
             (true, _) => printer.write_connection_json(connection, errors, output.buffer()),
             (false, false) => printer.write_connection_text(connection, errors, output.buffer()),
@@ -76,7 +77,7 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
         write_files(&loaded, args.json, output.buffer());
     }
     output.flush()?;
-    if store.connections().is_empty() {
+    if store.connections().next().is_none() {
         tell_why_none(&loaded, input);
     }
     report(&loaded, &[], &viewing.schema, input);

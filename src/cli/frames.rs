@@ -107,8 +107,8 @@ fn list_some(args: FramesArgs, schema: Arc<Schema>) -> Result<ExitCode, Problem>
         },
         (None, no) => {
             let no = no.unwrap_or_default();
-            let at = store.connections().get(no as usize).copied();
-            at.ok_or_else(|| none("connection", no, store.connections().len()))?
+            let at = store.connection_by_no(no);
+            at.ok_or_else(|| none("connection", no, store.connection_numbers()))?
         }
     };
     if let Some(fault) = options.spool.as_ref().and_then(|spool| spool.fault()) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
+use rpcshark_captures::budget::MemoryLimit;
 use rpcshark_captures::file::{FileInfo, Skipped};
 use rpcshark_captures::{Place, Sources, Timestamp};
 use rpcshark_dissectors::print::{Printer, Times};
@@ -16,6 +17,7 @@ use rpcshark_dissectors::store::{Keep, Store};
 use rpcshark_dissectors::view::{Bodies, Guesser, Redaction, Viewer};
 
 use super::Talk;
+use super::memory::{parse_memory, released_text};
 use super::output::{IN_PART, Problem, complain, remark, repeat};
 use crate::decode_as::{DecodeAsRule, DecodeAsRules};
 use crate::load::{Inputs, LoadOptions, Loaded, Loader, schema};
@@ -41,6 +43,10 @@ pub(super) struct InputArgs {
     /// Accepted for compatibility: files are always read, never mapped
     #[arg(long)]
     pub(super) no_mmap: bool,
+
+    /// How much memory may be used for data that waits for missing packets, over all connections
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory, default_value = "256M")]
+    pub(super) memory: MemoryLimit,
 
     /// Show every header field as sent, pseudo-headers too
     #[arg(long)]
@@ -183,6 +189,7 @@ impl InputArgs {
             follow,
             stop: stop.clone(),
             count: self.count,
+            memory: self.memory,
             keep,
             decode_as: DecodeAsRules(self.decode_as.clone()),
             spool: again.then(Arc::default),
@@ -271,6 +278,9 @@ pub(super) fn tell_files(loaded: &Loaded, talk: Talk) -> ExitCode {
         if file.more_notes > 0 && !talk.quiet {
             remark(&format!("{}: {} more notes", file.name, file.more_notes));
         }
+    }
+    if let Some(text) = released_text(&loaded.released, loaded.memory).filter(|_| !talk.quiet) {
+        remark(&text);
     }
     let faults = loaded.sources.faults();
     for fault in &faults {

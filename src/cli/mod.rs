@@ -5,6 +5,7 @@ mod connections;
 mod frames;
 mod generate;
 mod input;
+mod memory;
 mod output;
 mod paint;
 mod remarks;

@@ -56,7 +56,7 @@ impl Tally {
             return;
         }
         for rule in &input.decode_as {
-            let mut connections = loaded.store.connections().iter().map(|&at| loaded.store.connection(at));
+            let mut connections = loaded.store.connections().map(|at| loaded.store.connection(at));
             if !connections.any(|connection| rule.matches(&connection.client, &connection.server)) {
                 remark(&format!("no connection matches --decode-as {rule}"));
             }
@@ -73,9 +73,9 @@ impl Tally {
 
 /// Bytes of HTTP/2 and ttrpc connections that the capture lacks because packets or strings were cut off.
 pub(super) fn cut_bytes(store: &Store) -> u64 {
-    let connections = store.connections().iter().map(|&at| store.connection(at));
+    let connections = store.connections().map(|at| store.connection(at));
     let facts = connections.filter_map(|connection| connection.facts.as_deref());
-    facts.flat_map(|facts| &facts.flows).map(|flow| flow.cut).sum()
+    facts.flat_map(|facts| &facts.flows).map(|flow| flow.cut()).sum()
 }
 
 /// What to do so that the next capture has all bytes.
@@ -88,14 +88,14 @@ pub(super) fn how_to_capture_all(files: &[FileInfo]) -> &'static str {
 
 fn cut(loaded: &Loaded, cut_calls: usize) -> Option<String> {
     let store = &loaded.store;
-    let is_rpc = |&&at: &&_| {
+    let is_rpc = |&at: &_| {
         !matches!(
             store.connection(at).protocol,
             ConnectionProtocol::Tls | ConnectionProtocol::Http1 | ConnectionProtocol::Unknown
         )
     };
-    let facts = store.connections().iter().filter(is_rpc).filter_map(|&at| store.connection(at).facts.as_deref());
-    let bytes: u64 = facts.flat_map(|facts| &facts.flows).map(|flow| flow.cut).sum();
+    let facts = store.connections().filter(is_rpc).filter_map(|at| store.connection(at).facts.as_deref());
+    let bytes: u64 = facts.flat_map(|facts| &facts.flows).map(|flow| flow.cut()).sum();
     if bytes == 0 {
         return None;
     }

@@ -20,7 +20,7 @@ fn why_none(loaded: &Loaded, input: &InputArgs) -> String {
     if packets == 0 {
         return "there are no packets in the capture".to_owned();
     }
-    let connections = loaded.store.connections().len();
+    let connections = loaded.store.connections().count();
     if connections == 0 {
         return no_connection(loaded, packets);
     }
@@ -32,8 +32,8 @@ fn why_none(loaded: &Loaded, input: &InputArgs) -> String {
         );
     }
     let count = |protocol: ConnectionProtocol| {
-        let connections = loaded.store.connections().iter();
-        connections.filter(|&&at| loaded.store.connection(at).protocol == protocol).count()
+        let connections = loaded.store.connections();
+        connections.filter(|&at| loaded.store.connection(at).protocol == protocol).count()
     };
     let http2 = count(ConnectionProtocol::Http2);
     if http2 > 0 {

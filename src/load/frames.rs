@@ -41,8 +41,8 @@ impl ConnectionFrames {
     /// If a file cannot be opened any more.
     pub(crate) fn open(options: &LoadOptions, store: &Store, connection: ConnectionRef) -> Result<Self, Error> {
         let birth = store.connection(connection).birth();
-        let same_birth = store.connections().iter().take_while(|&&at| at != connection);
-        let nth = same_birth.filter(|&&at| store.connection(at).birth() == birth).count();
+        let same_birth = store.connections().take_while(|&at| at != connection);
+        let nth = same_birth.filter(|&at| store.connection(at).birth() == birth).count();
         let calls = store.calls().iter().filter(|at| at.lane == connection.lane).map(|&at| store.call(at));
         let calls =
             calls.filter(|call| call.connection == connection.id).map(|call| call.no).collect::<Vec<_>>().into_iter();
@@ -65,9 +65,9 @@ impl ConnectionFrames {
         let Self { loader, whole, found } = self;
         loader.shared().change(|part| {
             if found.is_none() {
-                let born = |at: &&ConnectionRef| part.connection(**at).birth() == whole.birth;
+                let born = |at: &ConnectionRef| part.connection(*at).birth() == whole.birth;
                 let index = if loader.reads_streams() { 0 } else { whole.nth };
-                *found = part.connections().iter().filter(born).nth(index).copied();
+                *found = part.connections().filter(born).nth(index);
                 if let Some(at) = *found {
                     part.set_connection_number(at, store.connection(whole.connection));
                 }

@@ -1,9 +1,10 @@
 //! The work of one lane: segments in, and through reassembly and dissection into the store's lane.
 
-use rpcshark_captures::connection::{Closing, Connections, Consumer, Facts};
+use rpcshark_captures::budget::{Budget, Holder, MemoryLimit, Released};
+use rpcshark_captures::connection::{Closing, Connections, Consumer, Facts, Received, Trigger};
 use rpcshark_captures::file::Batch;
 use rpcshark_captures::write::{Ends, parse_endpoint_comment, says_not_recorded};
-use rpcshark_captures::{Data, Direction, Endpoint, Input, Place, RawPacket, Sources, Spill};
+use rpcshark_captures::{Data, Direction, Endpoint, Input, Packet, Place, RawPacket, Sources, Spill, Timestamp};
 use rpcshark_dissectors::store::{ClientBy, Connection, ConnectionId, Lane};
 use rpcshark_dissectors::{Arrival, Joining, Session};
 
@@ -17,6 +18,8 @@ pub(super) struct Work {
     connections: Connections<Followed>,
     streams: StreamWork,
     spill: Option<Spill>,
+    /// What may be held back for all connections of the lane.
+    budget: Budget,
 }
 
 /// A connection that is followed.
@@ -28,13 +31,19 @@ pub(super) struct Followed {
 }
 
 impl Work {
-    pub(super) fn new() -> Self {
-        Self { connections: Connections::new(), streams: StreamWork::default(), spill: None }
+    pub(super) fn new(memory: MemoryLimit) -> Self {
+        let budget = Budget::new(memory.lane());
+        Self { connections: Connections::new(), streams: StreamWork::default(), spill: None, budget }
+    }
+
+    /// What was released because the memory budget was exceeded.
+    pub(super) const fn released(&self) -> &Released {
+        self.budget.released()
     }
 
     /// Works through the lane's packets of a batch.
     pub(super) fn batch(&mut self, no: u8, batch: &Batch, partition: &Partition, lane: &mut Lane, shared: &Shared<'_>) {
-        let mut follow = Follow { lane, shared, spill: &mut self.spill, ends: None };
+        let mut follow = Follow { lane, shared, spill: &mut self.spill, budget: &mut self.budget, ends: None };
         let mut indices = partition.of_lane(no).peekable();
         while let Some(index) = indices.next() {
             if let Some(&next) = indices.peek() {
@@ -45,10 +54,12 @@ impl Work {
             let at = if put_together { Place::NOWHERE } else { raw.at };
             let comment = batch.comment(index);
             follow.ends = comment.and_then(parse_endpoint_comment);
-            if comment.is_some_and(says_not_recorded) {
-                self.connections.not_recorded(raw.packet, &segment);
+            let not_recorded = comment.is_some_and(says_not_recorded);
+            let received = Received { packet: raw.packet, time: raw.time, at, segment: &segment, not_recorded };
+            self.connections.segment(&received, &mut follow);
+            while let Some(holder) = follow.budget.take_oldest() {
+                self.connections.release(holder, Trigger::Packet(raw.packet, raw.time), &mut follow);
             }
-            self.connections.segment(raw.packet, raw.time, at, &segment, &mut follow);
         }
         for event in partition.events_of_lane(no) {
             self.streams.event(event, partition.events(), &mut follow);
@@ -60,14 +71,14 @@ impl Work {
 
     /// The capture has ended.
     pub(super) fn finish(&mut self, lane: &mut Lane, shared: &Shared<'_>) {
-        let mut follow = Follow { lane, shared, spill: &mut self.spill, ends: None };
+        let mut follow = Follow { lane, shared, spill: &mut self.spill, budget: &mut self.budget, ends: None };
         self.connections.finish(&mut follow);
         self.streams.finish(&mut follow);
     }
 
     /// What the end of the capture says of streams that no TCP packets hold.
     pub(super) fn last_events(&mut self, no: u8, partition: &Partition, lane: &mut Lane, shared: &Shared<'_>) {
-        let mut follow = Follow { lane, shared, spill: &mut self.spill, ends: None };
+        let mut follow = Follow { lane, shared, spill: &mut self.spill, budget: &mut self.budget, ends: None };
         for event in partition.events_of_lane(no) {
             self.streams.event(event, partition.events(), &mut follow);
         }
@@ -94,6 +105,7 @@ pub(super) struct Follow<'a> {
     pub(super) lane: &'a mut Lane,
     pub(super) shared: &'a Shared<'a>,
     spill: &'a mut Option<Spill>,
+    pub(super) budget: &'a mut Budget,
     /// The ends that the packet's comment names: a recording of something else than TCP.
     ends: Option<Ends>,
 }
@@ -133,7 +145,34 @@ impl Follow<'_> {
 impl Consumer for Follow<'_> {
     type Connection = Followed;
 
-    fn opened(&mut self, facts: &Facts) -> Followed {
+    fn budget(&mut self) -> &mut Budget {
+        self.budget
+    }
+
+    fn reserve(&mut self, first_packet: Packet) -> bool {
+        // The ends that a comment names are known only now.
+        let may_wait = self.ends.is_none();
+        if may_wait {
+            self.lane.reserve_connection(first_packet);
+        }
+        may_wait
+    }
+
+    fn forgotten(&mut self, first_packet: Packet) {
+        self.lane.forget_reserved(first_packet);
+    }
+
+    fn late(&mut self, followed: &mut Followed, _: Packet, time: Timestamp, is_copy: bool) {
+        if let Some(facts) = &mut self.lane.connection_mut(followed.id).facts {
+            facts.packets += 1;
+            facts.last = facts.last.max(time);
+            facts.captured_twice |= is_copy;
+        }
+    }
+
+    fn release(&mut self, _: &mut Followed, _: &Facts, _: u64) {}
+
+    fn opened(&mut self, facts: &Facts, _: Holder) -> Followed {
         let client = Endpoint::Tcp(facts.client.to_socket_addr());
         let server = Endpoint::Tcp(facts.server.to_socket_addr());
         let mut connection = Connection::new(client, server, client_by(facts), facts.first);

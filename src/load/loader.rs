@@ -10,6 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use rayon::prelude::*;
+use rpcshark_captures::budget::{MemoryLimit, Released};
 use rpcshark_captures::file::{Batch, CaptureReader, Error, FileInfo, OpenOptions, Spool};
 use rpcshark_captures::{Skip, Sources, Timestamp};
 use rpcshark_dissectors::store::{Committed, Keep, Store};
@@ -31,6 +32,8 @@ pub(crate) struct LoadOptions {
     pub(crate) stop: Option<Arc<Stop>>,
     /// Stop after so many packets.
     pub(crate) count: Option<u64>,
+    /// How much may be held back for all connections together.
+    pub(crate) memory: MemoryLimit,
     /// What is to be kept.
     pub(crate) keep: Keep,
     /// The protocols given with `--decode-as`.
@@ -103,6 +106,10 @@ pub(crate) struct Summary {
     pub(crate) skipped: BTreeMap<Skip, u64>,
     /// Packets that held one.
     pub(crate) segments: u64,
+    /// What was released because the memory budget was exceeded.
+    pub(crate) released: Released,
+    /// That budget.
+    pub(crate) memory: MemoryLimit,
     /// When the first packet was captured.
     pub(crate) first: Option<Timestamp>,
     /// The reading was ended before the end.
@@ -141,8 +148,8 @@ impl Loader {
         };
         Ok(Self {
             shared: Arc::new(SharedStore::new(Store::new(LANES, options.keep), reading.sources())),
-            works: (0..LANES).map(|_| Work::new()).collect(),
-            partitioner: Partitioner::new(reading.files()),
+            works: (0..LANES).map(|_| Work::new(options.memory)).collect(),
+            partitioner: Partitioner::new(reading.files(), options.memory),
             left: options.count,
             selection: None,
             options,
@@ -320,7 +327,11 @@ impl Loader {
     }
 
     fn into_summary(mut self) -> Summary {
+        let mut released = Released::default();
+        self.works.iter().for_each(|work| released.merge(work.released()));
         Summary {
+            released,
+            memory: self.options.memory,
             files: self.reading.files().to_vec(),
             names: self.reading.names().clone(),
             skipped: self.partitioner.skipped(),

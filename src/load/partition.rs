@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 use rayon::prelude::*;
+use rpcshark_captures::budget::{self, MemoryLimit};
 use rpcshark_captures::file::{Batch, FileInfo};
 use rpcshark_captures::streams::{Event, Events, StreamNo, Streams, What};
 use rpcshark_captures::{Address, Defragmenter, Peeled, RawPacket, Segment, Skip, peel, peel_datagram};
 
 /// Lanes that connections are spread over. More than threads, so that threads stay busy when one connection is large; a
 /// fixed number, so that nothing depends on the machine.
-pub(crate) const LANES: u16 = 16;
+pub(crate) const LANES: u16 = budget::LANES as u16;
 
 /// No lane: the packet holds no TCP segment.
 const NONE: u8 = u8::MAX;
@@ -84,11 +85,11 @@ pub(super) struct Partitioner {
 
 impl Partitioner {
     /// For the packets of a reading of `files`.
-    pub(super) fn new(files: &[FileInfo]) -> Self {
+    pub(super) fn new(files: &[FileInfo], memory: MemoryLimit) -> Self {
         Self {
             hasher: foldhash::fast::FixedState::default(),
             streams: Streams::new(files),
-            defragmenter: Defragmenter::default(),
+            defragmenter: Defragmenter::new(memory.fragments()),
             skipped: BTreeMap::new(),
             segments: 0,
         }

@@ -41,7 +41,7 @@ impl StreamWork {
             What::Data { direction, at, .. } => {
                 let bytes = events.bytes_of(event);
                 let flow = flow(facts, *direction);
-                let offset = flow.bytes + flow.missing;
+                let offset = flow.bytes + flow.missing();
                 flow.bytes += bytes.len() as u64;
                 let data = Data { bytes, packet: event.packet, time: event.time, at: *at, offset, acked: None };
                 let at = if session.is_passed() { data.at } else { follow.kept(&data) };
@@ -49,8 +49,12 @@ impl StreamWork {
             }
             What::Gap { direction, length, cause } => {
                 let flow = flow(facts, *direction);
-                let gap =
-                    KnownGap { at: flow.bytes + flow.missing, length: *length, cause: *cause, packet: event.packet.no };
+                let gap = KnownGap {
+                    at: flow.bytes + flow.missing(),
+                    length: *length,
+                    cause: *cause,
+                    packet: event.packet.no,
+                };
                 flow.add_gap(gap);
                 let gap = Gap { length: *length, cause: *cause, packet: event.packet, time: event.time };
                 session.input(*direction, Input::Gap(gap), follow.lane);
@@ -100,6 +104,7 @@ fn open(event: &Event, opened: &Opened, follow: &mut Follow<'_>) -> Stream {
         packets: 1,
         flows: Default::default(),
         joined: opened.joined,
+        captured_twice: false,
         closed: None,
     };
     Stream { followed: Followed { id, session: Some(Box::new(session)), recorded: false }, facts, closed: 0 }

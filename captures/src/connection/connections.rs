@@ -1,61 +1,92 @@
-//! All connections of one lane: finding the one that a segment belongs to, and their lifetimes.
+//! All connections of one lane: which one a segment belongs to, and when connections begin and end.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::hash::BuildHasher as _;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::consumer::Consumer;
+use super::ended::{ENDED_KEPT, Ended};
 use super::facts::Close;
-use super::tcp_connection::Pair;
+use super::half_open::{HALF_OPEN_COST, HalfOpen};
+use super::received::Received;
+use super::slab::Slab;
+use super::tcp_connection::TcpConnection;
 use super::trigger::Trigger;
-use crate::{Address, Direction, Packet, Place, Segment, TcpFlags, Timestamp};
+use crate::budget::{Budget, Held, Holder, Kind};
+use crate::{Address, Direction, Segment, TcpFlags};
 
-/// How many connections of a lane are kept. Beyond it, those that were idle for longest are forgotten; a scan of all
-/// ports of many hosts must not take memory without end. (About 500 bytes each, and what the consumer keeps.)
+/// How many connections of a lane are kept that have not ended. Beyond it, those that were idle for longest are
+/// forgotten. (About 500 bytes each, and what the consumer keeps.)
 const CONNECTIONS_KEPT: usize = 1 << 17;
 
-/// What may wait behind holes in all flows of a lane, in bytes. Beyond it, the oldest holes are given up until half of
-/// it is free.
-const TOTAL_COST: usize = 64 << 20;
-
-/// All TCP connections of one lane of a reading: those of which the unordered pair of addresses leads here.
+/// All TCP connections of one lane of a reading: those whose unordered pair of addresses leads to this lane.
 ///
-/// What is delivered while a packet is taken carries that packet, or an earlier place of the capture where a rule
-/// came due; it comes in the order of these places, and at the same place by the connections' births. `C` is what the
-/// consumer keeps for each connection.
+/// What is delivered while a packet is received carries that packet, or an earlier position of the capture where a rule
+/// came due. Deliveries come in the order of these positions, and at the same position by the connections' first
+/// packets. `C` is what the consumer keeps for each connection.
 ///
-/// Two limits are counted for the whole lane: the connections kept and the bytes that wait. A capture that comes near
-/// them gives the same result only with the same lanes.
+/// The limit on connections and the memory budget count for the whole lane. A capture that comes near them gives the
+/// same result only with the same lanes.
+#[derive(Debug)]
 pub struct Connections<C> {
-    /// Where the connection between two addresses (the lower one first) is.
-    slots: HashMap<(Address, Address), u32>,
-    pairs: Vec<Option<Pair<C>>>,
-    free: Vec<u32>,
-    /// Where the latest segment went.
+    /// What there is between two addresses.
+    entries: HashTable<Entry>,
+    hasher: DefaultHashBuilder,
+    items: Items<C>,
+    /// The number of the connection that the latest segment belonged to.
     latest: u32,
-    /// When, for which first_packet, and where.
+    /// When, the position of the connection's first packet, and its number.
     timers: BinaryHeap<Reverse<(u64, u64, u32)>>,
     /// When the first timer is due.
     due: u64,
-    /// What waits in all flows.
-    pub(super) cost: usize,
+    /// What the half-open connections hold, as reported to the memory budget.
+    half_open_account: Held,
     pub(super) kept: usize,
-    pub(super) total_cost: usize,
 }
+
+/// What an entry of the table refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    Open(u32),
+    HalfOpen(u32),
+    Ended(u32),
+}
+
+#[derive(Debug)]
+struct Items<C> {
+    open: Slab<TcpConnection<C>>,
+    half_open: Slab<HalfOpen>,
+    ended: Slab<Ended<C>>,
+}
+
+impl<C> Items<C> {
+    /// The two ends of an entry, the lower address first.
+    fn ends(&self, entry: Entry) -> (Address, Address) {
+        let ends = match entry {
+            Entry::Open(no) => self.open.get(no).map(|item| (item.facts.client, item.facts.server)),
+            Entry::HalfOpen(no) => self.half_open.get(no).map(|item| (item.source, item.destination)),
+            Entry::Ended(no) => self.ended.get(no).map(|item| (item.client, item.server)),
+        };
+        ends.map_or((NOBODY, NOBODY), |(one, other)| sorted(one, other))
+    }
+}
+
+/// Stands for the ends of an entry that does not exist.
+const NOBODY: Address = Address { ip: 0, port: 0 };
 
 impl<C> Default for Connections<C> {
     fn default() -> Self {
         Self {
-            slots: HashMap::new(),
-            pairs: Vec::new(),
-            free: Vec::new(),
+            entries: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            items: Items { open: Slab::default(), half_open: Slab::default(), ended: Slab::default() },
             latest: u32::MAX,
             timers: BinaryHeap::new(),
             due: u64::MAX,
-            cost: 0,
+            half_open_account: Held::NOTHING,
             kept: CONNECTIONS_KEPT,
-            total_cost: TOTAL_COST,
         }
     }
 }
@@ -66,214 +97,313 @@ impl<C: Send> Connections<C> {
         Self::default()
     }
 
-    /// How many connections live.
-    pub fn len(&self) -> usize {
-        self.slots.len()
+    /// How many connections there are that have not ended.
+    pub const fn len(&self) -> usize {
+        self.items.open.len() + self.items.half_open.len()
     }
 
-    /// Whether none lives.
-    pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
-    /// Takes the next segment of the lane. `at` is where the data of its packet lies; packets come in their order.
-    pub fn segment<T: Consumer<Connection = C>>(
-        &mut self,
-        packet: Packet,
-        time: Timestamp,
-        at: Place,
-        segment: &Segment<'_>,
-        consumer: &mut T,
-    ) {
+    /// Takes the next segment of the lane. Packets come in their order.
+    pub fn segment<T: Consumer<Connection = C>>(&mut self, received: &Received<'_>, consumer: &mut T) {
+        let Received { packet, segment, .. } = *received;
         if self.due <= packet.order {
-            self.fire(packet.order, consumer);
+            self.run_timers(packet.order, consumer);
         }
-        let (slot, direction) = match self.find(packet, segment) {
-            Found::Here(slot, direction) => (slot, direction),
-            Found::Another(slot) => {
-                self.end(slot, Close::Timeout, Trigger::Packet(packet, time), consumer);
-                self.open(packet, time, segment, consumer)
-            }
-            Found::None => self.open(packet, time, segment, consumer),
-        };
-        let Some(Some(pair)) = self.pairs.get_mut(slot as usize) else { return };
+        let Some((slot, direction)) = self.find_or_open(received, consumer) else { return };
+        let Some(connection) = self.items.open.get_mut(slot) else { return };
+        if received.not_recorded {
+            connection.not_recorded(direction.reverse(), segment.ack);
+        }
         if !segment.flags.has(CONTROL) {
-            if pair.plain(direction, packet, time, at, segment, consumer) {
+            if connection.data_segment(direction, received, consumer) {
                 return;
             }
         } else {
-            pair.control(direction, packet, time, at, segment, consumer);
+            connection.control_segment(direction, received, consumer);
         }
-        self.look_after(slot, Trigger::Packet(packet, time), consumer);
-    }
-
-    /// The recorder that wrote the capture did not record the bytes that are missing before the acknowledgment in
-    /// `segment`. To be called before [`segment`](Self::segment).
-    pub fn not_recorded(&mut self, packet: Packet, segment: &Segment<'_>) {
-        if let Found::Here(slot, direction) = self.find(packet, segment)
-            && let Some(Some(pair)) = self.pairs.get_mut(slot as usize)
-        {
-            pair.not_recorded(direction.reverse(), segment.ack);
-        }
+        self.update_timer(slot, consumer.budget());
     }
 
     /// The packets of the capture up to `order` have gone by: what waited for that is delivered.
     pub fn advance<T: Consumer<Connection = C>>(&mut self, order: u64, consumer: &mut T) {
         if self.due <= order {
-            self.fire(order, consumer);
+            self.run_timers(order, consumer);
         }
     }
 
-    /// The capture has ended: delivers all that is still held and ends all connections, in the order of their births.
+    /// The capture has ended: delivers all that is still held and ends all connections, in the order of their first
+    /// packets.
     pub fn finish<T: Consumer<Connection = C>>(&mut self, consumer: &mut T) {
-        let mut pairs: Vec<Pair<C>> = std::mem::take(&mut self.pairs).into_iter().flatten().collect();
-        let (kept, total_cost) = (self.kept, self.total_cost);
-        *self = Self { kept, total_cost, ..Self::default() };
-        pairs.sort_unstable_by_key(|pair| pair.facts.first_packet.order);
-        for pair in pairs {
-            pair.end(Close::EndOfCapture, Trigger::END, consumer);
+        consumer.budget().update(Holder::HalfOpen, &mut self.half_open_account, Held::NOTHING);
+        let Self { items: Items { open, half_open, .. }, kept, .. } = std::mem::take(self);
+        self.kept = kept;
+        let mut open: Vec<_> = open.into_numbered().collect();
+        open.sort_unstable_by_key(|(_, connection)| connection.facts.first_packet.order);
+        let mut half_open: Vec<_> = half_open.into_numbered().map(|(_, half_open)| half_open).collect();
+        half_open.sort_unstable_by_key(|half_open| half_open.first_packet.order);
+        let mut half_open = half_open.into_iter().peekable();
+        for (slot, connection) in open {
+            let first = connection.facts.first_packet;
+            while let Some(half_open) = half_open.next_if(|half_open| half_open.first_packet < first) {
+                end_half_open(&half_open, consumer);
+            }
+            connection.end(slot, Close::EndOfCapture, Trigger::END, consumer);
+        }
+        half_open.for_each(|half_open| end_half_open(&half_open, consumer));
+    }
+
+    /// Makes a holder release the oldest of what it holds, at the position `order` of the capture. The holder is one that
+    /// [`Budget::take_oldest`] returned.
+    pub fn release<T: Consumer<Connection = C>>(&mut self, holder: Holder, trigger: Trigger, consumer: &mut T) {
+        match holder {
+            Holder::HalfOpen => {
+                self.half_open_account = Held::NOTHING;
+                if let Some(oldest) = self.items.half_open.oldest() {
+                    self.forget_half_open(oldest, consumer);
+                }
+                self.report_half_open(consumer.budget());
+            }
+            Holder::Flow { slot, direction } => {
+                if let Some(connection) = self.items.open.get_mut(slot) {
+                    connection.release_flow(direction, trigger, consumer);
+                    self.update_timer(slot, consumer.budget());
+                }
+            }
+            Holder::Connection { slot } => {
+                if let Some(connection) = self.items.open.get_mut(slot) {
+                    connection.release_consumer(trigger.order(), consumer);
+                }
+            }
+            Holder::Stream(_) => {}
         }
     }
 
-    fn find(&mut self, packet: Packet, segment: &Segment<'_>) -> Found {
-        let mut slot = self.latest;
-        let mut direction = self.direction(slot, segment);
-        if direction.is_none() {
-            let Some(&found) = self.slots.get(&key(segment.source, segment.destination)) else { return Found::None };
-            slot = found;
-            direction = self.direction(slot, segment);
-        }
-        let (Some(direction), Some(Some(pair))) = (direction, self.pairs.get(slot as usize)) else {
-            return Found::None;
-        };
-        if !pair.owns(direction, packet, segment) {
-            return Found::Another(slot);
-        }
-        self.latest = slot;
-        Found::Here(slot, direction)
-    }
-
-    fn direction(&self, slot: u32, segment: &Segment<'_>) -> Option<Direction> {
-        self.pairs.get(slot as usize)?.as_ref()?.direction(segment.source, segment.destination)
-    }
-
-    fn open<T: Consumer<Connection = C>>(
+    /// The connection that a segment belongs to and its direction there; opens one if there is none. `None`: nothing is
+    /// to be done with the segment.
+    #[inline]
+    fn find_or_open<T: Consumer<Connection = C>>(
         &mut self,
-        packet: Packet,
-        time: Timestamp,
-        segment: &Segment<'_>,
+        received: &Received<'_>,
         consumer: &mut T,
-    ) -> (u32, Direction) {
-        if self.slots.len() >= self.kept {
-            self.forget_idle(Trigger::Packet(packet, time), consumer);
+    ) -> Option<(u32, Direction)> {
+        let segment = received.segment;
+        if let Some(direction) = self.direction(self.latest, segment) {
+            return self.check_owner(self.latest, direction, received, consumer);
         }
-        let pair = Pair::new(packet, time, segment, consumer);
-        let direction = pair.direction(segment.source, segment.destination).unwrap_or(Direction::ToServer);
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                self.pairs.push(None);
-                self.pairs.len() as u32 - 1
+        let slot = match self.lookup(segment) {
+            None => return self.begin(received, consumer),
+            Some(Entry::Open(slot)) => slot,
+            Some(Entry::HalfOpen(no)) => {
+                let half_open = self.items.half_open.get_mut(no)?;
+                if half_open.accept(received) {
+                    return None;
+                }
+                if half_open.is_replaced_by(segment) {
+                    half_open.is_replaced = true;
+                    self.remove_entry(Entry::HalfOpen(no));
+                    return self.begin(received, consumer);
+                }
+                self.open_half_open(no, Trigger::Packet(received.packet, received.time), consumer)?
+            }
+            Some(Entry::Ended(no)) => {
+                let ended = self.items.ended.get_mut(no)?;
+                if ended.owns(segment) {
+                    let is_copy = segment.sent_len() > 0 || segment.flags.has(CONTROL);
+                    consumer.late(&mut ended.connection, received.packet, received.time, is_copy);
+                    return None;
+                }
+                self.remove_entry(Entry::Ended(no));
+                self.items.ended.remove(no);
+                return self.begin(received, consumer);
             }
         };
-        self.pairs[slot as usize] = Some(pair);
-        self.slots.insert(key(segment.source, segment.destination), slot);
+        let direction = self.direction(slot, segment)?;
+        self.check_owner(slot, direction, received, consumer)
+    }
+
+    /// Ends the connection `slot` and begins another one, if the segment does not belong to it.
+    #[inline]
+    fn check_owner<T: Consumer<Connection = C>>(
+        &mut self,
+        slot: u32,
+        direction: Direction,
+        received: &Received<'_>,
+        consumer: &mut T,
+    ) -> Option<(u32, Direction)> {
+        if self.items.open.get(slot)?.owns(direction, received.segment) {
+            self.latest = slot;
+            return Some((slot, direction));
+        }
+        let trigger = Trigger::Packet(received.packet, received.time);
+        self.end(slot, Close::Timeout, trigger, consumer);
+        self.begin(received, consumer)
+    }
+
+    #[inline]
+    fn direction(&self, slot: u32, segment: &Segment<'_>) -> Option<Direction> {
+        self.items.open.get(slot)?.direction(segment.source, segment.destination)
+    }
+
+    /// Begins a connection between two ends between which there is none.
+    fn begin<T: Consumer<Connection = C>>(
+        &mut self,
+        received: &Received<'_>,
+        consumer: &mut T,
+    ) -> Option<(u32, Direction)> {
+        let Received { packet, time, segment, .. } = *received;
+        let may_wait = consumer.reserve(packet);
+        if let Some(half_open) = HalfOpen::new(received).filter(|_| may_wait) {
+            let no = self.items.half_open.insert(half_open);
+            self.add_entry(Entry::HalfOpen(no));
+            self.report_half_open(consumer.budget());
+            return None;
+        }
+        self.make_room(Trigger::Packet(packet, time), consumer);
+        let slot = self.items.open.next_no();
+        let connection = TcpConnection::new(received, Holder::Connection { slot }, consumer);
+        self.items.open.insert(connection);
+        self.add_entry(Entry::Open(slot));
         self.latest = slot;
-        (slot, direction)
+        Some((slot, self.direction(slot, segment)?))
     }
 
-    fn end<T: Consumer<Connection = C>>(&mut self, slot: u32, how: Close, by: Trigger, consumer: &mut T) {
-        let Some(pair) = self.pairs.get_mut(slot as usize).and_then(Option::take) else { return };
-        self.slots.remove(&key(pair.facts.client, pair.facts.server));
-        self.free.push(slot);
-        self.cost -= pair.accounted;
-        pair.end(how, by, consumer);
+    /// More than the handshake was seen of a half-open connection: from now on it is kept in full.
+    fn open_half_open<T: Consumer<Connection = C>>(
+        &mut self,
+        no: u32,
+        trigger: Trigger,
+        consumer: &mut T,
+    ) -> Option<u32> {
+        self.make_room(trigger, consumer);
+        self.remove_entry(Entry::HalfOpen(no));
+        let half_open = self.items.half_open.remove(no)?;
+        self.report_half_open(consumer.budget());
+        let slot = self.items.open.next_no();
+        self.items.open.insert(half_open.open(Holder::Connection { slot }, consumer));
+        self.add_entry(Entry::Open(slot));
+        Some(slot)
     }
 
-    /// Sets timers, and counts what waits, after something other than the common happened to a connection.
-    fn look_after<T: Consumer<Connection = C>>(&mut self, slot: u32, by: Trigger, consumer: &mut T) {
-        let Some(Some(pair)) = self.pairs.get_mut(slot as usize) else { return };
-        let cost = pair.cost();
-        self.cost = self.cost - pair.accounted + cost;
-        pair.accounted = cost;
-        if let Some(due) = pair.due()
-            && due < pair.armed
+    fn forget_half_open<T: Consumer<Connection = C>>(&mut self, no: u32, consumer: &mut T) {
+        self.remove_entry(Entry::HalfOpen(no));
+        if let Some(half_open) = self.items.half_open.remove(no) {
+            consumer.forgotten(half_open.first_packet);
+            consumer.budget().count(Kind::HalfOpen, HALF_OPEN_COST);
+        }
+    }
+
+    fn report_half_open(&mut self, budget: &mut Budget) {
+        let half_open = &self.items.half_open;
+        let oldest = half_open.oldest().and_then(|no| half_open.get(no));
+        let since = oldest.map_or(0, |oldest| oldest.first_packet.order);
+        let held = Held { bytes: half_open.len() * HALF_OPEN_COST, since };
+        budget.update(Holder::HalfOpen, &mut self.half_open_account, held);
+    }
+
+    /// Ends a connection for which nothing is remembered.
+    fn end<T: Consumer<Connection = C>>(&mut self, slot: u32, how: Close, trigger: Trigger, consumer: &mut T) {
+        self.remove_entry(Entry::Open(slot));
+        if let Some(connection) = self.items.open.remove(slot) {
+            connection.end(slot, how, trigger, consumer);
+        }
+    }
+
+    /// Ends a connection that was closed long ago, and remembers it.
+    fn retire<T: Consumer<Connection = C>>(&mut self, slot: u32, trigger: Trigger, consumer: &mut T) {
+        self.remove_entry(Entry::Open(slot));
+        let Some(connection) = self.items.open.remove(slot) else { return };
+        let no = self.items.ended.insert(connection.end(slot, Close::Timeout, trigger, consumer));
+        self.add_entry(Entry::Ended(no));
+        if self.items.ended.len() > ENDED_KEPT
+            && let Some(oldest) = self.items.ended.oldest()
         {
-            pair.armed = due;
-            self.timers.push(Reverse((due, pair.facts.first_packet.order, slot)));
+            self.remove_entry(Entry::Ended(oldest));
+            self.items.ended.remove(oldest);
+        }
+    }
+
+    /// Sets the timer of a connection and reports what it holds, after anything but the common case.
+    fn update_timer(&mut self, slot: u32, budget: &mut Budget) {
+        let Some(connection) = self.items.open.get_mut(slot) else { return };
+        connection.report_held(slot, budget);
+        if let Some(due) = connection.due()
+            && due < connection.timer
+        {
+            connection.timer = due;
+            self.timers.push(Reverse((due, connection.facts.first_packet.order, slot)));
             self.due = self.due.min(due);
         }
-        if self.cost > self.total_cost {
-            self.give_up_oldest(by, consumer);
-        }
     }
 
-    /// Fires all timers up to `order`.
-    fn fire<T: Consumer<Connection = C>>(&mut self, order: u64, consumer: &mut T) {
+    /// Runs all timers up to `order`.
+    fn run_timers<T: Consumer<Connection = C>>(&mut self, order: u64, consumer: &mut T) {
         while let Some(&Reverse((due, first_packet, slot))) = self.timers.peek() {
             if due > order {
                 break;
             }
             self.timers.pop();
-            let Some(Some(pair)) = self.pairs.get_mut(slot as usize) else { continue };
-            if pair.facts.first_packet.order != first_packet || pair.armed != due {
+            let Some(connection) = self.items.open.get_mut(slot) else { continue };
+            if connection.facts.first_packet.order != first_packet || connection.timer != due {
                 continue;
             }
-            pair.armed = u64::MAX;
-            if pair.fire(due, consumer) {
-                self.look_after(slot, Trigger::Count(due), consumer);
+            connection.timer = u64::MAX;
+            if connection.run_timer(due, consumer) {
+                self.update_timer(slot, consumer.budget());
             } else {
-                self.end(slot, Close::Timeout, Trigger::Count(due), consumer);
+                self.retire(slot, Trigger::Count(due), consumer);
             }
         }
         self.due = self.timers.peek().map_or(u64::MAX, |Reverse((due, ..))| *due);
     }
 
-    /// Forgets the eighth of all connections that was idle for longest.
-    fn forget_idle<T: Consumer<Connection = C>>(&mut self, by: Trigger, consumer: &mut T) {
-        let lasts = self.pairs.iter().enumerate();
-        let lasts = lasts.filter_map(|(slot, pair)| Some((pair.as_ref()?.last, slot as u32)));
-        let mut lasts: Vec<_> = lasts.collect();
-        let count = (lasts.len() / 8).max(1).min(lasts.len());
-        lasts.sort_unstable();
-        for &(_, slot) in lasts.iter().take(count) {
-            self.end(slot, Close::Timeout, by, consumer);
+    /// If there are too many connections, forgets the eighth that was idle for longest.
+    fn make_room<T: Consumer<Connection = C>>(&mut self, trigger: Trigger, consumer: &mut T) {
+        if self.items.open.len() < self.kept {
+            return;
+        }
+        let mut idle: Vec<_> = self.items.open.iter().map(|(slot, connection)| (connection.last, slot)).collect();
+        let count = (idle.len() / 8).max(1).min(idle.len());
+        idle.sort_unstable();
+        for &(_, slot) in idle.iter().take(count) {
+            self.end(slot, Close::Timeout, trigger, consumer);
         }
     }
 
-    /// Gives up holes, the oldest first, until no more than half of what may wait does.
-    fn give_up_oldest<T: Consumer<Connection = C>>(&mut self, by: Trigger, consumer: &mut T) {
-        let pairs = self.pairs.iter().enumerate();
-        let waiting = pairs.filter_map(|(slot, pair)| Some((slot, pair.as_ref()?)));
-        let waiting = waiting.flat_map(|(slot, pair)| {
-            pair.waiting().map(move |(since, direction)| Reverse((since, direction, slot as u32)))
-        });
-        let mut waiting: BinaryHeap<_> = waiting.collect();
-        while self.cost > self.total_cost / 2 {
-            let Some(Reverse((_, direction, slot))) = waiting.pop() else { return };
-            let Some(Some(pair)) = self.pairs.get_mut(slot as usize) else { continue };
-            pair.give_up_first(direction, by, consumer);
-            let cost = pair.cost();
-            self.cost = self.cost - pair.accounted + cost;
-            pair.accounted = cost;
-            waiting.extend(
-                pair.waiting().filter(|(_, of)| *of == direction).map(|(since, _)| Reverse((since, direction, slot))),
-            );
+    fn lookup(&self, segment: &Segment<'_>) -> Option<Entry> {
+        let ends = sorted(segment.source, segment.destination);
+        self.entries.find(self.hasher.hash_one(ends), |entry| self.items.ends(*entry) == ends).copied()
+    }
+
+    /// Adds an entry whose item is there.
+    fn add_entry(&mut self, entry: Entry) {
+        let Self { entries, items, hasher, .. } = self;
+        let hash = |entry: &Entry| hasher.hash_one(items.ends(*entry));
+        entries.insert_unique(hash(&entry), entry, hash);
+    }
+
+    /// Removes an entry whose item is still there.
+    fn remove_entry(&mut self, entry: Entry) {
+        let hash = self.hasher.hash_one(self.items.ends(entry));
+        if let Ok(found) = self.entries.find_entry(hash, |other| *other == entry) {
+            found.remove();
         }
     }
 }
 
-/// What was found for a segment.
-enum Found {
-    /// Its connection, and its direction there.
-    Here(u32, Direction),
-    /// A connection between the same ends which is not its own.
-    Another(u32),
-    None,
+/// The capture has ended, and only the handshake of this connection was seen.
+fn end_half_open<T: Consumer>(half_open: &HalfOpen, consumer: &mut T) {
+    // No other connection has this number.
+    let slot = u32::MAX;
+    let how = if half_open.is_replaced { Close::Timeout } else { Close::EndOfCapture };
+    half_open.open(Holder::Connection { slot }, consumer).end(slot, how, Trigger::END, consumer);
 }
 
 const CONTROL: TcpFlags = TcpFlags(TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0);
 
-fn key(one: Address, other: Address) -> (Address, Address) {
+fn sorted(one: Address, other: Address) -> (Address, Address) {
     if one <= other { (one, other) } else { (other, one) }
 }

@@ -1,27 +1,32 @@
-//! Handing on: what a flow delivers, counted in the facts and given to the consumer.
+//! What a flow delivers: counted in the facts and passed to the consumer.
 
 use super::consumer::{Closing, Consumer};
-use super::facts::{Close, Differing, Facts, FlowFacts, KnownGap};
+use super::facts::{Close, Differing, Facts, Faults, FlowFacts, KnownGap};
 use crate::{Data, Direction, Gap, GapCause, Input, Packet, PacketNo, Timestamp};
 
-/// Where one flow's deliveries go.
-pub(super) struct Output<'a, T: Consumer> {
+/// The recipient of one flow's deliveries.
+pub(super) struct Delivery<'a, T: Consumer> {
     pub(super) consumer: &'a mut T,
     pub(super) connection: &'a mut T::Connection,
     pub(super) facts: &'a mut Facts,
     pub(super) direction: Direction,
-    /// Set when anything is handed on.
-    pub(super) is_fixed: &'a mut bool,
+    /// Set when anything is delivered: from then on client and server keep their roles.
+    pub(super) has_delivered: &'a mut bool,
 }
 
-impl<T: Consumer> Output<'_, T> {
+impl<T: Consumer> Delivery<'_, T> {
     /// The facts of this flow.
     pub(super) fn flow(&mut self) -> &mut FlowFacts {
         &mut self.facts.flows[self.direction.index()]
     }
 
+    /// What is wrong with this flow.
+    pub(super) fn faults(&mut self) -> &mut Faults {
+        self.flow().faults_mut()
+    }
+
     pub(super) fn data(&mut self, data: Data<'_>) {
-        *self.is_fixed = true;
+        *self.has_delivered = true;
         self.flow().bytes += data.bytes.len() as u64;
         self.consumer.input(self.connection, self.facts, self.direction, Input::Data(data));
     }
@@ -34,20 +39,20 @@ impl<T: Consumer> Output<'_, T> {
         cause: GapCause,
         (packet, time): (Packet, Timestamp),
     ) {
-        *self.is_fixed = true;
+        *self.has_delivered = true;
         self.flow().add_gap(KnownGap { at: offset, length, cause, packet: packet.no });
         let gap = Gap { length, cause, packet, time };
         self.consumer.input(self.connection, self.facts, self.direction, Input::Gap(gap));
     }
 
     pub(super) fn differs(&mut self, at: u64, packet: PacketNo) {
-        let flow = self.flow();
-        flow.differing += 1;
-        flow.first_differing.get_or_insert(Differing { at, packet });
+        let faults = self.faults();
+        faults.differing += 1;
+        faults.first_differing.get_or_insert(Differing { at, packet });
     }
 
     pub(super) fn closed(&mut self, how: Close, (packet, time): (Packet, Timestamp)) {
-        *self.is_fixed = true;
+        *self.has_delivered = true;
         let closing = Closing { direction: self.direction, how, packet, time };
         self.consumer.closed(self.connection, self.facts, closing);
     }

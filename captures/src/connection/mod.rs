@@ -10,18 +10,23 @@
 mod connections;
 mod consumer;
 mod delivery;
+mod ended;
 mod facts;
 mod flow;
+mod half_open;
 mod hole;
 mod out_of_order;
+mod received;
+mod slab;
 mod start;
 mod tcp_connection;
 mod trigger;
 
 pub use connections::Connections;
 pub use consumer::{Closing, Consumer};
-pub use facts::{ClientBy, Close, Differing, Facts, FlowFacts, KnownGap};
-pub use trigger::END_OF_CAPTURE;
+pub use facts::{ClientBy, Close, Differing, Facts, Faults, FlowFacts, KnownGap};
+pub use received::Received;
+pub use trigger::{END_OF_CAPTURE, Trigger};
 
 #[cfg(test)]
 mod random;

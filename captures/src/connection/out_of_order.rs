@@ -1,20 +1,23 @@
-//! Bytes of a flow that wait for earlier ones.
+//! Bytes of a flow that came before earlier ones and wait for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::{PacketNo, Place, Timestamp};
 
-/// What a held piece costs beside its bytes: its entry and what the allocator adds, roughly.
+/// What a piece costs beside its bytes: its entries and what the allocator adds, roughly.
 const PIECE_COST: usize = 128;
 
 /// Bytes that wait, and ranges that are known to have been cut off by the snap length. Positions are a flow's own.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct OutOfOrder {
     /// By position; no two overlap.
     pieces: BTreeMap<u64, Piece>,
     /// By position; where a piece lies in one, the piece counts.
     cuts: BTreeMap<u64, Cut>,
-    /// What all this costs, in bytes.
+    /// Of what waits, by position: everything that came before all that lies behind it. So the first one is the
+    /// oldest of all, and stays so until it is taken.
+    oldest: VecDeque<(u64, Origin)>,
+    /// How much memory all this takes, in bytes.
     cost: usize,
     /// How many bytes the pieces have.
     bytes: usize,
@@ -54,12 +57,12 @@ pub(super) enum Next {
     Cut(u64, Origin),
 }
 
-impl Held {
+impl OutOfOrder {
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty() && self.cuts.is_empty()
     }
 
-    /// What all this costs, in bytes.
+    /// How much memory all this takes, in bytes.
     pub(super) const fn cost(&self) -> usize {
         self.cost
     }
@@ -85,10 +88,23 @@ impl Held {
         self.cuts.values().map(|cut| cut.end).chain(pieces).max()
     }
 
-    /// The count at which the first of all that waits came: then the hole before it was first seen.
+    /// What brought the oldest of all that waits: with it the first hole was seen.
     pub(super) fn oldest(&self) -> Option<Origin> {
-        let pieces = self.pieces.values().map(|piece| piece.origin);
-        pieces.chain(self.cuts.values().map(|cut| cut.origin)).min_by_key(|origin| origin.order)
+        self.oldest.front().map(|(_, origin)| *origin).or_else(|| self.first().map(|(_, origin)| origin))
+    }
+
+    /// Something came that lies at a position: it can only become the oldest if it lies behind everything.
+    fn note_age(&mut self, position: u64, origin: Origin) {
+        if self.oldest.back().is_none_or(|(last, _)| *last < position) {
+            self.oldest.push_back((position, origin));
+        }
+    }
+
+    /// What lay up to a position was taken.
+    fn forget_age(&mut self, position: u64) {
+        while self.oldest.front().is_some_and(|(at, _)| *at <= position) {
+            self.oldest.pop_front();
+        }
     }
 
     /// Whether something lies at `next`, and the order of what brought it.
@@ -110,6 +126,7 @@ impl Held {
             let piece = entry.remove();
             self.bytes -= piece.bytes.len();
             self.cost -= piece.bytes.len() + PIECE_COST;
+            self.forget_age(next);
             return Some(Next::Piece(piece));
         }
         while let Some(entry) = self.cuts.first_entry() {
@@ -118,6 +135,7 @@ impl Held {
             }
             let cut = entry.remove();
             self.cost -= PIECE_COST;
+            self.forget_age(next);
             if cut.end <= next {
                 continue;
             }
@@ -125,6 +143,9 @@ impl Held {
             if cut.end > piece {
                 // It goes on behind bytes that another packet brought.
                 self.insert_cut(piece, cut.end, cut.origin);
+                if self.oldest.front().is_none_or(|(_, oldest)| cut.origin.order < oldest.order) {
+                    self.oldest.push_front((piece, cut.origin));
+                }
             }
             return Some(Next::Cut(cut.end.min(piece), cut.origin));
         }
@@ -144,6 +165,16 @@ impl Held {
             let past = (base - at) as usize;
             if let Some(rest) = piece.bytes.get(past..).filter(|rest| !rest.is_empty()) {
                 self.insert(base, rest, piece.origin, piece.at.plus(past as u64));
+            }
+        }
+        // Everything may have moved.
+        let pieces = self.pieces.iter().map(|(&at, piece)| (at, piece.origin));
+        let mut ages: Vec<_> = pieces.chain(self.cuts.iter().map(|(&at, cut)| (at, cut.origin))).collect();
+        ages.sort_unstable_by_key(|(at, origin)| (*at, origin.order));
+        self.oldest.clear();
+        for (at, origin) in ages.into_iter().rev() {
+            if self.oldest.front().is_none_or(|(_, behind)| origin.order < behind.order) {
+                self.oldest.push_front((at, origin));
             }
         }
     }
@@ -190,6 +221,7 @@ impl Held {
     pub(super) fn insert(&mut self, start: u64, bytes: &[u8], origin: Origin, at: Place) {
         self.bytes += bytes.len();
         self.cost += bytes.len() + PIECE_COST;
+        self.note_age(start, origin);
         self.pieces.insert(start, Piece { bytes: bytes.into(), origin, at });
     }
 
@@ -199,6 +231,7 @@ impl Held {
             Some(cut) => cut.end = cut.end.max(end),
             None => {
                 self.cost += PIECE_COST;
+                self.note_age(start, origin);
                 self.cuts.insert(start, Cut { end, origin });
             }
         }

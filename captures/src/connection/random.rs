@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::budget::{Budget, Holder};
 use crate::{Address, Direction, Input, Packet, PacketNo, Place, Segment, SourceNo, TcpFlags, Timestamp};
 
 const CLIENT: Address = Address::v4([10, 0, 0, 1], 40_000);
@@ -120,8 +121,8 @@ fn capture(stream: &Stream) -> (Vec<(u64, Sent)>, usize) {
 }
 
 /// What one connection delivered.
-#[derive(Default)]
 struct Deliveries {
+    budget: Budget,
     /// Everything, to compare.
     log: Vec<String>,
     /// The bytes from..to with what they are (nothing: a gap).
@@ -129,10 +130,31 @@ struct Deliveries {
     facts: Vec<Facts>,
 }
 
+impl Default for Deliveries {
+    fn default() -> Self {
+        let (log, pieces, facts) = Default::default();
+        Self { budget: Budget::new(usize::MAX), log, pieces, facts }
+    }
+}
+
 impl Consumer for Deliveries {
     type Connection = ();
 
-    fn opened(&mut self, facts: &Facts) {
+    fn budget(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
+    fn reserve(&mut self, _: Packet) -> bool {
+        true
+    }
+
+    fn forgotten(&mut self, _: Packet) {}
+
+    fn late(&mut self, _: &mut Self::Connection, _: Packet, _: Timestamp, _: bool) {}
+
+    fn release(&mut self, _: &mut Self::Connection, _: &Facts, _: u64) {}
+
+    fn opened(&mut self, facts: &Facts, _: Holder) {
         self.log.push(format!("opened {:?}", facts.first_packet));
     }
 
@@ -183,7 +205,8 @@ fn read(stream: &Stream, capture: &[(u64, Sent)], truth: &[u8], advance: u64) ->
         let packet = Packet { order, no: PacketNo::new(0, order) };
         // Bytes lie in the file where they lie in the stream, so that places can be checked too.
         let at = Place::new(SourceNo(0), from as u64);
-        connections.segment(packet, Timestamp::from_nanos(order as i64), at, &segment, &mut deliveries);
+        let time = Timestamp::from_nanos(order as i64);
+        connections.segment(&Received { packet, time, at, segment: &segment, not_recorded: false }, &mut deliveries);
         if order % advance == 0 {
             connections.advance(order, &mut deliveries);
         }
@@ -235,8 +258,8 @@ fn check(stream: &Stream) -> Result<(), TestCaseError> {
     prop_assert!(at >= known.max(lowest), "everything is delivered: {} of {}", at, known);
     prop_assert_eq!(deliveries.facts.len(), 1);
     let flow = &deliveries.facts[0].flows[0];
-    prop_assert_eq!(flow.bytes + flow.missing, (at - lowest) as u64);
-    prop_assert_eq!((flow.differing, flow.implausible, flow.overflowed), (0, 0, 0));
+    prop_assert_eq!(flow.bytes + flow.missing(), (at - lowest) as u64);
+    prop_assert_eq!(flow.faults().differing + flow.faults().implausible + flow.faults().overflowed, 0);
     Ok(())
 }
 
@@ -246,7 +269,7 @@ proptest! {
         check(&stream)?;
         let (capture, total) = capture(&stream);
         let deliveries = read(&stream, &capture, &vec![0; total], 1);
-        prop_assert!(deliveries.facts[0].flows[0].gaps.is_empty());
+        prop_assert!(deliveries.facts[0].flows[0].gaps().is_empty());
         prop_assert_eq!(deliveries.facts[0].flows[0].bytes, total as u64);
     }
 
@@ -316,7 +339,8 @@ proptest! {
                 let flags = TcpFlags(flags);
                 let segment = Segment { source, destination, seq, ack, flags, window: 0, payload, cut, payload_at: 0 };
                 let packet = Packet { order, no: PacketNo::new(0, order) };
-                connections.segment(packet, Timestamp::from_nanos(order as i64), Place::NOWHERE, &segment, &mut deliveries);
+                let (time, at) = (Timestamp::from_nanos(order as i64), Place::NOWHERE);
+                connections.segment(&Received { packet, time, at, segment: &segment, not_recorded: false }, &mut deliveries);
             }
             connections.finish(&mut deliveries);
             deliveries
@@ -330,17 +354,37 @@ proptest! {
 }
 
 /// Takes whatever comes, and checks that each connection closes twice and ends once.
-#[derive(Default)]
 struct Hostile {
+    budget: Budget,
     log: Vec<String>,
     orders: Vec<u64>,
     open: i64,
 }
 
+impl Default for Hostile {
+    fn default() -> Self {
+        Self { budget: Budget::new(usize::MAX), log: Vec::new(), orders: Vec::new(), open: 0 }
+    }
+}
+
 impl Consumer for Hostile {
     type Connection = Vec<Direction>;
 
-    fn opened(&mut self, _: &Facts) -> Vec<Direction> {
+    fn budget(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
+    fn reserve(&mut self, _: Packet) -> bool {
+        true
+    }
+
+    fn forgotten(&mut self, _: Packet) {}
+
+    fn late(&mut self, _: &mut Self::Connection, _: Packet, _: Timestamp, _: bool) {}
+
+    fn release(&mut self, _: &mut Self::Connection, _: &Facts, _: u64) {}
+
+    fn opened(&mut self, _: &Facts, _: Holder) -> Vec<Direction> {
         self.open += 1;
         Vec::new()
     }

@@ -1,4 +1,4 @@
-//! Flows whose SYN was not seen: where do they begin?
+//! Where a flow begins whose SYN was not seen.
 
 use super::hole::{CONTROL_REACH, SUSPECT_PACKETS};
 use crate::{Packet, PacketNo, Timestamp};
@@ -6,13 +6,13 @@ use crate::{Packet, PacketNo, Timestamp};
 /// How many packets of the capture a flow waits for its SYN, or for lower sequence numbers.
 pub(super) const JOIN_PACKETS: u64 = SUSPECT_PACKETS;
 
-/// When the other flow's waiting is over, how long this one must have waited to be opened with it, so that both are
-/// delivered as they were sent: more than what was measured of packets out of order.
+/// How long a flow must have waited to be opened together with the other one, so that both are delivered in the order in
+/// which they were sent: more than what was measured of packets out of order.
 pub(super) const TOGETHER_PACKETS: u64 = 32;
 
-/// What is known of a flow that has not begun.
+/// What is known of a flow while its beginning is unknown.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Join {
+pub(super) struct FlowStart {
     /// The first packet of the flow.
     pub(super) since: Option<u64>,
     /// The lowest position of a byte (or FIN).
@@ -33,7 +33,7 @@ pub(super) struct Acks {
     pub(super) time: Timestamp,
 }
 
-impl Join {
+impl FlowStart {
     pub(super) fn ack(&mut self, ack: u32, packet: Packet, time: Timestamp) {
         let acks = self.acks.get_or_insert(Acks { low: ack, high: ack, order: packet.order, no: packet.no, time });
         if (ack.wrapping_sub(acks.low) as i32) < 0 {
@@ -50,7 +50,7 @@ impl Join {
         self.acks.is_some_and(|acks| acks.high == number && acks.order + TOGETHER_PACKETS <= order)
     }
 
-    /// When the waiting is over: only a flow with something to deliver waits.
+    /// When the flow is opened at the latest. Only a flow with something to deliver is waited for.
     pub(super) fn due(&self) -> Option<u64> {
         self.lowest.and(self.since).map(|since| since + JOIN_PACKETS)
     }

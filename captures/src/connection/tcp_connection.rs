@@ -1,49 +1,66 @@
-//! One connection: its two flows, who is the client, and how it ends.
+//! One TCP connection: its two flows, which side is the client, and how it ends.
 
 use super::consumer::Consumer;
-use super::delivery::Output;
+use super::delivery::Delivery;
+use super::ended::Ended;
 use super::facts::{ClientBy, Close, Facts, FlowFacts};
-use super::flow::Flow;
-use super::hole::{Mark, SUSPECT_PACKETS};
+use super::flow::{AckAge, Flow, SenderAck};
+use super::hole::SUSPECT_PACKETS;
+use super::received::Received;
 use super::trigger::Trigger;
-use crate::{Address, Direction, Packet, Place, Segment, TcpFlags, Timestamp};
+use crate::budget::{Budget, Held, Holder, Kind};
+use crate::{Address, Direction, Packet, PacketNo, Segment, TcpFlags, Timestamp};
 
-/// For how many packets of the capture a connection that ended is kept, so that what trails behind does not look like
-/// another one.
+/// For how many packets of the capture the whole state of a connection is kept after it has ended, so that its last
+/// packets do not look like another one. After that only what [`Ended`] needs is kept.
 const LINGER_PACKETS: u64 = 1 << 16;
 
-/// Ports above 1023 on which RPC servers are known to listen. Many lie where clients' ports are chosen from, so that
-/// the lower one is often the client's.
+/// After how many segments that are certainly copies a connection counts as captured twice. A single one may have been
+/// delayed in the network until its retransmission had arrived.
+const COPIES_PROVE: u64 = 8;
+
+/// Of how many segments at least the bytes must have come twice for a connection to count as captured twice, where
+/// nearly all its bytes have ([`REPEATED_PERCENT`]).
+const REPEATS_PROVE: u64 = 3;
+
+/// Which part of the bytes of both flows must have come twice for a connection to count as captured twice.
+const REPEATED_PERCENT: u64 = 90;
+
+/// Ports above 1023 on which RPC servers are known to listen. Many are in the range that clients' ports are chosen
+/// from, so that the lower one is often the client's.
 const SERVER_PORTS: [u16; 6] = [2379, 2380, 6443, 10250, 50051, 50052];
 
 /// One connection.
-pub(super) struct Pair<C> {
+#[derive(Debug)]
+pub(super) struct TcpConnection<C> {
     pub(super) facts: Facts,
     flows: [Flow; 2],
     connection: C,
     /// The order of its last packet.
     pub(super) last: u64,
-    /// When a timer is set for it. `u64::MAX`: none is.
-    pub(super) armed: u64,
-    /// What was counted for it of what may wait in all connections.
-    pub(super) accounted: usize,
-    /// The order of its first SYN.
-    syn: Option<u64>,
+    /// When its timer fires. `u64::MAX`: none is set.
+    pub(super) timer: u64,
+    /// What its flows hold, as reported to the memory budget.
+    accounts: [Held; 2],
     /// A reset, which takes effect when what came before it has had time to be seen.
-    reset: Option<Mark>,
+    reset: Option<Reset>,
     /// When both flows had ended.
-    over: Option<u64>,
-    /// Whether anything was handed on, so that directions cannot change any more.
-    is_fixed: bool,
+    ended_at: Option<u64>,
+    /// Whether anything was delivered, so that directions cannot change any more.
+    has_delivered: bool,
 }
 
-impl<C> Pair<C> {
-    pub(super) fn new<T: Consumer<Connection = C>>(
-        packet: Packet,
-        time: Timestamp,
-        segment: &Segment<'_>,
-        consumer: &mut T,
-    ) -> Self {
+/// The packet that reset a connection.
+#[derive(Clone, Copy, Debug)]
+struct Reset {
+    order: u64,
+    no: PacketNo,
+    time: Timestamp,
+}
+
+impl<C> TcpConnection<C> {
+    pub(super) fn new<T: Consumer<Connection = C>>(received: &Received<'_>, holder: Holder, consumer: &mut T) -> Self {
+        let Received { packet, time, segment, .. } = *received;
         let (is_from_client, client_by) = guess_client(segment);
         let (client, server) = match is_from_client {
             true => (segment.source, segment.destination),
@@ -59,25 +76,26 @@ impl<C> Pair<C> {
             first: time,
             last: time,
             packets: 0,
-            flows: [(); 2].map(|()| FlowFacts { joined: true, ..FlowFacts::default() }),
+            flows: [FlowFacts::joined(), FlowFacts::joined()],
             joined: !segment.flags.has(TcpFlags::SYN),
+            captured_twice: false,
             closed: None,
         };
         Self {
-            connection: consumer.opened(&facts),
+            connection: consumer.opened(&facts, holder),
             facts,
             flows: [Flow::new(), Flow::new()],
             last: packet.order,
-            armed: u64::MAX,
-            accounted: 0,
-            syn: None,
+            timer: u64::MAX,
+            accounts: [Held::NOTHING; 2],
             reset: None,
-            over: None,
-            is_fixed: false,
+            ended_at: None,
+            has_delivered: false,
         }
     }
 
-    /// The direction of what `source` sends to `destination`; none if they are not the two ends.
+    /// The direction of what `source` sends to `destination`; `None` if they are not the two ends.
+    #[inline]
     pub(super) fn direction(&self, source: Address, destination: Address) -> Option<Direction> {
         match self.facts.client {
             client if client == source && self.facts.server == destination => Some(Direction::ToServer),
@@ -87,41 +105,43 @@ impl<C> Pair<C> {
     }
 
     /// Whether a segment belongs to this connection, or to a new one between the same ends.
-    pub(super) fn owns(&self, direction: Direction, packet: Packet, segment: &Segment<'_>) -> bool {
+    ///
+    /// The same sequence number in a SYN makes it the same connection, however late it comes: it is a copy of the
+    /// packet. Two connections between the same ends and ports hardly ever have the same two initial numbers.
+    #[inline]
+    pub(super) fn owns(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let flow = &self.flows[direction.index()];
-        if !segment.flags.has(TcpFlags::SYN) {
-            return self.over.is_none() || segment.sent_len() == 0 || !flow.is_beyond(segment);
+        if segment.flags.has(TcpFlags::SYN) {
+            return flow.owns_syn(segment.seq);
         }
-        let is_late = self.syn.is_some_and(|syn| packet.order > syn + SUSPECT_PACKETS);
-        let is_another = flow.has_syn() && is_late && self.flows.iter().any(Flow::is_acked);
-        flow.owns_syn(segment.seq) && !is_another
+        self.ended_at.is_none() || segment.sent_len() == 0 || !flow.is_new_data(segment)
     }
 
     /// Takes a segment without SYN, FIN or RST. True: nothing waits for it, and it waits for nothing.
-    pub(super) fn plain<T: Consumer<Connection = C>>(
+    #[inline]
+    pub(super) fn data_segment<T: Consumer<Connection = C>>(
         &mut self,
         direction: Direction,
-        packet: Packet,
-        time: Timestamp,
-        at: Place,
-        segment: &Segment<'_>,
+        received: &Received<'_>,
         consumer: &mut T,
     ) -> bool {
+        let Received { packet, time, segment, .. } = *received;
         self.count(packet, time);
         let is_quiet =
             !segment.flags.has(TcpFlags::ACK) || self.flows[direction.reverse().index()].ack(segment.ack, packet, time);
-        let acked = self.acked(direction, segment);
-        let (flow, mut output) = self.parts(direction, consumer);
+        let covered = self.covered(direction, segment);
+        let (flow, mut delivery) = self.parts(direction, consumer);
         if segment.payload.is_empty() && segment.cut == 0 && !flow.is_joining() {
             return is_quiet;
         }
-        if flow.in_order(packet, time, at, segment, acked, &mut output) {
+        if flow.deliver_in_order(received, covered, &mut delivery) {
             return is_quiet;
         }
-        self.other(direction, packet, time, at, segment, consumer);
+        self.reassemble(direction, received, consumer);
         false
     }
 
+    #[inline]
     fn count(&mut self, packet: Packet, time: Timestamp) {
         self.last = packet.order;
         self.facts.packets += 1;
@@ -130,86 +150,88 @@ impl<C> Pair<C> {
     }
 
     /// Takes a segment with SYN, FIN or RST.
-    pub(super) fn control<T: Consumer<Connection = C>>(
+    pub(super) fn control_segment<T: Consumer<Connection = C>>(
         &mut self,
         mut direction: Direction,
-        packet: Packet,
-        time: Timestamp,
-        at: Place,
-        segment: &Segment<'_>,
+        received: &Received<'_>,
         consumer: &mut T,
     ) {
+        let Received { packet, time, segment, .. } = *received;
         self.count(packet, time);
         if segment.flags.has(TcpFlags::SYN) {
-            direction = self.syn(direction, packet, time, segment, consumer);
+            direction = self.receive_syn(direction, received, consumer);
         }
         if segment.flags.has(TcpFlags::ACK) {
             self.flows[direction.reverse().index()].ack(segment.ack, packet, time);
         }
         if segment.flags.has(TcpFlags::RST) {
-            return self.rst(direction, packet, time, segment);
+            return self.receive_rst(direction, packet, time, segment);
         }
-        self.other(direction, packet, time, at, segment, consumer);
+        self.reassemble(direction, received, consumer);
     }
 
-    /// A SYN tells who is the client, and where the flow begins. Gives the direction that the segment has then.
-    fn syn<T: Consumer<Connection = C>>(
+    /// A SYN tells who is the client, and where the flow begins. Returns the direction that the segment has then.
+    fn receive_syn<T: Consumer<Connection = C>>(
         &mut self,
         mut direction: Direction,
-        packet: Packet,
-        time: Timestamp,
-        segment: &Segment<'_>,
+        received: &Received<'_>,
         consumer: &mut T,
     ) -> Direction {
+        let Received { packet, time, segment, .. } = *received;
         let opens = match segment.flags.has(TcpFlags::ACK) {
             true => direction.reverse(),
             false => direction,
         };
         self.facts.joined = false;
-        self.syn.get_or_insert(packet.order);
         if self.facts.syn.is_none() {
             self.facts.client_by = ClientBy::Syn;
             self.facts.syn = Some(opens);
-            if opens == Direction::ToClient && !self.is_fixed {
-                self.exchange();
+            if opens == Direction::ToClient && !self.has_delivered {
+                self.swap_roles();
                 direction = direction.reverse();
             }
         }
-        self.flows[direction.reverse().index()].peer_has_syn();
-        let (flow, mut output) = self.parts(direction, consumer);
-        flow.syn(segment.seq, packet, time, &mut output);
+        // No end sends its SYN again after the other side has acknowledged data.
+        if self.flows[direction.index()].has_syn() && self.flows.iter().any(Flow::is_acked) {
+            self.facts.captured_twice = true;
+        }
+        self.flows[direction.reverse().index()].set_peer_syn_seen();
+        let (flow, mut delivery) = self.parts(direction, consumer);
+        flow.syn(segment.seq, packet, time, &mut delivery);
         direction
     }
 
-    /// Nothing was handed on yet: client and server can be exchanged unnoticed.
-    fn exchange(&mut self) {
+    /// Nothing was delivered yet: client and server can be exchanged without the consumer noticing.
+    fn swap_roles(&mut self) {
         self.facts.swap_roles();
         self.facts.roles_swapped = false;
         self.flows.swap(0, 1);
+        self.accounts.swap(0, 1);
     }
 
-    fn rst(&mut self, direction: Direction, packet: Packet, time: Timestamp, segment: &Segment<'_>) {
+    fn receive_rst(&mut self, direction: Direction, packet: Packet, time: Timestamp, segment: &Segment<'_>) {
         if !self.flows[direction.index()].is_near(segment.seq) {
-            self.facts.flows[direction.index()].implausible += 1;
-        } else if self.reset.is_none() && self.over.is_none() {
-            self.reset = Some(Mark { position: 0, order: packet.order, no: packet.no, time });
+            self.facts.flows[direction.index()].faults_mut().implausible += 1;
+        } else if self.reset.is_none() && self.ended_at.is_none() {
+            self.reset = Some(Reset { order: packet.order, no: packet.no, time });
         }
     }
 
-    /// Takes a segment that needs a closer look.
-    fn other<T: Consumer<Connection = C>>(
+    /// Takes a segment that is not simply the next one.
+    fn reassemble<T: Consumer<Connection = C>>(
         &mut self,
         direction: Direction,
-        packet: Packet,
-        time: Timestamp,
-        at: Place,
-        segment: &Segment<'_>,
+        received: &Received<'_>,
         consumer: &mut T,
     ) {
-        let acked = self.acked(direction, segment);
-        let (flow, mut output) = self.parts(direction, consumer);
-        flow.segment(packet, time, at, segment, acked, &mut output);
-        self.close_at_fin(Trigger::Packet(packet, time), consumer);
+        let age = match received.segment.flags.has(TcpFlags::ACK) {
+            true => self.flows[direction.reverse().index()].ack_age(received.segment.ack),
+            false => AckAge::Unknown,
+        };
+        let ack = SenderAck { covered: self.covered(direction, received.segment), age };
+        let (flow, mut delivery) = self.parts(direction, consumer);
+        flow.reassemble(received, ack, &mut delivery);
+        self.close_at_fin(Trigger::Packet(received.packet, received.time), consumer);
     }
 
     /// What is missing of a flow before `ack` was not recorded.
@@ -218,28 +240,30 @@ impl<C> Pair<C> {
     }
 
     /// How much of the other flow a segment acknowledges.
-    fn acked(&self, direction: Direction, segment: &Segment<'_>) -> Option<u64> {
+    #[inline]
+    fn covered(&self, direction: Direction, segment: &Segment<'_>) -> Option<u64> {
         let has_ack = segment.flags.has(TcpFlags::ACK);
         has_ack.then(|| self.flows[direction.reverse().index()].covered(segment.ack)).flatten()
     }
 
+    #[inline]
     fn parts<'a, T: Consumer<Connection = C>>(
         &'a mut self,
         direction: Direction,
         consumer: &'a mut T,
-    ) -> (&'a mut Flow, Output<'a, T>) {
-        let Self { flows, facts, connection, is_fixed, .. } = self;
-        (&mut flows[direction.index()], Output { consumer, connection, facts, direction, is_fixed })
+    ) -> (&'a mut Flow, Delivery<'a, T>) {
+        let Self { flows, facts, connection, has_delivered, .. } = self;
+        (&mut flows[direction.index()], Delivery { consumer, connection, facts, direction, has_delivered })
     }
 
-    /// A flow ends when everything before its FIN has been handed on.
-    fn close_at_fin<T: Consumer<Connection = C>>(&mut self, by: Trigger, consumer: &mut T) {
+    /// A flow ends when everything before its FIN has been delivered.
+    fn close_at_fin<T: Consumer<Connection = C>>(&mut self, trigger: Trigger, consumer: &mut T) {
         for direction in Direction::BOTH {
             let flow = &self.flows[direction.index()];
             if let Some(fin) = flow.reached_fin() {
-                let (packet, time) = by.attribute(fin.no, fin.time);
+                let (packet, time) = trigger.attribute(fin.no, fin.time);
                 let time = time.max(flow.time());
-                self.close(direction, Close::Fin, by.order(), (packet, time), consumer);
+                self.close(direction, Close::Fin, trigger.order(), (packet, time), consumer);
             }
         }
     }
@@ -249,60 +273,60 @@ impl<C> Pair<C> {
         direction: Direction,
         how: Close,
         order: u64,
-        said: (Packet, Timestamp),
+        by: (Packet, Timestamp),
         consumer: &mut T,
     ) {
         if self.flows[direction.reverse().index()].is_closed() && how != Close::EndOfCapture {
             self.facts.closed.get_or_insert(how);
-            self.over.get_or_insert(order);
+            self.ended_at.get_or_insert(order);
         }
-        let (flow, mut output) = self.parts(direction, consumer);
-        flow.close(how, said, &mut output);
+        let (flow, mut delivery) = self.parts(direction, consumer);
+        flow.close(how, by, &mut delivery);
     }
 
-    /// When something is to be done though no packet of it comes.
+    /// When something is to be done even if no packet of this connection comes.
     pub(super) fn due(&self) -> Option<u64> {
-        if let Some(over) = self.over {
-            return Some(over + LINGER_PACKETS);
+        if let Some(ended_at) = self.ended_at {
+            return Some(ended_at + LINGER_PACKETS);
         }
         let reset = self.reset.map(|reset| reset.order + SUSPECT_PACKETS);
         self.flows.iter().filter_map(Flow::due).chain(reset).min()
     }
 
-    /// Does what is due at `order`. False: it is to be forgotten.
-    pub(super) fn fire<T: Consumer<Connection = C>>(&mut self, order: u64, consumer: &mut T) -> bool {
-        if let Some(over) = self.over {
-            return over + LINGER_PACKETS > order;
+    /// Does what is due at `order`. False: the connection is over.
+    pub(super) fn run_timer<T: Consumer<Connection = C>>(&mut self, order: u64, consumer: &mut T) -> bool {
+        if let Some(ended_at) = self.ended_at {
+            return ended_at + LINGER_PACKETS > order;
         }
-        let by = Trigger::Count(order);
-        if self.flows.iter().any(|flow| flow.must_join(order)) {
-            self.flows.iter_mut().filter(|flow| flow.can_join(order)).for_each(|flow| flow.settle(order));
-            self.deliver_ready(by, consumer);
+        let trigger = Trigger::Count(order);
+        if self.flows.iter().any(|flow| flow.must_open(order)) {
+            self.flows.iter_mut().filter(|flow| flow.can_open(order)).for_each(|flow| flow.open_at_lowest(order));
+            self.deliver_ready(trigger, consumer);
         }
         for direction in Direction::BOTH {
-            let (flow, mut output) = self.parts(direction, consumer);
-            flow.give_up_due(order, &mut output);
+            let (flow, mut delivery) = self.parts(direction, consumer);
+            flow.skip_suspect_holes(order, &mut delivery);
         }
-        self.close_at_fin(by, consumer);
+        self.close_at_fin(trigger, consumer);
         if let Some(reset) = self.reset
             && reset.order + SUSPECT_PACKETS <= order
         {
-            let said = by.attribute(reset.no, reset.time);
-            self.end_flows(Close::Rst, by, said, consumer);
+            let by = trigger.attribute(reset.no, reset.time);
+            self.end_flows(Close::Rst, trigger, by, consumer);
         }
         true
     }
 
-    /// Delivers what both flows have ready, as it was sent.
-    fn deliver_ready<T: Consumer<Connection = C>>(&mut self, by: Trigger, consumer: &mut T) {
-        while let Some(direction) = self.earlier(Flow::ready) {
-            let (flow, mut output) = self.parts(direction, consumer);
-            flow.deliver_one(by, &mut output);
+    /// Delivers what both flows have ready, in the order in which it was sent.
+    fn deliver_ready<T: Consumer<Connection = C>>(&mut self, trigger: Trigger, consumer: &mut T) {
+        while let Some(direction) = self.earlier_direction(Flow::ready) {
+            let (flow, mut delivery) = self.parts(direction, consumer);
+            flow.deliver_next_ready(trigger, &mut delivery);
         }
     }
 
-    /// The direction for which `order` gives the lower number.
-    fn earlier(&self, order: impl Fn(&Flow) -> Option<u64>) -> Option<Direction> {
+    /// The direction for which `order` returns the lower number.
+    fn earlier_direction(&self, order: impl Fn(&Flow) -> Option<u64>) -> Option<Direction> {
         let [to_server, to_client] = [order(&self.flows[0]), order(&self.flows[1])];
         match (to_server, to_client) {
             (None, None) => None,
@@ -312,62 +336,91 @@ impl<C> Pair<C> {
         }
     }
 
-    /// Delivers all that remains, as it was sent, and ends both flows.
-    pub(super) fn end_flows<T: Consumer<Connection = C>>(
+    /// Delivers all that remains, in the order in which it was sent, and ends both flows.
+    fn end_flows<T: Consumer<Connection = C>>(
         &mut self,
         how: Close,
-        by: Trigger,
-        said: (Packet, Timestamp),
+        trigger: Trigger,
+        by: (Packet, Timestamp),
         consumer: &mut T,
     ) {
-        self.flows.iter_mut().for_each(|flow| flow.settle(by.order()));
-        while let Some(direction) = self.earlier(Flow::remains) {
-            let (flow, mut output) = self.parts(direction, consumer);
-            flow.force_one(by, &mut output);
+        self.flows.iter_mut().for_each(|flow| flow.open_at_lowest(trigger.order()));
+        while let Some(direction) = self.earlier_direction(Flow::first_remaining) {
+            let (flow, mut delivery) = self.parts(direction, consumer);
+            flow.deliver_remaining(trigger, &mut delivery);
         }
-        self.close_at_fin(by, consumer);
+        self.close_at_fin(trigger, consumer);
         for direction in Direction::BOTH {
             if !self.flows[direction.index()].is_closed() {
-                self.close(direction, how, by.order(), said, consumer);
+                self.close(direction, how, trigger.order(), by, consumer);
             }
         }
     }
 
-    /// It is over for good.
-    pub(super) fn end<T: Consumer<Connection = C>>(mut self, how: Close, by: Trigger, consumer: &mut T) {
+    /// The connection is over: ends what has not ended, and keeps what recognises its late packets.
+    pub(super) fn end<T: Consumer<Connection = C>>(
+        mut self,
+        slot: u32,
+        how: Close,
+        trigger: Trigger,
+        consumer: &mut T,
+    ) -> Ended<C> {
         let (how, no, time) = match self.reset {
             Some(reset) => (Close::Rst, reset.no, reset.time),
             None => (how, self.facts.first_packet.no, self.facts.last),
         };
-        self.end_flows(how, by, by.attribute(no, time), consumer);
+        self.end_flows(how, trigger, trigger.attribute(no, time), consumer);
+        self.report_held(slot, consumer.budget());
+        self.facts.captured_twice |= self.looks_captured_twice();
+        let (client, server) = (self.facts.client, self.facts.server);
+        let ranges = [self.flows[0].range(), self.flows[1].range()];
         consumer.ended(&mut self.connection, self.facts);
+        Ended { client, server, ranges, connection: self.connection }
     }
 
-    /// What its flows hold, in bytes.
-    pub(super) fn cost(&self) -> usize {
-        self.flows.iter().map(Flow::cost).sum()
+    /// Whether so many segments were copies that all packets must have been captured twice.
+    fn looks_captured_twice(&self) -> bool {
+        let copies: u64 = self.facts.flows.iter().map(|flow| flow.faults().copies).sum();
+        let is_repeated = |(flow, facts): (&Flow, &FlowFacts)| {
+            let repeats = flow.repeats();
+            facts.bytes > 0
+                && repeats.segments >= REPEATS_PROVE
+                && repeats.bytes.saturating_mul(100) >= facts.bytes.saturating_mul(REPEATED_PERCENT)
+        };
+        copies >= COPIES_PROVE || self.flows.iter().zip(&self.facts.flows).all(is_repeated)
     }
 
-    /// The flows that hold something, with the order since which they do.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = (u64, Direction)> {
-        let flows = Direction::BOTH.into_iter().zip(&self.flows);
-        flows.filter_map(|(direction, flow)| Some((flow.waits_since()?, direction)))
+    /// Reports to the memory budget what the flows hold.
+    pub(super) fn report_held(&mut self, slot: u32, budget: &mut Budget) {
+        for direction in Direction::BOTH {
+            let held = self.flows[direction.index()].held();
+            budget.update(Holder::Flow { slot, direction }, &mut self.accounts[direction.index()], held);
+        }
     }
 
-    /// Gives up the first hole of a flow.
-    pub(super) fn give_up_first<T: Consumer<Connection = C>>(
+    /// The memory budget is exceeded: the flow skips its first hole.
+    pub(super) fn release_flow<T: Consumer<Connection = C>>(
         &mut self,
         direction: Direction,
-        by: Trigger,
+        trigger: Trigger,
         consumer: &mut T,
     ) {
-        let (flow, mut output) = self.parts(direction, consumer);
-        flow.give_up_first(by, &mut output);
-        self.close_at_fin(by, consumer);
+        self.accounts[direction.index()] = Held::NOTHING;
+        let before = self.flows[direction.index()].held().bytes;
+        let (flow, mut delivery) = self.parts(direction, consumer);
+        flow.skip_first_hole(trigger, &mut delivery);
+        self.close_at_fin(trigger, consumer);
+        let after = self.flows[direction.index()].held().bytes;
+        consumer.budget().count(Kind::OutOfOrder, before.saturating_sub(after));
+    }
+
+    /// The memory budget is exceeded: the consumer releases something.
+    pub(super) fn release_consumer<T: Consumer<Connection = C>>(&mut self, order: u64, consumer: &mut T) {
+        consumer.release(&mut self.connection, &self.facts, order);
     }
 }
 
-/// Whether the sender of this segment, the first of a connection, is the client, and why that is believed.
+/// Whether the sender of this segment, the first of a connection, is the client, and why that is assumed.
 fn guess_client(segment: &Segment<'_>) -> (bool, ClientBy) {
     if segment.flags.has(TcpFlags::SYN) {
         return (!segment.flags.has(TcpFlags::ACK), ClientBy::Syn);

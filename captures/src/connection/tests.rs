@@ -1,6 +1,7 @@
 //! The rules of reading TCP, one test each.
 
 use super::*;
+use crate::budget::{Budget, Count, Holder, Kind, MemoryLimit};
 use crate::{Address, Data, Direction, Gap, Input, Packet, PacketNo, Place, Segment, SourceNo, TcpFlags, Timestamp};
 
 const CLIENT: Address = Address::v4([10, 0, 0, 1], 40_000);
@@ -11,19 +12,47 @@ const FIN: u8 = TcpFlags::FIN.0;
 const RST: u8 = TcpFlags::RST.0;
 
 /// Keeps everything as text: what, in which direction, said of which packet.
-#[derive(Default)]
 struct Log {
     lines: Vec<String>,
     facts: Vec<Facts>,
     opened: u64,
     /// Of what was handed on: where in its flow it stands, and how much of the other flow its sender had acknowledged.
     known: Vec<(char, u64, Option<u64>)>,
+    budget: Budget,
+    forgotten: u64,
+    late: u64,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        let budget = Budget::new(MemoryLimit::DEFAULT.lane());
+        let (lines, facts, known) = Default::default();
+        Self { lines, facts, opened: 0, known, budget, forgotten: 0, late: 0 }
+    }
 }
 
 impl Consumer for Log {
     type Connection = u64;
 
-    fn opened(&mut self, _: &Facts) -> u64 {
+    fn budget(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
+    fn reserve(&mut self, _: Packet) -> bool {
+        true
+    }
+
+    fn forgotten(&mut self, _: Packet) {
+        self.forgotten += 1;
+    }
+
+    fn late(&mut self, _: &mut u64, _: Packet, _: Timestamp, _: bool) {
+        self.late += 1;
+    }
+
+    fn release(&mut self, _: &mut u64, _: &Facts, _: u64) {}
+
+    fn opened(&mut self, _: &Facts, _: Holder) -> u64 {
         self.opened += 1;
         self.opened - 1
     }
@@ -91,7 +120,10 @@ impl Capture {
         let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
         let time = Timestamp::from_nanos(self.order as i64);
         let at = Place::new(SourceNo(0), self.order * 100);
-        self.connections.segment(packet, time, at, segment, &mut self.log);
+        self.connections.segment(&Received { packet, time, at, segment, not_recorded: false }, &mut self.log);
+        while let Some(holder) = self.log.budget.take_oldest() {
+            self.connections.release(holder, Trigger::Packet(packet, time), &mut self.log);
+        }
         self
     }
 
@@ -284,7 +316,7 @@ fn an_acknowledgment_beyond_all_data_counts_when_data_follows_beyond_it() {
 fn the_acknowledgment_of_a_lost_fin_is_no_missing_byte() {
     let mut capture = Capture::open();
     capture.up(1001, 5001, ACK, b"a").down(5001, 1003, ACK, b"").down(5001, 1003, FIN | ACK, b"");
-    assert_eq!(capture.facts().flows[0].gap_count, 0);
+    assert_eq!(capture.facts().flows[0].gap_count(), 0);
 }
 
 #[test]
@@ -303,7 +335,7 @@ fn a_keep_alive_is_dropped() {
     capture.up(1003, 5001, ACK, b"?").up(1003, 5001, ACK, b"").down(5001, 1004, ACK, b"").up(1004, 5001, ACK, b"d");
     assert_eq!(capture.lines(), ["0 > \"d\" 10/10 t10 1000"]);
     let facts = capture.facts();
-    assert_eq!((facts.flows[0].retransmitted, facts.flows[0].differing), (0, 0));
+    assert_eq!((facts.flows[0].retransmitted, facts.flows[0].faults().differing), (0, 0));
 }
 
 #[test]
@@ -340,7 +372,7 @@ fn an_rst_or_fin_that_is_far_from_its_place_is_ignored() {
     let mut capture = Capture::open();
     capture.up(0x4000_0000, 0, RST, b"").up(0x4000_0000, 0, FIN | ACK, b"").others(100).up(1001, 5001, ACK, b"a");
     assert_eq!(capture.lines(), ["0 > \"a\" 106/106 t106 10600"]);
-    assert_eq!(capture.facts().flows[0].implausible, 2);
+    assert_eq!(capture.facts().flows[0].faults().implausible, 2);
 }
 
 #[test]
@@ -357,8 +389,8 @@ fn the_bytes_that_came_first_win_and_differences_are_said() {
     let lines = ["0 > \"a\" 6/6 t6 600", "0 > \"bc\" 6/6 t6 500", "0 > \"def\" 6/6 t6 400", "0 > \"g\" 6/6 t6 505"];
     assert_eq!(capture.lines(), lines);
     let flow = capture.facts().flows[0].clone();
-    assert_eq!(flow.first_differing, Some(Differing { at: 3, packet: PacketNo::new(0, 5) }));
-    assert_eq!((flow.differing, flow.retransmitted, flow.reordered), (1, 1, 2));
+    assert_eq!(flow.faults().first_differing, Some(Differing { at: 3, packet: PacketNo::new(0, 5) }));
+    assert_eq!((flow.faults().differing, flow.retransmitted, flow.reordered), (1, 1, 2));
 }
 
 #[test]
@@ -369,7 +401,7 @@ fn a_flow_without_its_syn_begins_with_the_lowest_byte_after_64_packets() {
     capture.others(1);
     assert_eq!(capture.lines(), ["0 > \"abc\" 65/2 t2 200", "0 > \"d\" 65/1 t2 100"]);
     let facts = capture.facts();
-    assert!(facts.joined && facts.flows[0].joined && facts.flows[0].gaps.is_empty());
+    assert!(facts.joined && facts.flows[0].joined && facts.flows[0].gaps().is_empty());
 }
 
 #[test]
@@ -412,7 +444,7 @@ fn a_syn_above_the_lowest_byte_is_another_connection() {
     capture.up(1004, 0, 0, b"d").up(1200, 0, SYN, b"");
     let lines = ["0 > \"d\" 2/2 t1 100", "0 > Timeout 2/2", "0 < Timeout 2/2", "0 ended"];
     assert_eq!(capture.lines(), lines);
-    assert_eq!(capture.log.opened, 2);
+    assert_eq!(capture.connections.len(), 1);
 }
 
 #[test]
@@ -422,12 +454,101 @@ fn the_same_syn_again_is_a_duplicate() {
     assert_eq!(capture.log.opened, 1);
 }
 
+/// A connection with a request and an answer, each with its acknowledgment.
+fn exchange(capture: &mut Capture) {
+    capture.up(1000, 0, SYN, b"").down(5000, 1001, SYN | ACK, b"").up(1001, 5001, ACK, b"");
+    capture.up(1001, 5001, ACK, b"question").down(5001, 1009, ACK, b"").down(5001, 1009, ACK, b"answer");
+    capture.up(1009, 5007, ACK, b"").up(1009, 5007, FIN | ACK, b"").down(5007, 1010, FIN | ACK, b"");
+}
+
 #[test]
-fn the_same_syn_after_acknowledged_data_and_64_packets_is_a_new_connection() {
+fn copies_of_all_packets_however_late_belong_to_their_connection() {
+    for delay in [0, 70, 1000, (1 << 16) + 100, 1 << 20] {
+        let mut capture = Capture::new();
+        exchange(&mut capture);
+        capture.others(delay);
+        exchange(&mut capture);
+        let facts = capture.facts();
+        assert_eq!((capture.log.opened, capture.log.facts.len()), (1, 0), "{delay} packets later");
+        assert_eq!((facts.flows[0].bytes, facts.flows[1].bytes), (8, 6));
+        match delay {
+            ..65_536 => assert!(facts.captured_twice && facts.packets == 18),
+            _ => assert_eq!(capture.log.late, 9),
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_comes_while_the_connection_lives_changes_nothing_that_is_delivered() {
     let mut capture = Capture::open();
-    capture.up(1001, 5001, ACK, b"a").down(5001, 1002, ACK, b"").up(1000, 0, SYN, b"").others(64);
-    assert_eq!(capture.log.opened, 1);
-    capture.up(1000, 0, SYN, b"");
+    for no in 0..100 {
+        capture.up(1001 + no, 5001 + no, ACK, b"a").down(5001 + no, 1002 + no, ACK, b"b");
+        if no >= 50 {
+            let no = no - 50;
+            capture.up(1001 + no, 5001 + no, ACK, b"a").down(5001 + no, 1002 + no, ACK, b"b");
+        }
+    }
+    assert_eq!(capture.lines().len(), 200);
+    let facts = capture.facts();
+    assert!(facts.captured_twice);
+    assert_eq!(
+        facts.flows.each_ref().map(|flow| (flow.bytes, flow.gap_count(), flow.faults().copies)),
+        [(100, 0, 50); 2]
+    );
+}
+
+#[test]
+fn a_copy_directly_behind_each_packet_shows_that_the_connection_was_captured_twice() {
+    let mut capture = Capture::open();
+    for no in 0..5 {
+        for _ in 0..2 {
+            capture.up(1001 + 2 * no, 5001 + 2 * no, ACK, b"aa");
+        }
+        for _ in 0..2 {
+            capture.down(5001 + 2 * no, 1003 + 2 * no, ACK, b"bb");
+        }
+    }
+    assert!(capture.facts().captured_twice);
+}
+
+#[test]
+fn retransmissions_do_not_look_like_a_second_capture() {
+    let mut capture = Capture::open();
+    for no in 0..20 {
+        capture.up(1001 + no, 5001 + no, ACK, b"a").down(5001 + no, 1002 + no, ACK, b"b");
+    }
+    for _ in 0..20 {
+        capture.up(1015, 5021, ACK, b"aaaaaa");
+    }
+    let facts = capture.facts();
+    assert_eq!(facts.flows[0].retransmitted, 20);
+    assert!(!facts.captured_twice);
+}
+
+#[test]
+fn copies_far_behind_are_no_other_data() {
+    let mut capture = Capture::open();
+    let block = vec![b'x'; 1 << 16];
+    for no in 0..400 {
+        capture.up(1001 + (no << 16), 5001 + no, ACK, &block).down(5001 + no, 1001 + ((no + 1) << 16), ACK, b"b");
+    }
+    for no in 0..20 {
+        capture.up(1001 + (no << 16), 5001 + no, ACK, &block).down(5001 + no, 1001 + ((no + 1) << 16), ACK, b"b");
+    }
+    capture.up(1001 + (400 << 16), 5401, ACK, b"the end");
+    let facts = capture.facts();
+    assert!(facts.captured_twice);
+    assert_eq!((facts.flows[0].gap_count(), facts.flows[0].faults().implausible), (0, 0));
+    assert_eq!(facts.flows[0].bytes, (400 << 16) + 7);
+}
+
+#[test]
+fn the_same_syn_with_another_answer_is_a_new_connection() {
+    let mut capture = Capture::new();
+    exchange(&mut capture);
+    capture.others(64).up(1000, 0, SYN, b"").down(9000, 1001, SYN | ACK, b"").up(1001, 9001, ACK, b"again");
+    capture.lines();
+    assert_eq!(capture.finish()[0], "1 > \"again\" end/76 t76 7600");
     assert_eq!(capture.log.opened, 2);
 }
 
@@ -493,7 +614,10 @@ fn times_never_go_back_before_a_gap_does() {
     let mut send = |order, time, seq, payload: &[u8]| {
         let packet = Packet { order, no: PacketNo::new(0, order) };
         let segment = segment(CLIENT, SERVER, seq, 5001, ACK, payload);
-        capture.connections.segment(packet, Timestamp::from_nanos(time), Place::NOWHERE, &segment, &mut capture.log);
+        let (time, at) = (Timestamp::from_nanos(time), Place::NOWHERE);
+        capture
+            .connections
+            .segment(&Received { packet, time, at, segment: &segment, not_recorded: false }, &mut capture.log);
     };
     send(4, 90, 1001, b"a");
     send(5, 50, 1002, b"b");
@@ -520,11 +644,11 @@ fn beyond_the_limit_the_connections_that_were_idle_for_longest_are_forgotten() {
     let mut capture = Capture::new();
     capture.connections.kept = 16;
     for port in 1..=16 {
-        capture.send(&segment(Address { port, ..CLIENT }, SERVER, 1000, 0, SYN, b""));
+        capture.send(&segment(Address { port, ..CLIENT }, SERVER, 1000, 0, SYN | ACK, b""));
     }
     capture.send(&segment(Address { port: 1, ..CLIENT }, SERVER, 1001, 0, 0, b"a"));
     capture.lines();
-    capture.send(&segment(Address { port: 17, ..CLIENT }, SERVER, 1000, 0, SYN, b""));
+    capture.send(&segment(Address { port: 17, ..CLIENT }, SERVER, 1000, 0, SYN | ACK, b""));
     let lines =
         ["1 > Timeout 18/18", "1 < Timeout 18/18", "1 ended", "2 > Timeout 18/18", "2 < Timeout 18/18", "2 ended"];
     assert_eq!(capture.lines(), lines);
@@ -533,14 +657,16 @@ fn beyond_the_limit_the_connections_that_were_idle_for_longest_are_forgotten() {
 #[test]
 fn beyond_the_limit_of_what_waits_the_oldest_holes_are_given_up() {
     let mut capture = Capture::new();
-    capture.connections.total_cost = 1000;
+    capture.log.budget = Budget::new(3000);
     for port in 1..=3 {
         capture.send(&segment(Address { port, ..CLIENT }, SERVER, 1000, 0, SYN, b""));
-        capture.send(&segment(Address { port, ..CLIENT }, SERVER, 1002, 0, 0, &[b'x'; 250]));
+        capture.send(&segment(Address { port, ..CLIENT }, SERVER, 1002, 0, 0, &[b'x'; 1000]));
     }
     let gaps: Vec<String> = capture.lines().into_iter().filter(|line| line.contains("gap")).collect();
-    assert_eq!(gaps, ["0 > gap 1 lost 6/6", "1 > gap 1 lost 6/6"]);
-    assert_eq!(capture.connections.cost, 250 + 128);
+    assert_eq!(gaps, ["0 > gap 1 lost 6/6"]);
+    assert_eq!(capture.log.budget.held(), 2 * (1000 + 128));
+    let released: Vec<_> = capture.log.budget.released().counts().collect();
+    assert_eq!(released, [(Kind::OutOfOrder, Count { times: 1, bytes: 1000 + 128 })]);
 }
 
 #[test]
@@ -573,7 +699,7 @@ fn single_segments_far_from_their_place_are_ignored() {
         capture.up(0x6000_0000 + stray, 5001, ACK, b"x").up(1001 + stray, 5001, ACK, b"a");
     }
     assert_eq!(capture.lines().len(), 20);
-    assert_eq!(capture.facts().flows[0].implausible, 20);
+    assert_eq!(capture.facts().flows[0].faults().implausible, 20);
 }
 
 #[test]
@@ -594,7 +720,7 @@ fn beyond_8_mib_the_hole_is_given_up_and_counted() {
         capture.up(1004 + (block_no << 16), 5001, ACK, &block).down(5001, 1001, ACK, b"");
     }
     assert!(capture.lines()[0].starts_with("0 > gap 3 lost 25"));
-    assert_eq!(capture.facts().flows[0].overflowed, 1);
+    assert_eq!(capture.facts().flows[0].faults().overflowed, 1);
 }
 
 /// The numbers of Wireshark's `tcp-badsegments` capture, relative to 1001, with acknowledgments where it has them.
@@ -632,9 +758,9 @@ fn overlaps_and_holes_together_leave_the_gaps_that_they_should() {
         };
     }
     let flow = capture.facts().flows[0].clone();
-    let gaps: Vec<_> = flow.gaps.iter().map(|gap| (gap.at, gap.length)).collect();
+    let gaps: Vec<_> = flow.gaps().iter().map(|gap| (gap.at, gap.length)).collect();
     assert_eq!(gaps, [(192, Some(32)), (256, Some(16)), (273, Some(13)), (287, Some(1))]);
-    assert_eq!((flow.bytes, flow.missing, flow.differing), (260, 62, 1));
+    assert_eq!((flow.bytes, flow.missing(), flow.faults().differing), (260, 62, 1));
 }
 
 #[test]
@@ -647,4 +773,68 @@ fn what_is_handed_on_says_how_much_of_the_other_flow_its_sender_had_acknowledged
     assert_eq!(known[0], ('>', 0, Some(0)));
     assert_eq!(known[1..4], [('<', 0, Some(8)), ('<', 3, Some(8)), ('<', 6, Some(8))]);
     assert_eq!(known[4..], [('>', 8, Some(0)), ('>', 12, Some(9))]);
+}
+
+#[test]
+fn a_flood_of_syns_takes_little_memory_and_leaves_other_connections_alone() {
+    let mut capture = Capture::new();
+    capture.log.budget = Budget::new(100 * 512);
+    let flood = |no: u32| Address { port: no as u16, ip: CLIENT.ip + 1 + u128::from(no >> 16) };
+    for no in 0..1000 {
+        capture.send(&segment(flood(no), SERVER, no, 0, SYN, b""));
+    }
+    capture.up(1000, 0, SYN, b"");
+    for no in 1000..1050 {
+        capture.send(&segment(flood(no), SERVER, no, 0, SYN, b""));
+    }
+    capture.down(5000, 1001, SYN | ACK, b"").up(1001, 5001, ACK, b"");
+    for no in 1050..3000 {
+        capture.send(&segment(flood(no), SERVER, no, 0, SYN, b""));
+    }
+    capture.up(1001, 5001, ACK, b"question").down(5001, 1009, ACK, b"answer");
+    assert_eq!(capture.lines().len(), 2);
+    assert_eq!((capture.connections.len(), capture.log.opened, capture.log.forgotten), (101, 1, 2900));
+    let released: Vec<_> = capture.log.budget.released().counts().collect();
+    assert_eq!(released, [(Kind::HalfOpen, Count { times: 2900, bytes: 2900 * 512 })]);
+    capture.finish();
+    assert_eq!(capture.log.facts.len(), 101);
+}
+
+#[test]
+fn a_flood_of_data_without_beginnings_is_released_oldest_first_and_leaves_other_connections_alone() {
+    let mut capture = Capture::open();
+    capture.log.budget = Budget::new(1 << 20);
+    let block = [b'x'; 1000];
+    for no in 0..10_000_u32 {
+        let source = Address { port: (no % 5000) as u16, ip: CLIENT.ip + 1 };
+        capture.send(&segment(source, SERVER, 1000 + (no / 5000) * 2000, 0, 0, &block));
+        if no % 100 == 0 {
+            // One byte comes early.
+            let at = no / 50;
+            capture.up(1002 + at, 5001, ACK, b"b").up(1001 + at, 5001, ACK, b"a");
+        }
+        assert!(capture.log.budget.held() <= 1 << 20);
+    }
+    let lines = capture.lines();
+    assert_eq!(lines.iter().filter(|line| line.starts_with("0 >")).count(), 200);
+    assert!(!lines.iter().any(|line| line.starts_with("0 > gap")));
+    assert!(capture.log.budget.released().counts().next().is_some());
+}
+
+/// Each segment waits: the work for each must not grow with the number of those that wait.
+#[test]
+fn many_segments_that_wait_are_read_in_linear_time() {
+    let run = |count: u32| {
+        let mut capture = Capture::open();
+        let start = std::time::Instant::now();
+        for no in 0..count {
+            // One byte at every second place, and an acknowledgment of the first hole.
+            capture.up(1002 + 2 * no, 5001, ACK, b"x").down(5001, 1001, ACK, b"");
+        }
+        (start.elapsed(), capture.log.lines.len())
+    };
+    run(10_000);
+    let ((small, none), (large, nothing)) = (run(15_000), run(60_000));
+    assert_eq!((none, nothing), (0, 0));
+    assert!(large < small * 16, "{small:?} for 15,000, {large:?} for 60,000");
 }

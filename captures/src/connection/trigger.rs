@@ -7,7 +7,7 @@ pub const END_OF_CAPTURE: u64 = u64::MAX;
 
 /// What makes a flow deliver something.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Trigger {
+pub enum Trigger {
     /// A packet: everything that it releases is attributed to it.
     Packet(Packet, Timestamp),
     /// A rule that counts packets: it applies at this position of the capture, whichever packet is there.
@@ -16,9 +16,10 @@ pub(super) enum Trigger {
 
 impl Trigger {
     /// The end of the capture.
-    pub(super) const END: Self = Self::Count(END_OF_CAPTURE);
+    pub const END: Self = Self::Count(END_OF_CAPTURE);
 
-    pub(super) const fn order(self) -> u64 {
+    /// The position in the capture.
+    pub const fn order(self) -> u64 {
         match self {
             Self::Packet(packet, _) => packet.order,
             Self::Count(order) => order,

@@ -10,13 +10,14 @@ use std::fmt;
 use super::Skip;
 use super::ip::V4_MAPPED;
 use crate::RawPacket;
+use crate::budget::MemoryLimit;
 
 /// How many datagrams may be incomplete at once. Fragments of one follow each other closely; many open ones are lost
 /// ones, or an attack.
 const MAX_DATAGRAMS: usize = 256;
 
-/// How many bytes may be held for incomplete datagrams.
-const MAX_BYTES: usize = 4 << 20;
+/// How many bytes may be held for incomplete datagrams, unless the memory budget says otherwise.
+const MAX_BYTES: usize = MemoryLimit::DEFAULT.fragments();
 
 /// How many pieces a datagram may have: 65,535 bytes in the smallest packets that IPv4 hosts must take (576 bytes) are 119.
 const MAX_PIECES: usize = 128;
@@ -72,8 +73,10 @@ impl fmt::Display for Unassembled {
 }
 
 /// Puts IP datagrams together from their fragments, within limits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Defragmenter {
+    /// How many bytes may be held.
+    limit: usize,
     /// Incomplete, in the order in which their first fragments came.
     datagrams: VecDeque<Datagram>,
     /// What the pieces of all of them hold.
@@ -82,7 +85,18 @@ pub struct Defragmenter {
     dropped: [u64; 3],
 }
 
+impl Default for Defragmenter {
+    fn default() -> Self {
+        Self::new(MAX_BYTES)
+    }
+}
+
 impl Defragmenter {
+    /// Holds at most `limit` bytes for incomplete datagrams: their share of the memory budget.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, datagrams: VecDeque::new(), bytes: 0, dropped: [0; 3] }
+    }
+
     /// Takes a fragment of `packet`; returns the whole datagram, for [`peel_datagram`](super::peel_datagram), when it was
     /// the last one missing.
     ///
@@ -112,7 +126,7 @@ impl Defragmenter {
                 self.drop_at(at, Unassembled::Malformed);
             }
         }
-        while self.datagrams.len() > MAX_DATAGRAMS || self.bytes > MAX_BYTES {
+        while self.datagrams.len() > MAX_DATAGRAMS || self.bytes > self.limit {
             self.drop_at(0, Unassembled::Crowded);
         }
         None

@@ -63,13 +63,13 @@ impl Printer<'_> {
     pub fn write_connection_text(&self, connection: ConnectionView<'_>, errors: u32, out: &mut Vec<u8>) {
         let flows = || Direction::BOTH.into_iter().filter_map(|direction| connection.flow(direction));
         let bytes = |direction| connection.flow(direction).map_or(0, |flow| flow.bytes);
-        let missing: u64 = flows().map(|flow| flow.missing).sum();
-        let gaps: u64 = flows().map(|flow| flow.gap_count).sum();
+        let missing: u64 = flows().map(|flow| flow.missing()).sum();
+        let gaps: u64 = flows().map(|flow| flow.gap_count()).sum();
         let joined = if connection.is_joined() { "  joined in the middle" } else { "" };
         let missing = match gaps {
             0 => "–".to_owned(),
             _ => {
-                let mut causes = flows().flat_map(|flow| &flow.gaps);
+                let mut causes = flows().flat_map(FlowFacts::gaps);
                 let cause = causes.next().map_or("lost", |gap| gap.cause.name());
                 let others = if causes.any(|gap| gap.cause.name() != cause) { " and others" } else { "" };
                 format!("{} in {gaps} gaps ({cause}{others})", size_text(missing))
@@ -100,7 +100,7 @@ fn write_flow(json: &mut Writer<'_>, flow: Option<&FlowFacts>) {
     json.begin_object();
     json.key("bytes").unsigned(flow.bytes);
     json.key("gaps").begin_array();
-    for gap in &flow.gaps {
+    for gap in flow.gaps() {
         json.begin_object();
         json.key("at").unsigned(gap.at);
         json.key("length");
@@ -113,8 +113,8 @@ fn write_flow(json: &mut Writer<'_>, flow: Option<&FlowFacts>) {
         json.end_object();
     }
     json.end_array();
-    if flow.gap_count > flow.gaps.len() as u64 {
-        json.key("gap_count").unsigned(flow.gap_count);
+    if flow.gap_count() > flow.gaps().len() as u64 {
+        json.key("gap_count").unsigned(flow.gap_count());
     }
     json.key("retransmitted").unsigned(flow.retransmitted);
     json.key("reordered").unsigned(flow.reordered);

@@ -5,6 +5,7 @@
 //! of packets is done, in the order of the packets, so that they do not depend on lanes or threads
 //! ([`Store::commit`](super::Store::commit)).
 
+use std::collections::HashMap;
 use std::num::NonZero;
 use std::sync::LazyLock;
 
@@ -46,17 +47,34 @@ pub struct Lane {
     pending: Pending,
     /// Empty where frames are not wanted.
     counted: Counted,
+    /// The numbers of connections that were reserved in earlier batches and are not there yet, by the position of their
+    /// first packets.
+    reserved: HashMap<u64, Numbers>,
     /// Empty where events are not wanted.
     events: Events,
     /// Stands for calls that were forgotten: what still comes for them goes nowhere.
     forgotten: Option<Box<Call>>,
 }
 
+/// The numbers of a reserved connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbers {
+    /// Its number among all connections, from 0.
+    pub(super) no: u32,
+    /// Its number among TCP connections.
+    pub(super) tcp_stream: u32,
+}
+
 /// What the current batch of packets has added.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     pub(super) calls: Vec<(SortKey, CallId)>,
-    pub(super) connections: Vec<(u64, ConnectionId)>,
+    /// By the position of their first packets; without an id those that are only reserved.
+    pub(super) connections: Vec<(u64, Option<ConnectionId>)>,
+    /// Connections that were reserved in an earlier batch, by their number.
+    pub(super) opened: Vec<(u32, ConnectionId)>,
+    /// Connections that were reserved in this batch and forgotten in it.
+    pub(super) forgotten: Vec<u64>,
     /// Calls that had their number before this batch and were changed by it, each once.
     pub(super) changed: Vec<CallId>,
     pub(super) completed: Vec<(SortKey, CallId)>,
@@ -76,12 +94,49 @@ impl Lane {
         self.now = SortKey { order, rank };
     }
 
-    /// Enters a connection that was first seen in the packet `birth`.
-    pub fn add_connection(&mut self, birth: Packet, connection: Connection) -> ConnectionId {
+    /// Reserves the numbers of a TCP connection of which no more is known than its first packet. It may be added later
+    /// by [`add_connection`](Self::add_connection), or never.
+    pub fn reserve_connection(&mut self, first_packet: Packet) {
+        self.pending.connections.push((first_packet.order, None));
+    }
+
+    /// A reserved connection is never added. Its numbers stay unused.
+    pub fn forget_reserved(&mut self, first_packet: Packet) {
+        let order = first_packet.order;
+        if self.reserved.remove(&order).is_none() {
+            // Still in this batch: it gets its numbers with the others.
+            self.pending.forgotten.push(order);
+        }
+    }
+
+    /// Adds a connection that was first seen in the packet `first_packet`.
+    pub fn add_connection(&mut self, first_packet: Packet, mut connection: Connection) -> ConnectionId {
         let id = ConnectionId(count32(self.connections.len()));
-        self.connections.push(Connection { birth: birth.order, ..connection });
-        self.pending.connections.push((birth.order, id));
+        let order = first_packet.order;
+        if let Some(numbers) = self.reserved.remove(&order) {
+            connection.no = NonZero::new(numbers.no + 1);
+            connection.tcp_stream = Some(numbers.tcp_stream);
+            self.pending.opened.push((numbers.no, id));
+        } else {
+            // What was reserved last is the most likely.
+            let mut pending = self.pending.connections.iter_mut().rev();
+            match pending.find(|(other, id)| *other == order && id.is_none()) {
+                Some((_, reserved)) => *reserved = Some(id),
+                None => self.pending.connections.push((order, Some(id))),
+            }
+        }
+        self.connections.push(Connection { birth: order, ..connection });
         id
+    }
+
+    /// Forgets the numbers of a reserved connection.
+    pub(super) fn unreserve(&mut self, order: u64) {
+        self.reserved.remove(&order);
+    }
+
+    /// The numbers of a connection that is reserved.
+    pub(super) fn set_reserved(&mut self, order: u64, numbers: Numbers) {
+        self.reserved.insert(order, numbers);
     }
 
     /// Enters a call.

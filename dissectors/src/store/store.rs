@@ -5,8 +5,8 @@ use std::num::NonZero;
 use super::call::Call;
 use super::commit::{Committed, FrameRef};
 use super::connection::Connection;
-use super::ids::{CallRef, ConnectionRef, LaneNo, count32};
-use super::lane::{Keep, Lane};
+use super::ids::{CallRef, ConnectionId, ConnectionRef, LaneNo, count32};
+use super::lane::{Keep, Lane, Numbers};
 
 /// Calls that were forgotten stay in the list of calls until so many of them are in it, and half of the list.
 const FORGOTTEN_LISTED: usize = 4096;
@@ -23,8 +23,8 @@ pub struct Store {
     numbered: u32,
     /// Calls that were forgotten and are still listed in `calls`.
     forgotten: usize,
-    /// Connections by their number.
-    connections: Vec<ConnectionRef>,
+    /// Connections by their number; `None` for numbers that are only reserved.
+    connections: Vec<Option<ConnectionRef>>,
     tcp_streams: u32,
     frames: u64,
 }
@@ -63,12 +63,14 @@ impl Store {
         let mut frames = Vec::new();
         let mut changed = Vec::new();
         let mut changed_connections = Vec::new();
+        let (mut opened, mut forgotten) = (Vec::new(), Vec::new());
         for (no, lane) in self.lanes.iter_mut().enumerate() {
             let no = LaneNo(no as u16);
             let pending = lane.take_pending();
             calls.extend(pending.calls.into_iter().map(|(key, id)| (key, CallRef { lane: no, id })));
-            connections
-                .extend(pending.connections.into_iter().map(|(birth, id)| (birth, ConnectionRef { lane: no, id })));
+            connections.extend(pending.connections.into_iter().map(|(first, id)| (first, no, id)));
+            opened.extend(pending.opened.into_iter().map(|(number, id)| (number, ConnectionRef { lane: no, id })));
+            forgotten.extend(pending.forgotten.into_iter().map(|first| (usize::from(no.0), first)));
             completed.extend(pending.completed.into_iter().map(|(key, id)| (key, CallRef { lane: no, id })));
             frames.extend(pending.frames.into_iter().map(|(key, frame)| (key, no, frame)));
             let numbers = pending.changed.into_iter().filter_map(|id| lane.take_changed(id));
@@ -78,17 +80,27 @@ impl Store {
         }
         // A key names a connection, a connection is in one lane, and each lane's list is in order: a stable sort by
         // key gives one order, whatever the number of lanes.
-        connections.sort_by_key(|&(birth, _)| birth);
+        connections.sort_by_key(|&(first, ..)| first);
         calls.sort_by_key(|&(key, _)| key);
         completed.sort_by_key(|&(key, _)| key);
         frames.sort_by_key(|&(key, _, _)| key);
         changed.sort_unstable();
-        changed_connections.sort_unstable();
 
         let first_connection = count32(self.connections.len());
-        for (_, at) in connections {
-            self.number_connection(at);
+        for (first, lane, id) in connections {
+            self.number_connection(first, lane, id);
         }
+        for (lane, first) in forgotten {
+            self.lanes[lane].unreserve(first);
+        }
+        for (number, at) in opened {
+            if let Some(reserved) = self.connections.get_mut(number as usize) {
+                *reserved = Some(at);
+                changed_connections.push(number);
+            }
+        }
+        changed_connections.sort_unstable();
+        changed_connections.dedup();
         let first_call = self.numbered + 1;
         for (_, at) in calls {
             self.calls.push(at);
@@ -152,15 +164,23 @@ impl Store {
         (connection.no, connection.tcp_stream) = (whole.no, whole.tcp_stream);
     }
 
-    fn number_connection(&mut self, at: ConnectionRef) {
-        self.connections.push(at);
-        let no = NonZero::new(self.connections.len() as u32);
-        let connection = self.lanes[at.lane.0 as usize].connection_mut(at.id);
-        connection.no = no;
-        if connection.over_tcp {
-            connection.tcp_stream = Some(self.tcp_streams);
-            self.tcp_streams += 1;
-        }
+    fn number_connection(&mut self, first_packet: u64, lane: LaneNo, id: Option<ConnectionId>) {
+        self.connections.push(id.map(|id| ConnectionRef { lane, id }));
+        let lane = &mut self.lanes[lane.0 as usize];
+        let is_tcp = match id {
+            Some(id) => {
+                let connection = lane.connection_mut(id);
+                connection.no = NonZero::new(self.connections.len() as u32);
+                connection.tcp_stream = connection.over_tcp.then_some(self.tcp_streams);
+                connection.over_tcp
+            }
+            None => {
+                let no = self.connections.len() as u32 - 1;
+                lane.set_reserved(first_packet, Numbers { no, tcp_stream: self.tcp_streams });
+                true
+            }
+        };
+        self.tcp_streams += u32::from(is_tcp);
     }
 
     /// All numbered calls in the order of their numbers. Where calls are forgotten, some of these may be.
@@ -182,9 +202,20 @@ impl Store {
         self.calls.get(index).copied().filter(|at| !self.call(*at).forgotten)
     }
 
-    /// All connections in the order of their numbers.
-    pub fn connections(&self) -> &[ConnectionRef] {
-        &self.connections
+    /// All connections in the order of their numbers. Some numbers are not used: those of connections that were half-open
+    /// for so long that they were forgotten.
+    pub fn connections(&self) -> impl Iterator<Item = ConnectionRef> + Clone + '_ {
+        self.connections.iter().copied().flatten()
+    }
+
+    /// The connection with the number `no` (from 0), unless it was forgotten while half-open.
+    pub fn connection_by_no(&self, no: u32) -> Option<ConnectionRef> {
+        self.connections.get(no as usize).copied().flatten()
+    }
+
+    /// How many numbers were given to connections: one more than the highest.
+    pub const fn connection_numbers(&self) -> usize {
+        self.connections.len()
     }
 
     /// A call.

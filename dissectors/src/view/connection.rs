@@ -122,13 +122,18 @@ impl<'a> ConnectionView<'a> {
         for direction in Direction::BOTH {
             let Some(flow) = self.flow(direction) else { continue };
             let way = way(direction);
-            if let Some(first) = flow.first_differing {
+            let faults = flow.faults();
+            if let Some(first) = faults.first_differing {
                 let text = format!(
                     "{} segments {way} bring other bytes for a place than those that came first, the first at byte {}",
-                    flow.differing, first.at
+                    faults.differing, first.at
                 );
                 notes.push(Note::new(Severity::Warning, "overlap-differs", text).at(first.packet));
             }
+        }
+        if self.facts().is_some_and(|facts| facts.captured_twice) {
+            let text = "its packets were captured twice, at both ends or on two interfaces; times are those of the first copies";
+            notes.push(Note::new(Severity::Info, "captured-twice", text));
         }
         if self.connection.notes_dropped > 0 {
             notes.push(Note::new(Severity::Info, "more-notes", more_notes(self.connection.notes_dropped)));

@@ -51,7 +51,7 @@ impl<'a> Viewer<'a> {
 
     /// How many calls of each connection ended with an error or a reset, by the connections' numbers.
     pub fn errors(self) -> Vec<u32> {
-        let mut errors = vec![0; self.store.connections().len()];
+        let mut errors = vec![0; self.store.connection_numbers()];
         for &at in self.store.calls() {
             let call = self.call(at);
             if matches!(call.outcome(), Some(Outcome::Error | Outcome::Reset))

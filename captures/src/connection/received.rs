@@ -1,0 +1,26 @@
+//! A segment together with the packet that brought it.
+
+use crate::{Packet, Place, Segment, Timestamp};
+
+/// A segment together with the packet that brought it.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// The packet.
+    pub packet: Packet,
+    /// When it was captured.
+    pub time: Timestamp,
+    /// Where the packet's data lies.
+    pub at: Place,
+    /// What it carries.
+    pub segment: &'a Segment<'a>,
+    /// The recorder that wrote the capture says that it did not record the bytes that are missing before the segment's
+    /// acknowledgment.
+    pub not_recorded: bool,
+}
+
+impl Received<'_> {
+    /// Where the segment's payload lies.
+    pub(super) const fn payload_at(&self) -> Place {
+        self.at.plus(self.segment.payload_at as u64)
+    }
+}
