@@ -204,7 +204,9 @@ fn is_status_lost(call: &CallView<'_>) -> bool {
         None => false,
         Some(End::Gap) => true,
         // Nothing was sent, unless something is missing of what was.
-        Some(End::Connection) => call.connection().flow(Direction::ToClient).is_some_and(|flow| !flow.gaps.is_empty()),
+        Some(End::Connection) => {
+            call.connection().flow(Direction::ToClient).is_some_and(|flow| !flow.gaps().is_empty())
+        }
         Some(_) => call.outcome().is_none(),
     }
 }
