@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::load;
-use crate::record::{self, Beside, Live, RecordArgs, Tap};
+use crate::record::{self, BackgroundWriter, Live, RecordArgs, Tap};
 use input::InputArgs;
 use output::Problem;
 use paint::Color;
@@ -142,7 +142,7 @@ fn record_and_tell(args: RecordArgs) -> anyhow::Result<ExitCode> {
                 true => Box::new(std::io::stderr()),
                 false => Box::new(std::io::stdout()),
             };
-            Some(Box::new(Live::new(Box::new(Beside::new(screen)?))))
+            Some(Box::new(Live::new(Box::new(BackgroundWriter::new(screen)?))))
         }
         false => None,
     };

@@ -15,16 +15,16 @@ use super::journal::{Journal, Summary, Tap, WhenFull};
 use super::output::{Output, OutputError};
 use super::recorder::Recorder;
 use super::relay::now;
-use super::say::say;
 use super::socket::{Listener, SocketError, Target};
+use super::stderr::report;
 use super::swap::{self, Restored, Swap, SwapError};
 use super::watch::Watch;
 use crate::address::Address;
 use crate::signals::{INTERRUPTED, Stop, watch};
 
-/// Stand between a client and a server and record what they say.
+/// Relay the traffic between clients and a server, and record it.
 ///
-/// Bytes go both ways unchanged. Ctrl-C ends the file properly; SIGKILL loses what came in the last 20 ms.
+/// Bytes are passed on unchanged. Ctrl-C completes the file; SIGKILL loses the last 20 ms.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -56,16 +56,16 @@ pub struct RecordArgs {
     #[arg(long, conflicts_with = "restore")]
     pub live: bool,
 
-    /// How much may wait for a slow disk before it is lost, in MiB
+    /// Memory for bytes that wait for a slow disk, in MiB; bytes beyond it are not recorded
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub buffer: u32,
 
-    /// Let the traffic wait for a slow disk instead of losing what does not fit
+    /// Block the traffic while the disk is slow, instead of not recording bytes
     #[arg(long, conflicts_with = "restore")]
     pub wait: bool,
 }
 
-/// Records until a signal ends it. `tap` sees what is recorded (`--live`).
+/// Records until a signal arrives. `tap` sees what is recorded (`--live`).
 ///
 /// Ends with 130 after a signal, 0 when nobody reads the pipe any more or after `--restore`, 2 for an address that cannot
 /// be recorded and for a terminal, 4 when the file could not be written to its end, 5 when a socket or a file was not
@@ -78,7 +78,7 @@ pub fn run(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCo
             (.., Some(OutputError::Held(_))) => REFUSED,
             _ => return Err(error),
         };
-        say(format_args!("{error:#}"));
+        report(format_args!("{error:#}"));
         Ok(ExitCode::from(code))
     })
 }
@@ -121,7 +121,7 @@ fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCod
         move |error: &io::Error| match error.kind() {
             // Nobody reads the pipe any more: that is how they say that they have enough.
             io::ErrorKind::BrokenPipe => stop.raise(),
-            _ => say(format_args!("writing failed, nothing more is recorded, traffic goes on: {error}")),
+            _ => report(format_args!("writing failed, nothing more is recorded, traffic goes on: {error}")),
         }
     };
     let when_full = if args.wait { WhenFull::Wait } else { WhenFull::Lose };
@@ -133,7 +133,7 @@ fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCod
         None => Box::new(io::sink()),
     };
     let journal = Journal::start(out, about, (args.buffer as usize) << 20, when_full, tap, failed)?;
-    say(format_args!("recording at {}; Ctrl-C ends it", listener.endpoint()));
+    report(format_args!("recording at {}; Ctrl-C ends it", listener.endpoint()));
     let recorder = Recorder::start_with(listener, target, journal, Arc::clone(&stop))?;
 
     while !stop.wait_for(WATCH_PAUSE) {
@@ -144,12 +144,12 @@ fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCod
     let put_back = swapped.map_or(Ok(()), Swap::put_back);
     let summary = recorder.stop();
     let name = args.write.map_or_else(|| "not written to a file".to_owned(), |path| path.display().to_string());
-    report(&summary, &name);
+    report_summary(&summary, &name);
     put_back?;
     match summary.failure {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Some(error) => {
-            say(format_args!("{name}: not written to its end: {error}"));
+            report(format_args!("{name}: not written to its end: {error}"));
             Ok(ExitCode::from(CUT_SHORT))
         }
         None if was_removed => Ok(ExitCode::from(CUT_SHORT)),
@@ -158,12 +158,12 @@ fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCod
 }
 
 fn restore(path: &Path) -> anyhow::Result<ExitCode> {
-    let said = match swap::restore(path)? {
-        Restored::PutBack => "put back",
-        Restored::Cleaned => "was in its place; what a recorder left beside it is removed",
-        Restored::Nothing => "is in its place: nothing to do",
+    let result = match swap::restore(path)? {
+        Restored::PutBack => "the server's socket is back in its place",
+        Restored::Cleaned => "the server's socket was in its place; what a recorder left beside it was removed",
+        Restored::Nothing => "the server's socket is in its place: nothing to do",
     };
-    say(format_args!("{}: {said}", path.display()));
+    report(format_args!("{}: {result}", path.display()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -185,15 +185,15 @@ fn about_this_machine() -> About {
     }
 }
 
-fn report(summary: &Summary, name: &str) {
+fn report_summary(summary: &Summary, name: &str) {
     let Summary { connections, bytes: [up, down], lost_bytes, lost_connections, .. } = summary;
     let connections = match connections {
         1 => "1 connection".to_owned(),
         more => format!("{more} connections"),
     };
-    say(format_args!("{name}: {connections}, {up} bytes up, {down} bytes down"));
+    report(format_args!("{name}: {connections}, {up} bytes up, {down} bytes down"));
     if lost_bytes + lost_connections > 0 {
-        say(format_args!(
+        report(format_args!(
             "the file could not be written fast enough: {lost_bytes} bytes and {lost_connections} connections \
              are not in it (a larger --buffer helps against short stalls, --wait lets the traffic wait)"
         ));

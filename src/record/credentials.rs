@@ -1,4 +1,4 @@
-//! Who is at the other end of a Unix socket: what the kernel says (`SO_PEERCRED`), and what `/proc` calls it.
+//! The process at the other end of a Unix socket (`SO_PEERCRED`), and its name from `/proc`.
 
 use std::os::fd::BorrowedFd;
 

@@ -1,6 +1,6 @@
-//! From the threads that copy to the one that writes: a bounded buffer that never makes the copying wait.
+//! A bounded buffer between the threads that copy and the one that writes. Copying never waits for it.
 //!
-//! What does not fit is counted, and the count travels with the next thing of its connection that fits: the file skips
+//! Bytes that do not fit is counted, and the count travels with the next thing of its connection that fits: the file skips
 //! those bytes in its sequence numbers and says so. The writer wakes at most every [`PAUSE`] while there is traffic (a
 //! wake-up a message would cost the traffic more than all the rest), and hands everything to the file system each time,
 //! so that a killed recorder has lost at most that.
@@ -12,13 +12,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::say::say;
+use super::stderr::report;
 use bytes::Bytes;
 use rpcshark_captures::write::{About, Ends, Stream, StreamWriter};
 use rpcshark_captures::{Direction, Timestamp};
 
 /// Sees what is recorded while it is recorded, in the order in which it is written. A slow tap slows the writer, never
-/// the traffic: then things are lost, and both are told.
+/// the traffic; bytes that are lost by this are reported to the file and to the tap.
 pub trait Tap: Send {
     /// A connection was made.
     fn opened(&mut self, connection: u64, ends: &Ends, time: Timestamp);
@@ -32,28 +32,28 @@ pub trait Tap: Send {
     fn reset(&mut self, connection: u64, direction: Direction, time: Timestamp);
     /// Nothing more comes of this connection.
     fn ended(&mut self, connection: u64);
-    /// Everything that happened so far was told: a good moment to show it.
-    fn settled(&mut self) {}
+    /// All events so far were handed over: a good moment to print.
+    fn caught_up(&mut self) {}
 }
 
-/// The bounded buffer, and the thread that empties it into a file.
+/// The bounded buffer, and the thread that writes its events to a file.
 #[derive(Debug)]
 pub struct Journal {
     shared: Arc<Shared>,
     writer: Option<JoinHandle<Summary>>,
 }
 
-/// What becomes of what comes when the buffer is full.
+/// What happens to events that arrive when the buffer is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
-    /// It is not recorded, which is said; the traffic goes on.
+    /// They are not recorded, which is reported; the traffic goes on.
     #[default]
     Lose,
-    /// It waits, and with it the traffic.
+    /// They wait, and the traffic with them.
     Wait,
 }
 
-/// What came of a recording.
+/// The result of a recording.
 #[derive(Debug, Default)]
 pub struct Summary {
     /// How many connections were recorded.
@@ -69,8 +69,8 @@ pub struct Summary {
 }
 
 impl Journal {
-    /// Begins to write to `out` what comes, of which at most `limit` bytes wait; `failed` is called once when `out`
-    /// can be written to no more.
+    /// Starts to write events to `out`; at most `limit` bytes of them wait. `failed` is called once, when writing to
+    /// `out` fails.
     pub fn start(
         out: Box<dyn Write + Send>,
         about: About,
@@ -125,15 +125,15 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn opened(&mut self, ends: Ends, time: Timestamp) {
-        self.open(time, What::Opened(Box::new(ends)));
+        self.open(time, EventKind::Opened(Box::new(ends)));
     }
 
     /// The server could not be connected to.
     pub(super) fn refused(&mut self, ends: Ends, why: String, time: Timestamp) {
-        self.open(time, What::Refused(Box::new(ends), why));
+        self.open(time, EventKind::Refused(Box::new(ends), why));
     }
 
-    fn open(&mut self, time: Timestamp, what: What) {
+    fn open(&mut self, time: Timestamp, kind: EventKind) {
         let mut queue = self.shared.queue();
         if !queue.has_room(self.shared.limit) || queue.ended {
             queue.lost_connections += 1;
@@ -142,7 +142,7 @@ impl Entry {
         let connection = queue.connections;
         queue.connections += 1;
         self.connection = Some(connection);
-        self.shared.push(queue, connection, time, [0; 2], what);
+        self.shared.push(queue, connection, time, [0; 2], kind);
     }
 
     pub(super) fn data(&mut self, direction: Direction, bytes: &[u8], descriptors: usize, time: Timestamp) {
@@ -154,22 +154,22 @@ impl Entry {
         // Copied outside of the lock: other connections go on meanwhile.
         let bytes = Bytes::copy_from_slice(bytes);
         let lost = mem::take(&mut self.lost);
-        self.shared.push(self.shared.queue(), connection, time, lost, What::Data(direction, bytes, descriptors));
+        self.shared.push(self.shared.queue(), connection, time, lost, EventKind::Data(direction, bytes, descriptors));
     }
 
     /// Something small that ends (part of) the connection: there is always room for it.
-    fn last(&mut self, time: Timestamp, what: What) {
+    fn last(&mut self, time: Timestamp, kind: EventKind) {
         let Some(connection) = self.connection else { return };
         let lost = mem::take(&mut self.lost);
-        self.shared.push(self.shared.queue(), connection, time, lost, what);
+        self.shared.push(self.shared.queue(), connection, time, lost, kind);
     }
 
     pub(super) fn closed(&mut self, direction: Direction, time: Timestamp) {
-        self.last(time, What::Closed(direction));
+        self.last(time, EventKind::Closed(direction));
     }
 
     pub(super) fn reset(&mut self, direction: Direction, time: Timestamp) {
-        self.last(time, What::Reset(direction));
+        self.last(time, EventKind::Reset(direction));
     }
 
     /// An entry for another connection of the same journal.
@@ -180,7 +180,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.last(super::relay::now(), What::Ended);
+        self.last(super::relay::now(), EventKind::Ended);
     }
 }
 
@@ -210,7 +210,7 @@ impl Shared {
         queue.has_room(self.limit)
     }
 
-    /// What cost so much was written.
+    /// Events of this cost were written.
     fn release(&self, cost: usize) {
         self.queue().waiting -= cost;
         if self.when_full == WhenFull::Wait {
@@ -218,11 +218,18 @@ impl Shared {
         }
     }
 
-    fn push(&self, mut queue: MutexGuard<'_, Queue>, connection: u64, time: Timestamp, lost: [u64; 2], what: What) {
+    fn push(
+        &self,
+        mut queue: MutexGuard<'_, Queue>,
+        connection: u64,
+        time: Timestamp,
+        lost: [u64; 2],
+        kind: EventKind,
+    ) {
         if queue.ended {
             return;
         }
-        let event = Event { connection, time, lost, what };
+        let event = Event { connection, time, lost, kind };
         queue.waiting += event.cost();
         queue.events.push(event);
         let wake =
@@ -259,11 +266,11 @@ struct Event {
     time: Timestamp,
     /// Bytes of each direction that did not fit before this event.
     lost: [u64; 2],
-    what: What,
+    kind: EventKind,
 }
 
 #[derive(Debug)]
-enum What {
+enum EventKind {
     Opened(Box<Ends>),
     Refused(Box<Ends>, String),
     Data(Direction, Bytes, usize),
@@ -274,9 +281,9 @@ enum What {
 
 impl Event {
     fn cost(&self) -> usize {
-        let held = match &self.what {
-            What::Data(_, bytes, _) => bytes.len(),
-            What::Opened(_) | What::Refused(..) => size_of::<Ends>() + 256,
+        let held = match &self.kind {
+            EventKind::Data(_, bytes, _) => bytes.len(),
+            EventKind::Opened(_) | EventKind::Refused(..) => size_of::<Ends>() + 256,
             _ => 0,
         };
         size_of::<Self>() + held
@@ -325,7 +332,7 @@ impl Writer {
             let mut written = 0;
             for event in events {
                 written += event.cost();
-                self.tell(&event);
+                self.feed_tap(&event);
                 if let Err(error) = self.write(event) {
                     self.fail(error);
                 }
@@ -336,7 +343,7 @@ impl Writer {
             }
             shared.release(written);
             if let Some(tap) = self.tap.as_mut().filter(|_| !idle) {
-                tap.settled();
+                tap.caught_up();
             }
             if let Some(Err(error)) = self.file.as_mut().filter(|_| !idle).map(StreamWriter::flush) {
                 self.fail(error);
@@ -360,7 +367,7 @@ impl Writer {
     }
 
     fn write(&mut self, event: Event) -> io::Result<()> {
-        let Event { connection, time, lost, what } = event;
+        let Event { connection, time, lost, kind } = event;
         self.warn(lost);
         let Some(file) = &mut self.file else { return Ok(()) };
         if let Some(stream) = self.streams.get_mut(&connection) {
@@ -368,23 +375,23 @@ impl Writer {
                 file.lost(stream, direction, lost[direction.index()], time)?;
             }
         }
-        match (what, self.streams.get_mut(&connection)) {
-            (What::Opened(ends), _) => {
+        match (kind, self.streams.get_mut(&connection)) {
+            (EventKind::Opened(ends), _) => {
                 self.summary.connections += 1;
                 self.streams.insert(connection, file.open(&ends, time)?);
             }
-            (What::Refused(ends, why), _) => {
+            (EventKind::Refused(ends, why), _) => {
                 self.summary.connections += 1;
                 file.refused(&ends, time, Some(&format!("rpcshark: the server could not be reached: {why}")))?;
             }
-            (What::Data(direction, bytes, descriptors), Some(stream)) => {
+            (EventKind::Data(direction, bytes, descriptors), Some(stream)) => {
                 self.summary.bytes[direction.index()] += bytes.len() as u64;
                 let comment = (descriptors > 0).then(|| format!("rpcshark: {descriptors} file descriptors passed"));
                 file.data(stream, direction, &bytes, time, comment.as_deref())?;
             }
-            (What::Closed(direction), Some(stream)) => file.close(stream, direction, time)?,
-            (What::Reset(direction), Some(stream)) => file.reset(stream, direction, time)?,
-            (What::Ended, _) => {
+            (EventKind::Closed(direction), Some(stream)) => file.close(stream, direction, time)?,
+            (EventKind::Reset(direction), Some(stream)) => file.reset(stream, direction, time)?,
+            (EventKind::Ended, _) => {
                 if let Some(stream) = self.streams.remove(&connection) {
                     file.end(stream)?;
                 }
@@ -394,24 +401,24 @@ impl Writer {
         Ok(())
     }
 
-    fn tell(&mut self, event: &Event) {
+    fn feed_tap(&mut self, event: &Event) {
         let Some(tap) = &mut self.tap else { return };
-        let Event { connection, time, lost, what } = event;
+        let Event { connection, time, lost, kind } = event;
         for direction in Direction::BOTH {
             if lost[direction.index()] > 0 {
                 tap.lost(*connection, direction, lost[direction.index()], *time);
             }
         }
-        match what {
-            What::Opened(ends) => tap.opened(*connection, ends, *time),
-            What::Refused(ends, _) => {
+        match kind {
+            EventKind::Opened(ends) => tap.opened(*connection, ends, *time),
+            EventKind::Refused(ends, _) => {
                 tap.opened(*connection, ends, *time);
                 tap.reset(*connection, Direction::ToClient, *time);
             }
-            What::Data(direction, bytes, _) => tap.data(*connection, *direction, bytes, *time),
-            What::Closed(direction) => tap.closed(*connection, *direction, *time),
-            What::Reset(direction) => tap.reset(*connection, *direction, *time),
-            What::Ended => tap.ended(*connection),
+            EventKind::Data(direction, bytes, _) => tap.data(*connection, *direction, bytes, *time),
+            EventKind::Closed(direction) => tap.closed(*connection, *direction, *time),
+            EventKind::Reset(direction) => tap.reset(*connection, *direction, *time),
+            EventKind::Ended => tap.ended(*connection),
         }
     }
 
@@ -421,7 +428,7 @@ impl Writer {
         self.summary.lost_bytes += lost;
         if lost > 0 && self.warned.is_none_or(|last| last.elapsed() > Duration::from_secs(1)) {
             let total = self.summary.lost_bytes;
-            say(format_args!("the recording cannot keep up with the traffic: {total} bytes not recorded so far"));
+            report(format_args!("the recording cannot keep up with the traffic: {total} bytes not recorded so far"));
             self.warned = Some(Instant::now());
         }
     }
@@ -459,16 +466,16 @@ fn next_events(shared: &Shared) -> (Vec<Event>, bool) {
     (mem::take(&mut queue.events), queue.ended)
 }
 
-/// How long the writer lets events gather. A killed recorder loses what came in it.
+/// How long the writer collects events. A killed recorder loses those of the last pause.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// With so many bytes waiting the writer does not wait any longer.
+/// When so many bytes wait, the writer starts before the pause is over.
 const WAKE_AT: usize = 1 << 20;
 
 /// Many small packets make one write; a full segment is larger and goes to the file without being copied once more.
 const OUT_BUFFER: usize = 32 << 10;
 
-/// So much is written before its room in the buffer is given back.
+/// After writing so many bytes, their room in the buffer is given back.
 const RELEASE_AT: usize = 256 << 10;
 
 /// A limit below this would lose single messages.

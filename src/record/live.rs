@@ -128,7 +128,7 @@ impl Tap for Live {
         }
     }
 
-    fn settled(&mut self) {
+    fn caught_up(&mut self) {
         let completed = self.store.commit().completed;
         if completed.is_empty() {
             return;
@@ -190,11 +190,11 @@ mod tests {
         let mut frame = vec![0, 0, 0, request.len() as u8, 0, 0, 0, 1, 1, 0]; // length, stream 1, Request, no flags
         frame.extend_from_slice(request);
         live.data(7, Direction::ToServer, &frame, now);
-        live.settled();
+        live.caught_up();
         assert_eq!(printed(), "");
         let response = [0, 0, 0, 0, 0, 0, 0, 1, 2, 0]; // stream 1, Response, empty: OK
         live.data(7, Direction::ToClient, &response, Timestamp::from_nanos(3_000_000));
-        live.settled();
+        live.caught_up();
         assert!(printed().contains("a.B/C"), "{}", printed());
         assert!(printed().trim_end().ends_with("OK"), "{}", printed());
         live.ended(7);

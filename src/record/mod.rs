@@ -1,28 +1,28 @@
-//! Recording: standing between a client and a server, copying bytes both ways unchanged, and writing them down.
+//! Records the traffic between clients and a server, as a relay between them.
 //!
-//! [`Listener`] and [`Target`] are where clients come in and where they are taken; [`Recorder`] copies, a thread a
-//! connection; a [`Journal`] takes what was copied through a bounded buffer to the file and to a [`Tap`]; [`swap`]
-//! puts the recorder in the place of a Unix socket and back. [`run`] is the command.
+//! A [`Listener`] accepts clients, and a [`Target`] connects to the server for each of them. The [`Recorder`] copies bytes in
+//! both directions, with a thread for each connection. A [`Journal`] passes what was copied through a bounded buffer to the
+//! file and to a [`Tap`]. [`swap`] puts the recorder in the place of a Unix socket, and back. [`run`] is the command.
 //!
-//! What the bytes mean is nobody's matter here.
+//! The meaning of the bytes is left to `rpcshark-dissectors`.
 
 mod args;
-mod beside;
+mod background_writer;
 mod credentials;
-mod diag;
 mod journal;
 mod live;
 mod output;
+mod peer_inode;
 mod recorder;
 mod relay;
-mod say;
 mod socket;
+mod stderr;
 pub mod swap;
 mod vsock;
 mod watch;
 
 pub use args::{RecordArgs, run};
-pub use beside::Beside;
+pub use background_writer::BackgroundWriter;
 pub use journal::{Journal, Summary, Tap, WhenFull};
 pub use live::Live;
 pub use recorder::Recorder;

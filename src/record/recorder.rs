@@ -1,4 +1,4 @@
-//! Takes clients in, and gives each connection its thread.
+//! Accepts clients, and starts a thread for each connection.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -11,8 +11,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::journal::{Entry, Journal, Summary};
 use super::relay::{Relay, now};
-use super::say::say;
 use super::socket::{Listener, Socket, Target};
+use super::stderr::report;
 use crate::signals::Stop;
 
 /// A recorder at work.
@@ -40,7 +40,7 @@ impl Recorder {
     ) -> io::Result<Self> {
         let running = Arc::new(Running::default());
         let endpoint = listener.endpoint().clone();
-        let intake = Intake {
+        let acceptor = Acceptor {
             via: (!target.stands_in()).then(|| endpoint.clone()),
             target: Arc::new(target),
             stop: Arc::clone(&stop),
@@ -48,7 +48,7 @@ impl Recorder {
         };
         let entries = EntrySource(journal.entry());
         let accepting = std::thread::Builder::new().name("accept".into()).spawn(move || {
-            intake.run(&listener, &entries);
+            acceptor.run(&listener, &entries);
             listener
         })?;
         Ok(Self { stop, running, accepting: Some(accepting), journal: Some(journal), endpoint })
@@ -81,7 +81,7 @@ impl Drop for Recorder {
 }
 
 /// What the accepting thread needs.
-struct Intake {
+struct Acceptor {
     target: Arc<Target>,
     /// Where clients connect, where that is not where the server seems to be.
     via: Option<Endpoint>,
@@ -89,7 +89,7 @@ struct Intake {
     running: Arc<Running>,
 }
 
-impl Intake {
+impl Acceptor {
     fn run(&self, listener: &Listener, entries: &EntrySource) {
         while !self.stop.is_raised() {
             match listener.accept() {
@@ -101,7 +101,7 @@ impl Intake {
                 Err(error) if is_passing(&error) => {}
                 // Descriptors or memory have run out: they come back when a connection ends.
                 Err(error) => {
-                    say(format_args!("cannot take a connection in: {error}"));
+                    report(format_args!("cannot accept a connection: {error}"));
                     std::thread::sleep(Duration::from_millis(100));
                 }
             }
@@ -116,7 +116,7 @@ impl Intake {
             drop(running);
         });
         if let Err(error) = spawned {
-            say(format_args!("cannot take a connection in: {error}"));
+            report(format_args!("cannot accept a connection: {error}"));
         }
     }
 }
@@ -130,7 +130,7 @@ fn serve(client: Socket, party: Party, target: &Target, via: Option<Endpoint>, m
             Relay::new(client, server, entry).run(stop);
         }
         Err((error, server_party)) => {
-            say(format_args!("cannot connect to {}: {error}", server_party.endpoint));
+            report(format_args!("cannot connect to {}: {error}", server_party.endpoint));
             entry.refused(Ends { client: party, server: server_party, via }, error.to_string(), time);
             client.abort();
         }
@@ -187,5 +187,5 @@ fn is_passing(error: &io::Error) -> bool {
 /// A relay keeps its buffers on the heap.
 const STACK: usize = 256 << 10;
 
-/// Connections end at once when told to, but for one that is still connecting.
+/// How long stopping waits for connections. They end at once, except one that is still connecting to the server.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(1);

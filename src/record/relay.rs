@@ -1,4 +1,4 @@
-//! One connection: bytes, descriptors, half-closes and resets from each end to the other, as they come.
+//! One connection: passes bytes, descriptors, half-closes and resets from each end to the other as they arrive.
 //!
 //! One thread polls both sockets. A direction reads only when everything it read before was passed on, so that a slow
 //! reader slows its writer as it would without a recorder between them.
@@ -12,8 +12,8 @@
 //! | resets, or closes unread data| close                    | RST                       |
 //! | shuts down reading           | its writes fail          | nothing (as TCP itself)   |
 //!
-//! A connection that is over has the end of both directions in the recording, whichever end it came from; one that the
-//! recorder cuts because it is ended has none.
+//! The recording of a connection that has ended has the end of both directions, whichever end closed it. A connection that
+//! the recorder closes because it is stopped has none.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -29,8 +29,8 @@ use rustix::net::{
 };
 
 use super::journal::Entry;
-use super::say::say;
 use super::socket::{Socket, Transport};
+use super::stderr::report;
 use crate::signals::Stop;
 
 /// Two connected sockets and what is on its way between them.
@@ -52,22 +52,22 @@ struct End {
     descriptors: Vec<OwnedFd>,
     /// The byte of the buffer with which they go.
     descriptors_at: usize,
-    /// The last read gave much: probably the next one does.
-    much: bool,
+    /// The last read filled the buffer: there is probably more.
+    expects_more: bool,
     /// It sends no more.
     closed: bool,
-    /// That was passed on, or cannot be.
-    passed: bool,
-    /// The other end takes no more.
-    unheard: bool,
-    /// It is gone: closed, or reset. Told by the kernel while there may be bytes of it still to read.
+    /// Its end of stream was passed on, or cannot be.
+    end_passed_on: bool,
+    /// The other end does not accept any more bytes.
+    undeliverable: bool,
+    /// It is closed or reset, according to the kernel. There may still be bytes to read.
     hung_up: bool,
     /// Writing to it failed as it does when it broke off; what it sent before may still be there to read.
     broken: bool,
-    /// It broke off.
+    /// It was reset.
     reset: bool,
-    /// The recording has the end of what it sends.
-    told: bool,
+    /// The end of what it sends was recorded.
+    end_recorded: bool,
 }
 
 impl End {
@@ -80,14 +80,14 @@ impl End {
             to: 0,
             descriptors: Vec::new(),
             descriptors_at: 0,
-            much: false,
+            expects_more: false,
             closed: false,
-            passed: false,
-            unheard: false,
+            end_passed_on: false,
+            undeliverable: false,
             hung_up: false,
             broken: false,
             reset: false,
-            told: false,
+            end_recorded: false,
         }
     }
 
@@ -96,18 +96,18 @@ impl End {
     }
 
     const fn wants_read(&self) -> bool {
-        !self.pending() && !self.closed && !self.unheard
+        !self.pending() && !self.closed && !self.undeliverable
     }
 
     /// Nothing more goes from it to the other end.
     const fn done(&self) -> bool {
-        self.passed || self.unheard
+        self.end_passed_on || self.undeliverable
     }
 
     /// The kernel said that this end is gone and all that it sent was passed on. (On TCP the end of writing and the end
     /// of everything look the same, and a late answer is reset by the end itself.)
     fn is_gone(&self) -> bool {
-        let nothing_left = self.closed && self.passed || self.unheard;
+        let nothing_left = self.closed && self.end_passed_on || self.undeliverable;
         self.hung_up && nothing_left && self.socket.transport != Transport::Tcp
     }
 }
@@ -125,8 +125,8 @@ impl Relay {
                 Ok(ready) => ready,
                 Err(Errno::INTR) => continue,
                 Err(error) => {
-                    say(format_args!("a connection was cut: poll: {error}"));
-                    return self.tell_end();
+                    report(format_args!("a connection was cut: poll: {error}"));
+                    return self.record_end();
                 }
             };
             if stop.is_raised() {
@@ -144,7 +144,7 @@ impl Relay {
                 }
             }
         }
-        self.tell_end();
+        self.record_end();
         if self.ends.iter().any(|end| end.reset) {
             self.break_off();
         }
@@ -181,12 +181,12 @@ impl Relay {
         }
         end.hung_up = true;
         // A TCP end that is read to its end and hangs up afterwards has reset the connection.
-        if end.socket.transport == Transport::Tcp && (end.closed || end.unheard) && !end.reset {
+        if end.socket.transport == Transport::Tcp && (end.closed || end.undeliverable) && !end.reset {
             self.was_reset(side);
         }
     }
 
-    /// Reads from an end as long as there is much, and passes it on.
+    /// Reads from an end as long as there is expects_more, and passes it on.
     fn read(&mut self, side: usize) {
         for _ in 0..MOST_READS {
             if !self.ends[side].wants_read() {
@@ -224,8 +224,8 @@ impl Relay {
 
     fn pass_close(&mut self, side: usize) {
         let end = &mut self.ends[side];
-        if end.closed && !end.pending() && !end.passed {
-            end.passed = true;
+        if end.closed && !end.pending() && !end.end_passed_on {
+            end.end_passed_on = true;
             let _ = shutdown(&self.ends[1 - side].socket.fd, Shutdown::Write);
         }
     }
@@ -241,7 +241,7 @@ impl Relay {
                 Err(_) => {
                     // Nobody takes it any more: what an end without a recorder would see when it writes.
                     end.from = end.to;
-                    end.unheard = true;
+                    end.undeliverable = true;
                     match to.socket.transport {
                         Transport::Tcp if to.closed => self.was_reset(1 - side),
                         Transport::Tcp => to.broken = true,
@@ -265,7 +265,7 @@ impl Relay {
             Transport::Tcp => {
                 self.entry.reset(end.direction, now());
                 // Nothing follows a reset, from neither end.
-                self.ends.iter_mut().for_each(|end| end.told = true);
+                self.ends.iter_mut().for_each(|end| end.end_recorded = true);
             }
             // The kernel says the same of an end that closed and had not read everything: no more than a close.
             _ => self.tell_closed(side),
@@ -275,14 +275,14 @@ impl Relay {
     /// Records that an end sends no more, once.
     fn tell_closed(&mut self, side: usize) {
         let end = &mut self.ends[side];
-        if !std::mem::replace(&mut end.told, true) {
+        if !std::mem::replace(&mut end.end_recorded, true) {
             self.entry.closed(end.direction, now());
         }
     }
 
     /// Records that the connection is over for both ends. One that is gone takes the other direction with it: nobody will
     /// read from that any more, and its sender, which may never say so, is closed to.
-    fn tell_end(&mut self) {
+    fn record_end(&mut self) {
         for side in 0..self.ends.len() {
             if self.ends[side].broken {
                 self.was_reset(side);
@@ -295,7 +295,7 @@ impl Relay {
     fn break_off(mut self) {
         let deadline = Instant::now() + LAST_WORDS;
         for side in 0..2 {
-            while self.ends[side].reset && self.ends[side].pending() && !self.ends[side].unheard {
+            while self.ends[side].reset && self.ends[side].pending() && !self.ends[side].undeliverable {
                 let left = deadline.saturating_duration_since(Instant::now());
                 let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos()) };
                 let mut fds = [PollFd::new(&self.ends[1 - side].socket.fd, PollFlags::OUT)];
@@ -319,7 +319,7 @@ impl End {
             _ => recv(&self.socket.fd, &mut *self.buffer, RecvFlags::empty())?.0,
         };
         (self.from, self.to) = (0, len);
-        self.much = len >= MUCH;
+        self.expects_more = len >= MUCH;
         Ok(len)
     }
 
@@ -328,7 +328,7 @@ impl End {
     /// first looked whether there are any, but in streams of large pieces, where looking costs.
     fn receive_message(&mut self) -> Result<usize, Errno> {
         let mut limit = self.buffer.len();
-        if !self.much {
+        if !self.expects_more {
             let flags = RecvFlags::PEEK | RecvFlags::CMSG_CLOEXEC;
             let (len, descriptors) = message(&self.socket, &mut self.buffer, flags)?;
             if !descriptors.is_empty() {
@@ -376,7 +376,7 @@ impl End {
         }
         if to.transport != Transport::Unix {
             let count = self.descriptors.len();
-            say(format_args!("{count} file descriptors could not be passed on: the other end is no Unix socket"));
+            report(format_args!("{count} file descriptors could not be passed on: the other end is no Unix socket"));
             self.descriptors.clear();
             return send(&to.fd, bytes, SendFlags::NOSIGNAL);
         }

@@ -18,7 +18,7 @@ use rustix::net::{
 };
 
 use super::vsock::VsockAddr;
-use super::{credentials, diag};
+use super::{credentials, peer_inode};
 use crate::address::Address;
 
 /// Why an address cannot be listened at or connected to.
@@ -38,14 +38,14 @@ pub enum SocketError {
     /// A server listens at the path.
     #[error("{}: a server listens there; to stand in its place use --swap", .0.display())]
     InUse(PathBuf),
-    /// The system said no.
+    /// A system call failed.
     #[error("cannot {what} {address}")]
     System {
         /// What was tried.
         what: &'static str,
         /// Where.
         address: String,
-        /// What the system said.
+        /// Its error.
         source: io::Error,
     },
 }
@@ -120,7 +120,7 @@ impl Listener {
         self.endpoint = Endpoint::UnixPath(to.as_os_str().as_bytes().into());
     }
 
-    /// A client and who it is; an error that says that it would block where nobody waits.
+    /// The next client and its identity; `WouldBlock` if nobody waits.
     pub(super) fn accept(&self) -> io::Result<(Socket, Party)> {
         let (fd, from) = acceptfrom_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
         let socket = Socket { fd, transport: Transport::of(&self.endpoint) };
@@ -130,7 +130,7 @@ impl Listener {
     }
 }
 
-/// Where clients are taken to.
+/// Where the recorder connects clients to.
 #[derive(Clone, Debug)]
 pub struct Target {
     address: Address,
@@ -158,7 +158,7 @@ impl Target {
         self.shown.is_some()
     }
 
-    /// Connects. Where that fails the end is told that would have been shown.
+    /// Connects. An error comes with the end that would have been recorded.
     pub(super) fn connect(&self) -> Result<(Socket, Party), (io::Error, Party)> {
         let failed = |error: io::Error| (error, Party::of(self.shown.clone().unwrap_or_else(|| given(&self.address))));
         let (fd, endpoint) = self.socket().map_err(failed)?;
@@ -220,7 +220,7 @@ impl Transport {
 }
 
 impl Socket {
-    /// What was sent in pieces is passed on in pieces, at once.
+    /// Sends pieces at once, as they were sent to the recorder.
     fn without_delay(&self) {
         if self.transport == Transport::Tcp {
             let _ = rustix::net::sockopt::set_tcp_nodelay(&self.fd, true);
@@ -232,7 +232,7 @@ impl Socket {
         let endpoint = from.and_then(endpoint_of);
         match self.transport {
             Transport::Unix => Party {
-                endpoint: endpoint.unwrap_or_else(|| Endpoint::UnixInode(diag::peer_inode(self.fd.as_fd()))),
+                endpoint: endpoint.unwrap_or_else(|| Endpoint::UnixInode(peer_inode::peer_inode(self.fd.as_fd()))),
                 process: credentials::peer(self.fd.as_fd()),
             },
             _ => Party::of(endpoint.unwrap_or(Endpoint::Tcp(SocketAddr::from(([0; 4], 0))))),

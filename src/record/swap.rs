@@ -1,4 +1,4 @@
-//! Taking a Unix socket's place, and giving it back.
+//! Takes the place of a Unix socket, and gives it back.
 //!
 //! For `PATH` three names matter: `PATH` itself, `PATH.rpcshark-original` (the server's socket while a recorder stands
 //! in its place) and `PATH.rpcshark-recorder` (the recorder's, before it takes the place):
@@ -10,8 +10,9 @@
 //! 4. rename  PATH.rpcshark-original  -> PATH                       at the end, or by [`restore`]
 //! ```
 //!
-//! `PATH` always exists, each step is one system call, and after a crash between any two the file system alone says
-//! how far it came. Where the file system has no hard links step 1 is a rename, and `PATH` is missing until step 3.
+//! `PATH` always exists, each step is one system call, and after a crash between any two of them the names in the file
+//! system show how far it got. Where the file system has no hard links, step 1 is a rename, and `PATH` is missing until
+//! step 3.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -21,8 +22,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use super::credentials;
-use super::say::say;
 use super::socket::{Listener, connect_path};
+use super::stderr::report;
 
 /// Why a socket's place cannot be taken or given back.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +31,8 @@ pub enum SwapError {
     /// There is nothing at the path.
     #[error("{}: there is no such socket", .0.display())]
     Missing(PathBuf),
-    /// What is there is no socket.
-    #[error("{}: this is no Unix socket", .0.display())]
+    /// The file there is not a socket.
+    #[error("{}: this is not a Unix socket", .0.display())]
     NoSocket(PathBuf),
     /// An earlier recorder runs, or left this.
     #[error("{}: another recorder stands in for {}, or was killed; then `rpcshark record --restore {}` puts the socket back", original.display(), path.display(), path.display())]
@@ -42,28 +43,28 @@ pub enum SwapError {
         original: PathBuf,
     },
     /// Both sockets are alive.
-    #[error("{}: {} listens there, and the original socket is alive too: if that is the recorder, end it (it puts the socket back itself)", path.display(), Who(*pid))]
+    #[error("{}: {} listens there, and the original socket is alive too: if that is the recorder, end it (it puts the socket back itself)", path.display(), ProcessLabel(*pid))]
     StillListening {
         /// The path.
         path: PathBuf,
         /// Who listens there.
         pid: Option<u32>,
     },
-    /// The system said no.
+    /// A system call failed.
     #[error("cannot {what} {}", path.display())]
     System {
         /// What was tried.
         what: &'static str,
         /// With which file.
         path: PathBuf,
-        /// What the system said.
+        /// Its error.
         source: io::Error,
     },
 }
 
-struct Who(Option<u32>);
+struct ProcessLabel(Option<u32>);
 
-impl std::fmt::Display for Who {
+impl std::fmt::Display for ProcessLabel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0.map(|pid| (pid, credentials::name(pid))) {
             Some((pid, Some(name))) => write!(f, "{name} (process {pid})"),
@@ -73,7 +74,7 @@ impl std::fmt::Display for Who {
     }
 }
 
-/// A place that was taken; given back when this is dropped.
+/// The place of a socket, taken by a recorder. It is given back when this is dropped.
 #[derive(Debug)]
 pub struct Swap {
     names: Names,
@@ -167,19 +168,22 @@ impl Swap {
                 // The server was started again meanwhile and made its socket anew: that one stays. Nobody needs the name
                 // of the old one, even if an old server still listens there.
                 drop(std::fs::remove_file(original));
-                say(format_args!("{}: the server made a new socket meanwhile; it stays", path.display()));
+                report(format_args!("{}: the server made a new socket meanwhile; it stays", path.display()));
                 Ok(())
             }
             // The server ended and took what it believed to be its socket with it, as containerd's shims do.
             Err(error) if error.kind() == io::ErrorKind::NotFound && matches!(is_alive(original), Alive::No) => {
                 drop(std::fs::remove_file(original));
-                say(format_args!("{}: the server ended and removed its socket; nothing is put back", path.display()));
+                report(format_args!(
+                    "{}: the server ended and removed its socket; nothing is put back",
+                    path.display()
+                ));
                 Ok(())
             }
             // Somebody removed the server's socket; the recorder's would stay behind.
             Ok(_) if matches!(original.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound) => {
                 drop(std::fs::remove_file(path));
-                say(format_args!("{}: the server's socket was removed; nothing is put back", path.display()));
+                report(format_args!("{}: the server's socket was removed; nothing is put back", path.display()));
                 Ok(())
             }
             _ => put_back(path, original),
@@ -190,7 +194,7 @@ impl Swap {
 impl Drop for Swap {
     fn drop(&mut self) {
         if let Err(error) = self.undo() {
-            say(format_args!("{:#}", anyhow::Error::from(error)));
+            report(format_args!("{:#}", anyhow::Error::from(error)));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::say::say;
+use super::stderr::report;
 use super::swap::{Place, Swap};
 
 /// What is watched. Each change is reported once.
@@ -33,14 +33,14 @@ impl<'a> Watch<'a> {
             && let Ok(own) = file.metadata()
         {
             if own.nlink() == 0 {
-                say(format_args!(
+                report(format_args!(
                     "{}: the file was removed: what is recorded is lost when the recorder ends (end it and start it again)",
                     path.display()
                 ));
                 self.was_removed = true;
                 self.file = None;
             } else if !is_at(path, &own) {
-                say(format_args!("{}: the file was moved; the recording goes on in the moved file", path.display()));
+                report(format_args!("{}: the file was moved; the recording goes on in the moved file", path.display()));
                 self.file = None;
             }
         }
@@ -53,7 +53,7 @@ impl<'a> Watch<'a> {
                 }
                 Place::Missing => "the socket was removed: clients cannot connect any more",
             };
-            say(format_args!("{}: {change}", swap.path().display()));
+            report(format_args!("{}: {change}", swap.path().display()));
             self.swap = None;
         }
     }

@@ -1,13 +1,12 @@
-//! Standard error, for a program that others depend on: it never fails and never obeys what names of files and
-//! processes hold.
+//! Messages on standard error. Printing never fails, and control characters in names of files and processes are escaped.
 
 use std::fmt::Display;
 use std::io::Write;
 
 use rpcshark_captures::text::Escaped;
 
-/// Writes one line.
-pub(super) fn say(text: impl Display) {
+/// Prints one line.
+pub(super) fn report(text: impl Display) {
     let text = text.to_string();
     // Nothing can be done when not even standard error can be written to; the traffic goes on.
     // In one piece: several recorders may share one log.

@@ -1,12 +1,12 @@
-//! Which socket is at the other end of a Unix socket: asked of the kernel (sock_diag(7)), which alone knows.
+//! The inode of the socket at the other end of a Unix socket, by sock_diag(7).
 
 use std::os::fd::BorrowedFd;
 
 use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
 
-/// The number of the socket that `socket` is connected to, or its own where the kernel does not tell (the other one is
-/// closed already, or the kernel was built without this): both belong to the one connection only.
+/// The inode of the socket that `socket` is connected to; its own inode if the kernel does not give that one (the other
+/// socket is closed already, or the kernel was built without sock_diag). Both belong to this connection only.
 pub(super) fn peer_inode(socket: BorrowedFd<'_>) -> u64 {
     let Ok(own) = rustix::fs::fstat(socket).map(|stat| stat.st_ino) else { return 0 };
     let peer = u32::try_from(own).ok().and_then(ask).filter(|&peer| peer != 0);

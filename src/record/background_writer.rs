@@ -1,18 +1,18 @@
-//! Output that nobody has to wait for: a terminal that is stopped must not stop what writes to it.
+//! Output without waiting: a terminal that is stopped must not block whoever prints to it.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-/// Hands what is written to a thread of its own, and drops it while that is stuck.
+/// Writes in a thread of its own. While that is blocked, further output is dropped.
 #[derive(Debug)]
-pub struct Beside {
-    /// The way to the thread; none when all is said.
+pub struct BackgroundWriter {
+    /// To the thread; `None` when everything was written.
     pieces: Option<SyncSender<Vec<u8>>>,
     done: Receiver<()>,
 }
 
-impl Beside {
+impl BackgroundWriter {
     /// Begins to write to `out`.
     pub fn new(mut out: Box<dyn Write + Send>) -> io::Result<Self> {
         let (pieces, waiting) = sync_channel::<Vec<u8>>(PIECES);
@@ -29,7 +29,7 @@ impl Beside {
     }
 }
 
-impl Write for Beside {
+impl Write for BackgroundWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.pieces.as_ref().map(|pieces| pieces.try_send(bytes.to_vec())) {
             Some(Ok(()) | Err(TrySendError::Full(_))) => Ok(bytes.len()),
@@ -42,7 +42,7 @@ impl Write for Beside {
     }
 }
 
-impl Drop for Beside {
+impl Drop for BackgroundWriter {
     fn drop(&mut self) {
         self.pieces = None;
         let _ = self.done.recv_timeout(LAST_LINES);
@@ -52,7 +52,7 @@ impl Drop for Beside {
 /// How many pieces may wait: some thousand lines, more than anybody reads who comes back to a stopped terminal.
 const PIECES: usize = 4096;
 
-/// How long the end waits for what is still to be shown.
+/// How long dropping waits for the last output.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
     fn a_stopped_terminal_stops_nobody() {
         let (go, stopped) = channel();
         let (shown, seen) = channel();
-        let mut beside = Beside::new(Box::new(Stopped(stopped, shown))).expect("started");
+        let mut beside = BackgroundWriter::new(Box::new(Stopped(stopped, shown))).expect("started");
         let begun = Instant::now();
         for _ in 0..10_000 {
             beside.write_all(b"a line\n").expect("never an error");
