@@ -35,7 +35,7 @@ fn every_command_and_option_is_described() {
         let help = run(&[command, "--help"]).stdout;
         for option in options(&help) {
             assert!(
-                words.contains(option) || matches!(option, "--help" | "--verbose" | "--quiet"),
+                words.contains(option) || matches!(option, "--help" | "--verbose" | "--quiet" | "--immediate-mode"),
                 "{command} {option}"
             );
         }

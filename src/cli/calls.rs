@@ -1,4 +1,4 @@
-//! `rpcshark calls`: one line a call.
+//! `rpcshark calls`: one line per call.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,37 +7,34 @@ use std::sync::Arc;
 
 use clap::Args;
 use rayon::prelude::*;
-use rpcshark_dissectors::print::{Printer, Times, calls_heading};
+use rpcshark_captures::Timestamp;
+use rpcshark_dissectors::print::{CallColumns, Printer};
 use rpcshark_dissectors::store::{CallRef, Keep};
 
 use super::InputArgs;
 use super::input::{RawArgs, TimeArgs, Viewing, is_live, tell_files};
-use super::output::{Bar, Output, Problem};
+use super::output::{Bar, Output, Problem, terminal_width};
 use super::paint;
 use super::remarks::Tally;
 use super::why::tell_why_none;
 use crate::signals::{INTERRUPTED, Stop};
 
-/// One line a call.
+/// List calls, one per line
 ///
-/// Calls are numbered in the order in which their request headers were there. From a file they come in the order of
-/// their numbers, from standard input in the order in which they ended, as soon as they have.
+/// Calls are numbered in the order in which their request headers were complete. From a file they are listed in the order of
+/// their numbers, from standard input in the order in which they end, as soon as they do.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  rpcshark calls capture.pcapng --proto protos/
-  rpcshark calls --json capture.pcapng --proto protos/ | jq 'select(.outcome != \"ok\")'
-  tcpdump -i any -U -w - port 50051 | rpcshark calls - --proto protos/")]
+#[command(after_help = EXAMPLES, after_long_help = COLUMNS_AND_EXAMPLES)]
 pub(super) struct CallsArgs {
-    /// Captures: files, directories, - for standard input; several are read as one, in the order of their times
+    /// Captures: files, directories, or - for standard input; several are merged by time
     #[arg(required_unless_present = "raw_client", value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
 
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 
-    /// Go on reading as the file grows
+    /// Keep reading as the file grows
     #[arg(long)]
     follow: bool,
 
@@ -50,6 +47,35 @@ pub(super) struct CallsArgs {
     #[command(flatten)]
     input: InputArgs,
 }
+
+/// Stands below `-h`.
+const EXAMPLES: &str = "\
+Examples:
+  rpcshark calls capture.pcapng --proto protos/
+  rpcshark calls --json capture.pcapng --proto protos/ | jq 'select(.outcome != \"ok\")'
+  tcpdump -i any -U --immediate-mode -w - port 50051 | rpcshark calls - --proto protos/";
+
+/// Stands below `--help`, and in the manual page.
+const COLUMNS_AND_EXAMPLES: &str = "\
+Columns:
+  No      number of the call, for `show`
+  Time    when the call began, in seconds since the first packet (see --time)
+  Conn    its connection, as `connections` lists it
+  Method  package.Service/Method; (guessed): from the schema, since the capture does not have it
+  Msgs    messages to the server (↑) and to the client (↓)
+  Bytes   length of these messages on the wire
+  Took    from the request to the end of the call; ? if it has no end in the capture
+  Status  OK
+          ✗  failed: the status and its message, or how the call was ended
+          ~  open: the capture ends before the call does
+          ?  ended, but its status is not in the capture
+On a terminal, rows fit its width: the package is shortened from the left, the status from the right, and
+narrow terminals have fewer columns. Otherwise rows are whole.
+
+Examples:
+  rpcshark calls capture.pcapng --proto protos/
+  rpcshark calls --json capture.pcapng --proto protos/ | jq 'select(.outcome != \"ok\")'
+  tcpdump -i any -U --immediate-mode -w - port 50051 | rpcshark calls - --proto protos/";
 
 /// Calls described by one thread at a time.
 const SHARE: usize = 2048;
@@ -70,7 +96,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let viewing = Viewing::new(input, schema, loader.files(), loader.sources());
     let live = args.follow || args.files.iter().any(|file| is_live(file));
     let stop = loader.stop();
-    let mut lines = Lines { json: args.json, paint, output: Output::new(), times: None, before: None, stop: None };
+    let mut lines = Lines { json: args.json, paint, output: Output::new(), columns: None, before: None, stop: None };
     let mut bar = Bar::new(input.talk.quiet || live);
     let mut tally = Tally::default();
     let shared = Arc::clone(loader.shared());
@@ -83,7 +109,8 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
             more = follower.wait();
             let store = shared.read();
             let completed = follower.take(&store).completed;
-            lines.begin(|| args.time.listed(shared.progress().first));
+            let progress = shared.progress();
+            lines.begin(|| columns(&args.time, progress.first, progress.decimals));
             // The reading waits for the output, as it does for the lock: what is read is not further ahead than a batch.
             lines.write(&viewing.printer(&store), &completed)?;
             lines.output.flush()?;
@@ -97,7 +124,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let store = &loaded.store;
     let is_left = |at: &CallRef| !live || !store.call(*at).is_complete();
     let rest: Vec<CallRef> = store.calls().iter().copied().filter(is_left).collect();
-    lines.begin(|| args.time.listed(loaded.first));
+    lines.begin(|| columns(&args.time, loaded.first, loaded.decimals));
     // What was read before a signal is shown; one that comes now ends the listing behind a whole line.
     lines.stop = stop.filter(|_| !loaded.interrupted);
     lines.write(&viewing.printer(store), &rest)?;
@@ -116,12 +143,16 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     Ok(code)
 }
 
+fn columns(times: &TimeArgs, first: Option<Timestamp>, decimals: u8) -> CallColumns {
+    CallColumns::new(times.listed(first), decimals, terminal_width())
+}
+
 /// Writes calls as lines.
 struct Lines {
     json: bool,
     paint: bool,
     output: Output,
-    times: Option<Times>,
+    columns: Option<CallColumns>,
     /// The call of the last line.
     before: Option<CallRef>,
     /// What ends the writing before the end.
@@ -129,9 +160,9 @@ struct Lines {
 }
 
 impl Lines {
-    /// What times are shown as, if that is not known yet.
-    fn begin(&mut self, times: impl FnOnce() -> Times) {
-        self.times.get_or_insert_with(times);
+    /// How lines are laid out, if that is not known yet.
+    fn begin(&mut self, columns: impl FnOnce() -> CallColumns) {
+        self.columns.get_or_insert_with(columns);
     }
 
     fn is_stopped(&self) -> bool {
@@ -139,11 +170,11 @@ impl Lines {
     }
 
     fn write(&mut self, printer: &Printer<'_>, calls: &[CallRef]) -> io::Result<()> {
-        let Some(times) = &self.times else { return Ok(()) };
+        let Some(columns) = &self.columns else { return Ok(()) };
         let Some(&last) = calls.last() else { return Ok(()) };
         let before = self.before.replace(last);
         if !self.json && before.is_none() {
-            let heading = calls_heading(times);
+            let heading = columns.heading();
             let heading = if self.paint { paint::heading(&heading) } else { heading };
             self.output.buffer().extend_from_slice(heading.as_bytes());
         }
@@ -162,7 +193,7 @@ impl Lines {
                             printer.write_call_json(&printer.viewer.call(at), false, &mut text);
                             continue;
                         }
-                        let status = printer.write_call_text(&printer.viewer.call(at), times, before, &mut text);
+                        let status = printer.write_call_text(&printer.viewer.call(at), columns, before, &mut text);
                         before = Some(start(at));
                         if paint {
                             paint::call_line(&mut text, status);

@@ -1,4 +1,4 @@
-//! `rpcshark connections`: one line a connection.
+//! `rpcshark connections`: one line per connection.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,29 +6,26 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rpcshark_dissectors::json::Writer;
-use rpcshark_dissectors::print::{CONNECTIONS_HEADING, Escaped};
+use rpcshark_dissectors::print::{ConnectionColumns, Escaped};
 use rpcshark_dissectors::store::Keep;
 
 use super::InputArgs;
 use super::input::{RawArgs, Viewing, tell_files};
-use super::output::{Bar, Output, Problem};
+use super::output::{Bar, Output, Problem, terminal_width};
 use super::paint;
 use super::remarks::report;
 use super::why::tell_why_none;
 use crate::load::Loaded;
 
-/// One line a connection: protocol, ends, calls, errors, bytes, what is missing.
+/// List connections, one per line, with their notes below
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  rpcshark connections capture.pcapng
-  rpcshark connections -v capture.pcapng     with a last line for each file: packets, and what was passed by")]
+#[command(after_help = EXAMPLES, after_long_help = COLUMNS_AND_EXAMPLES)]
 pub(super) struct ConnectionsArgs {
-    /// Captures: files, directories, - for standard input
+    /// Captures: files, directories, or - for standard input; several are merged by time
     #[arg(required_unless_present = "raw_client", value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// One JSON object a line; with -v a last line about the files
+    /// Print one JSON object per line; with -v a last one for each file
     #[arg(long)]
     json: bool,
 
@@ -38,6 +35,30 @@ pub(super) struct ConnectionsArgs {
     #[command(flatten)]
     input: InputArgs,
 }
+
+/// Stands below `-h`.
+const EXAMPLES: &str = "\
+Examples:
+  rpcshark connections capture.pcapng
+  rpcshark connections -v capture.pcapng";
+
+/// Stands below `--help`, and in the manual page.
+const COLUMNS_AND_EXAMPLES: &str = "\
+Columns:
+  Conn      number of the connection
+  Protocol  http2, http1, ttrpc, nri, tls or unknown
+  Client, Server
+            the two ends; below them the processes there, where the capture names them
+  Calls     how many calls it carried
+  Errors    how many of them failed
+  Up, Down  bytes to the server and to the client
+  Missing   bytes that the capture does not have, and why; – if none
+Lines below a connection that begin with ! are notes. With -v, a last line for each file tells how many
+packets it has and what was skipped. On a terminal, rows fit its width. Otherwise they are whole.
+
+Examples:
+  rpcshark connections capture.pcapng
+  rpcshark connections -v capture.pcapng";
 
 pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
@@ -53,8 +74,9 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     let printer = viewing.printer(store);
     let errors = printer.viewer.errors();
     let mut output = Output::new();
+    let columns = ConnectionColumns::new(terminal_width());
     if !args.json && store.connections().next().is_some() {
-        let heading = CONNECTIONS_HEADING.to_owned();
+        let heading = columns.heading();
         let heading = if paint { paint::heading(&heading) } else { heading };
         output.buffer().extend_from_slice(heading.as_bytes());
     }
@@ -63,10 +85,10 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
         let errors = errors.get(connection.number() as usize).copied().unwrap_or_default();
         match (args.json, paint) {
             (true, _) => printer.write_connection_json(connection, errors, output.buffer()),
-            (false, false) => printer.write_connection_text(connection, errors, output.buffer()),
+            (false, false) => printer.write_connection_text(connection, &columns, errors, output.buffer()),
             (false, true) => {
                 let mut lines = Vec::new();
-                printer.write_connection_text(connection, errors, &mut lines);
+                printer.write_connection_text(connection, &columns, errors, &mut lines);
                 let lines = paint::connection_lines(&String::from_utf8_lossy(&lines));
                 output.buffer().extend_from_slice(lines.as_bytes());
             }

@@ -1,4 +1,4 @@
-//! `rpcshark frames`: one line an HTTP/2 or ttrpc frame.
+//! `rpcshark frames`: one line per HTTP/2 or ttrpc frame.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -8,37 +8,33 @@ use std::sync::Arc;
 
 use clap::Args;
 use rpcshark_captures::Timestamp;
-use rpcshark_dissectors::print::{Printer, Times, frames_heading};
+use rpcshark_dissectors::print::{FrameColumns, Printer};
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::{ConnectionRef, FrameRef, Keep};
 
 use super::InputArgs;
 use super::input::{RawArgs, TimeArgs, Viewing, is_live, tell_files};
-use super::output::{Bar, Output, Problem};
+use super::output::{Bar, Output, Problem, terminal_width};
 use super::paint;
 use super::remarks::report;
 use super::why::tell_why_none;
 use crate::load::ConnectionFrames;
 
-/// One line an HTTP/2 or ttrpc frame.
+/// List HTTP/2 and ttrpc frames, one per line
 ///
-/// The client preface is no frame. A frame stands under the packet that completed it.
+/// The client preface is not a frame. A frame has the number and the time of the packet that completed it.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  rpcshark frames capture.pcapng
-  rpcshark frames capture.pcapng --call 12
-  rpcshark frames --json capture.pcapng | jq 'select(.type == \"GOAWAY\")'")]
+#[command(after_help = EXAMPLES, after_long_help = COLUMNS_AND_EXAMPLES)]
 pub(super) struct FramesArgs {
-    /// Captures: files, directories, - for standard input
+    /// Captures: files, directories, or - for standard input; several are merged by time
     #[arg(required_unless_present = "raw_client", value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 
-    /// Go on reading as the file grows
+    /// Keep reading as the file grows
     #[arg(long)]
     follow: bool,
 
@@ -60,6 +56,32 @@ pub(super) struct FramesArgs {
     input: InputArgs,
 }
 
+/// Stands below `-h`.
+const EXAMPLES: &str = "\
+Examples:
+  rpcshark frames capture.pcapng
+  rpcshark frames capture.pcapng --call 12
+  rpcshark frames --json capture.pcapng | jq 'select(.type == \"GOAWAY\")'";
+
+/// Stands below `--help`, and in the manual page.
+const COLUMNS_AND_EXAMPLES: &str = "\
+Columns:
+  No      number of the frame; with --call and --connection only if the whole capture was indexed
+  Packet  number of the packet that completed it
+  Time    when that packet was captured, in seconds since the first one (see --time)
+  Conn    its connection, as `connections` lists it
+  Stream  its stream; behind it ↑ for a frame to the server, ↓ for one to the client
+  Type, Length, Flags
+          as in the frame's header
+  Call    the call that it belongs to, as `calls` numbers it
+  Info    header fields, settings, error codes; what follows a ! is a note
+On a terminal, rows fit its width; narrow terminals have fewer columns. Otherwise rows are whole.
+
+Examples:
+  rpcshark frames capture.pcapng
+  rpcshark frames capture.pcapng --call 12
+  rpcshark frames --json capture.pcapng | jq 'select(.type == \"GOAWAY\")'";
+
 pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
     let schema = args.input.schema.load(args.input.talk)?;
     match (args.call, args.connection) {
@@ -78,12 +100,12 @@ fn list_all(args: FramesArgs, schema: Arc<Schema>) -> Result<ExitCode, Problem> 
     let mut wrote = Ok(());
     let loaded = loader.run(|store, committed, progress| {
         bar.at(progress);
-        wrote = lines.write(viewing.printer(store), &committed.frames, progress.first);
+        wrote = lines.write(viewing.printer(store), &committed.frames, (progress.first, progress.decimals));
         if wrote.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     wrote?;
     bar.done();
-    if lines.times.is_none() {
+    if lines.columns.is_none() {
         tell_why_none(&loaded, input);
     }
     report(&loaded, &[], &viewing.schema, input);
@@ -126,7 +148,7 @@ fn list_some(args: FramesArgs, schema: Arc<Schema>) -> Result<ExitCode, Problem>
         if args.call.is_some() {
             next.retain(|frame| printer.viewer.frame(frame).call_no() == args.call);
         }
-        lines.write(printer, &next, loaded.first)?;
+        lines.write(printer, &next, (loaded.first, loaded.decimals))?;
     }
     bar.done();
     Ok(tell_files(&loaded, input.talk))
@@ -141,7 +163,7 @@ struct Lines<'a> {
     args: &'a FramesArgs,
     paint: bool,
     output: Output,
-    times: Option<Times>,
+    columns: Option<FrameColumns>,
     /// The time of the last line.
     before: Option<Timestamp>,
 }
@@ -149,29 +171,31 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     fn new(args: &'a FramesArgs) -> Self {
         let paint = args.input.talk.color.decide();
-        Self { args, paint, output: Output::new(), times: None, before: None }
+        Self { args, paint, output: Output::new(), columns: None, before: None }
     }
 
-    /// Writes `frames`; `first`: when the first packet of the capture was captured.
-    fn write(&mut self, printer: Printer<'_>, frames: &[FrameRef], first: Option<Timestamp>) -> io::Result<()> {
-        let Self { args, paint, output, times, before } = self;
+    /// Writes `frames`; `clock`: when the first packet of the capture was captured, and how many decimals of a second its
+    /// times have.
+    fn write(&mut self, printer: Printer<'_>, frames: &[FrameRef], clock: (Option<Timestamp>, u8)) -> io::Result<()> {
+        let Self { args, paint, output, columns, before } = self;
         for frame in frames {
-            let times = times.get_or_insert_with(|| {
-                let times = args.time.listed(first);
+            let columns = columns.get_or_insert_with(|| {
+                let (first, decimals) = clock;
+                let columns = FrameColumns::new(args.time.listed(first), decimals, terminal_width());
                 if !args.json {
-                    let heading = frames_heading(&times);
+                    let heading = columns.heading();
                     let heading = if *paint { paint::heading(&heading) } else { heading };
                     output.buffer().extend_from_slice(heading.as_bytes());
                 }
-                times
+                columns
             });
             let view = printer.viewer.frame(frame);
             match (args.json, *paint) {
                 (true, _) => printer.write_frame_json(view, output.buffer()),
-                (false, false) => printer.write_frame_text(view, times, *before, output.buffer()),
+                (false, false) => printer.write_frame_text(view, columns, *before, output.buffer()),
                 (false, true) => {
                     let mut line = Vec::new();
-                    printer.write_frame_text(view, times, *before, &mut line);
+                    printer.write_frame_text(view, columns, *before, &mut line);
                     let line = paint::frame_line(&String::from_utf8_lossy(&line));
                     output.buffer().extend_from_slice(line.as_bytes());
                 }

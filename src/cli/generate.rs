@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use super::Cli;
 use super::output::{Output, Problem};
 
-/// Completions for a shell.
+/// Print a completion script for a shell
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArgs {
     /// The shell
@@ -22,14 +22,14 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<ExitCode, Problem> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A manual page, in roff.
+/// Print a manual page, in roff
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   rpcshark man > rpcshark.1
   rpcshark man calls > rpcshark-calls.1")]
 pub(super) struct ManArgs {
-    /// The command that it is about; rpcshark as a whole without one
+    /// The command; without it, the page of rpcshark itself
     command: Option<String>,
 }
 

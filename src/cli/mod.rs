@@ -42,7 +42,7 @@ const EXAMPLES: &str = "\
 Examples:
   rpcshark calls capture.pcapng --proto protos/
   rpcshark show capture.pcapng 12 --proto protos/ --bytes
-  tcpdump -i any -U -w - port 50051 | rpcshark calls - --proto protos/";
+  tcpdump -i any -U --immediate-mode -w - port 50051 | rpcshark calls - --proto protos/";
 
 /// Stands below `--help`, and in the manual page.
 const EXAMPLES_AND_STATUS: &str = "\
@@ -51,7 +51,7 @@ Examples:
       the calls in a capture, with messages decoded by every .proto below protos/
   rpcshark show capture.pcapng 12 --proto protos/ --bytes
       call 12 in full, each field with its bytes
-  tcpdump -i any -U -w - port 50051 | rpcshark calls - --proto protos/
+  tcpdump -i any -U --immediate-mode -w - port 50051 | rpcshark calls - --proto protos/
       calls as they end
   strace -f -ttt -yy -xx -s 8388608 -e 'trace=network,read,write,readv,writev,close,sendfile,splice,clone,?clone3,?fork,?vfork,execve,dup,?dup2,dup3,fcntl' \\
       -o trace -p PID; rpcshark calls trace

@@ -81,6 +81,17 @@ fn lines(text: &str) -> String {
     text.split('\n').map(|line| Escaped(line.as_bytes()).to_string()).collect::<Vec<_>>().join("\n")
 }
 
+/// Columns of the terminal that standard output goes to; `None` if it does not go to one.
+pub(super) fn terminal_width() -> Option<usize> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(&stdout).ok().map(|size| usize::from(size.ws_col));
+    // Some terminals do not tell their size.
+    size.filter(|&columns| columns > 0).or_else(|| std::env::var("COLUMNS").ok()?.parse().ok())
+}
+
 /// Standard output, written to in large pieces, or line by line where somebody may be waiting.
 pub(super) struct Output {
     out: StdoutLock<'static>,

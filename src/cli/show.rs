@@ -17,7 +17,7 @@ use super::remarks::report;
 use super::why::tell_why_none;
 use crate::load::Inputs;
 
-/// Calls in full: metadata, messages as trees, with --bytes the bytes beside them.
+/// Show calls in full: metadata, messages as trees, status
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -33,11 +33,11 @@ pub(super) struct ShowArgs {
     #[arg(required = true, value_name = "NO")]
     no: Vec<CallNumbers>,
 
-    /// The bytes of each field
+    /// Show the bytes of each field
     #[arg(long)]
     bytes: bool,
 
-    /// One JSON object a call, as `calls --json` gives it, with field trees
+    /// Print one JSON object per call, as `calls --json` does, with field trees
     #[arg(long)]
     json: bool,
 
@@ -100,7 +100,8 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     bar.done();
     viewing.names = loaded.names.clone();
     let store = &loaded.store;
-    let printer = viewing.printer(store);
+    let mut printer = viewing.printer(store);
+    printer.decimals = loaded.decimals;
     let times = args.time.asked(loaded.first);
     let mut output = Output::new();
     let count = u32::try_from(store.calls().len()).unwrap_or(u32::MAX);

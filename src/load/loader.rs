@@ -112,6 +112,8 @@ pub(crate) struct Summary {
     pub(crate) memory: MemoryLimit,
     /// When the first packet was captured.
     pub(crate) first: Option<Timestamp>,
+    /// How many decimals of a second the times have.
+    pub(crate) decimals: u8,
     /// The reading was ended before the end.
     pub(crate) interrupted: bool,
     /// Where bodies are read from.
@@ -279,7 +281,8 @@ impl Loader {
 
     fn announce(&self, finished: bool) {
         let (read, size) = self.reading.progress();
-        self.shared.announce(Progress { read, size, first: self.first }, finished);
+        let decimals = time_decimals(self.reading.files());
+        self.shared.announce(Progress { read, size, first: self.first, decimals }, finished);
     }
 
     /// Reads to the end on the calling thread. After each batch `each` sees what it has added, and may break off.
@@ -339,8 +342,14 @@ impl Loader {
             interrupted: self.options.stop.is_some_and(|stop| stop.is_raised()),
             first: self.first,
             sources: self.reading.sources(),
+            decimals: time_decimals(self.reading.files()),
         }
     }
+}
+
+/// How many decimals of a second the times have that were read so far: formats that do not say it have microseconds.
+fn time_decimals(files: &[FileInfo]) -> u8 {
+    files.iter().filter_map(|file| file.time_decimals).max().unwrap_or(6)
 }
 
 /// A reading on a thread of its own.

@@ -49,6 +49,8 @@ pub(crate) struct Progress {
     pub(crate) size: Option<u64>,
     /// When the first packet was captured.
     pub(crate) first: Option<Timestamp>,
+    /// How many decimals of a second the times have that were read so far.
+    pub(crate) decimals: u8,
 }
 
 impl SharedStore {

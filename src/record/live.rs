@@ -8,7 +8,7 @@ use std::io::Write;
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::write::Ends;
 use rpcshark_captures::{Data, Direction, Gap, GapCause, Input, Packet, PacketNo, Place, Timestamp};
-use rpcshark_dissectors::print::{Printer, Times, calls_heading};
+use rpcshark_dissectors::print::{CallColumns, Printer, Times};
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::{ClientBy, Connection, Keep, Lane, Store};
 use rpcshark_dissectors::view::{Guesser, NoBodies, Redaction, Viewer};
@@ -143,19 +143,22 @@ impl Tap for Live {
             files: &[],
             names: None,
         };
-        let times = Times::Since(self.since.unwrap_or_default());
+        let columns = CallColumns::new(Times::Since(self.since.unwrap_or_default()), RECORDED_DECIMALS, None);
         let mut text = Vec::new();
         if completed.iter().any(|&at| self.store.call(at).no.is_some_and(|no| no.get() == 1)) {
-            text.extend_from_slice(calls_heading(&times).as_bytes());
+            text.extend_from_slice(columns.heading().as_bytes());
         }
         for &at in &completed {
-            Printer::new(viewer).write_call_text(&viewer.call(at), &times, None, &mut text);
+            Printer::new(viewer).write_call_text(&viewer.call(at), &columns, None, &mut text);
         }
         // Whoever reads the calls may go away; the recording goes on.
         let _ = self.out.write_all(&text).and_then(|()| self.out.flush());
         self.store.forget(&completed);
     }
 }
+
+/// Decimals of a second that recorded times have.
+const RECORDED_DECIMALS: u8 = 9;
 
 #[cfg(test)]
 mod tests {

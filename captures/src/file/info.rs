@@ -25,6 +25,8 @@ pub struct FileInfo {
     pub dropped: u64,
     /// The link types that it declares.
     pub link_types: BTreeSet<LinkType>,
+    /// How many decimals of a second its times have, at most 9. A pcapng file may have interfaces that differ: the most.
+    pub time_decimals: Option<u8>,
     /// What was passed by, by the reason.
     pub skipped: Vec<Skipped>,
     /// What is wrong with it, the first hundred places.
@@ -33,6 +35,13 @@ pub struct FileInfo {
     pub more_notes: u64,
     /// It was read only in part: it is cut, or damaged in such a way that the rest cannot be read.
     pub partial: bool,
+}
+
+impl FileInfo {
+    /// Notes that some of its times have `decimals` decimals of a second.
+    pub(crate) fn has_decimals(&mut self, decimals: u8) {
+        self.time_decimals = self.time_decimals.max(Some(decimals.min(9)));
+    }
 }
 
 /// Blocks or bytes that were passed by.

@@ -103,6 +103,7 @@ impl Pcap {
         let link = LinkType::declared(self.kind.order.u32_at(header, 20).unwrap_or_default() as u16);
         self.link = link.0;
         log.info.link_types.insert(link);
+        log.info.has_decimals(if self.kind.nanos { 9 } else { 6 });
         self.begun = true;
         Step::Went(FILE_HEADER)
     }

@@ -6,13 +6,51 @@ use rpcshark_captures::Direction;
 use rpcshark_captures::connection::FlowFacts;
 
 use super::call_json::{optional, rfc3339, write_notes};
+use super::fit::{self, MIN_WIDTH};
 use super::text::size_text;
 use super::{Escaped, Printer};
 use crate::json::Writer;
 use crate::view::ConnectionView;
 
-/// The line above the connections.
-pub const CONNECTIONS_HEADING: &str = "Conn   Protocol Client                                   Server                                    Calls Errors         Up       Down  Missing\n";
+/// How the lines of connections are laid out.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionColumns {
+    end: usize,
+    has_bytes: bool,
+    /// Columns of the terminal, if lines have to fit.
+    width: Option<usize>,
+}
+
+/// Columns of an end where lines do not have to fit.
+const END: usize = 40;
+
+impl ConnectionColumns {
+    /// Lines of at most `width` columns, of a terminal, shorten the ends and may leave out the bytes; without a `width` they
+    /// are whole.
+    pub fn new(width: Option<usize>) -> Self {
+        let Some(width) = width.map(|width| width.max(MIN_WIDTH)) else {
+            return Self { end: END, has_bytes: true, width: None };
+        };
+        // For the ends and what is missing.
+        let left = width.saturating_sub(34);
+        let has_bytes = left >= BYTES + 60;
+        let left = if has_bytes { left - BYTES } else { left };
+        Self { end: ((left - 10) / 2).min(END), has_bytes, width: Some(width) }
+    }
+
+    /// The line above the connections.
+    pub fn heading(&self) -> String {
+        let Self { end, .. } = *self;
+        let bytes = if self.has_bytes { format!(" {:>10} {:>10}", "Up", "Down") } else { String::new() };
+        format!(
+            "{:<6} {:<8} {:<end$} {:<end$} {:>6} {:>6}{bytes}  Missing\n",
+            "Conn", "Protocol", "Client", "Server", "Calls", "Errors"
+        )
+    }
+}
+
+/// Columns of the bytes in both directions.
+const BYTES: usize = 22;
 
 impl Printer<'_> {
     /// Appends a connection as one line of JSON, with its newline; `errors` of its calls went wrong.
@@ -59,8 +97,15 @@ impl Printer<'_> {
         out.push(b'\n');
     }
 
-    /// Appends a connection as one line.
-    pub fn write_connection_text(&self, connection: ConnectionView<'_>, errors: u32, out: &mut Vec<u8>) {
+    /// Appends a connection as one line, and below it the processes at its ends and its notes.
+    pub fn write_connection_text(
+        &self,
+        connection: ConnectionView<'_>,
+        columns: &ConnectionColumns,
+        errors: u32,
+        out: &mut Vec<u8>,
+    ) {
+        let start = out.len();
         let flows = || Direction::BOTH.into_iter().filter_map(|direction| connection.flow(direction));
         let bytes = |direction| connection.flow(direction).map_or(0, |flow| flow.bytes);
         let missing: u64 = flows().map(|flow| flow.missing()).sum();
@@ -75,18 +120,36 @@ impl Printer<'_> {
                 format!("{} in {gaps} gaps ({cause}{others})", size_text(missing))
             }
         };
+        let end = |end| {
+            let text = self.end_text(end);
+            if columns.width.is_some() { fit::cut_left(&text, columns.end).into_owned() } else { text }
+        };
         // Writing to a vector cannot fail.
-        let _ = writeln!(
+        let _ = write!(
             out,
-            "c{no:<5} {protocol:<8} {client:<40} {server:<40} {calls:>6} {errors:>6} {up:>10} {down:>10}  {missing}{joined}",
+            "c{no:<5} {protocol:<8} {client:<width$} {server:<width$} {calls:>6} {errors:>6}",
             no = connection.number(),
             protocol = connection.protocol().name(),
-            client = self.end_text(connection.client()),
-            server = self.end_text(connection.server()),
+            client = end(connection.client()),
+            server = end(connection.server()),
+            width = columns.end,
             calls = connection.calls(),
-            up = size_text(bytes(Direction::ToServer)),
-            down = size_text(bytes(Direction::ToClient)),
         );
+        if columns.has_bytes {
+            let [up, down] = Direction::BOTH.map(|direction| size_text(bytes(direction)));
+            let _ = write!(out, " {up:>10} {down:>10}");
+        }
+        let _ = write!(out, "  {missing}{joined}");
+        if let Some(width) = columns.width {
+            fit::cut_right(out, start, width);
+        }
+        out.push(b'\n');
+        let processes = [("client", connection.client_process()), ("server", connection.server_process())];
+        let known = processes.into_iter().filter_map(|(end, process)| Some((end, Escaped(process?.as_bytes()))));
+        let known: Vec<String> = known.map(|(end, process)| format!("{end} {process}")).collect();
+        if !known.is_empty() {
+            let _ = writeln!(out, "       processes: {}", known.join(", "));
+        }
         for note in connection.notes() {
             let at = note.packet.map(|packet| format!("packet {}: ", packet.number())).unwrap_or_default();
             let _ = writeln!(out, "       ! {at}{}", Escaped(note.text.as_bytes()));

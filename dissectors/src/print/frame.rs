@@ -6,6 +6,7 @@ use std::io::Write as _;
 use rpcshark_captures::{Direction, Timestamp};
 
 use super::call_json::{rfc3339, write_notes};
+use super::fit::{self, MIN_WIDTH};
 use super::headers::{field_text, write_name, write_value};
 use super::{Escaped, Printer, Times};
 use crate::http2::FrameType;
@@ -14,21 +15,58 @@ use crate::json::{Writer, write_bytes_lossy};
 use crate::store::Framing;
 use crate::view::FrameView;
 
-/// The line above the frames.
-pub fn frames_heading(times: &Times) -> String {
-    format!(
-        "{:>7} {:>7} {:>width$} {:<6} {:>6}   {:<14} {:>8} {:<22} {:>5} Info\n",
-        "No",
-        "Packet",
-        "Time",
-        "Conn",
-        "Stream",
-        "Type",
-        "Length",
-        "Flags",
-        "Call",
-        width = times.width()
-    )
+/// How the lines of frames are laid out.
+#[derive(Clone, Debug)]
+pub struct FrameColumns {
+    times: Times,
+    decimals: u8,
+    time: usize,
+    has_packet: bool,
+    has_connection: bool,
+    has_flags: bool,
+    has_call: bool,
+    /// Columns of the terminal, if lines have to fit.
+    width: Option<usize>,
+}
+
+impl FrameColumns {
+    /// Columns for times in this form, of which the capture has `decimals` decimals of a second. Lines of at most `width`
+    /// columns, of a terminal, leave out what matters least; without a `width` they are whole.
+    pub fn new(times: Times, decimals: u8, width: Option<usize>) -> Self {
+        let time = times.width(decimals);
+        let width = width.map(|width| width.max(MIN_WIDTH));
+        // What the columns leave that are always there.
+        let mut left = width.map_or(usize::MAX, |width| width.saturating_sub(time + 42));
+        let mut fits = |column: usize, rest: usize| {
+            let fits = left >= column + rest;
+            left -= if fits { column } else { 0 };
+            fits
+        };
+        Self {
+            has_connection: fits(7, 16),
+            has_call: fits(6, 14),
+            has_flags: fits(23, 20),
+            has_packet: fits(8, 20),
+            times,
+            decimals,
+            time,
+            width,
+        }
+    }
+
+    /// The line above the frames.
+    pub fn heading(&self) -> String {
+        let mut line = format!("{:>7}", "No");
+        let mut column = |text: String, shown: bool| line += if shown { &text } else { "" };
+        column(format!(" {:>7}", "Packet"), self.has_packet);
+        column(format!(" {:>width$}", self.times.heading(), width = self.time), true);
+        column(format!(" {:<6}", "Conn"), self.has_connection);
+        column(format!(" {:>6}   {:<14} {:>8}", "Stream", "Type", "Length"), true);
+        column(format!(" {:<22}", "Flags"), self.has_flags);
+        column(format!(" {:>5}", "Call"), self.has_call);
+        column(" Info\n".to_owned(), true);
+        line
+    }
 }
 
 impl Printer<'_> {
@@ -81,27 +119,42 @@ impl Printer<'_> {
     }
 
     /// Appends a frame as one line; `before` is the time of the line before.
-    pub fn write_frame_text(&self, frame: FrameView<'_>, times: &Times, before: Option<Timestamp>, out: &mut Vec<u8>) {
+    pub fn write_frame_text(
+        &self,
+        frame: FrameView<'_>,
+        columns: &FrameColumns,
+        before: Option<Timestamp>,
+        out: &mut Vec<u8>,
+    ) {
+        let start = out.len();
         let arrow = match frame.direction() {
             Direction::ToServer => '↑',
             Direction::ToClient => '↓',
         };
-        let call = frame.call_no().map(|no| no.to_string()).unwrap_or_default();
         // Writing to a vector cannot fail.
-        let _ = writeln!(
-            out,
-            "{no:>7} {packet:>7} {time:>width$} c{conn:<5} {stream:>6} {arrow} {kind:<14} {length:>8} {flags:<22} {call:>5} {info}",
-            no = frame.no().map_or_else(String::new, |no| no.to_string()),
-            packet = frame.packet().number(),
-            time = times.text(frame.time(), before),
-            width = times.width(),
-            conn = frame.connection(),
-            stream = frame.stream(),
-            kind = frame.type_name(),
-            length = frame.length(),
-            flags = frame.flag_names().join(","),
-            info = info(frame),
-        );
+        let no = frame.no().map_or_else(String::new, |no| no.to_string());
+        let _ = write!(out, "{no:>7}");
+        if columns.has_packet {
+            let _ = write!(out, " {:>7}", frame.packet().number());
+        }
+        out.push(b' ');
+        columns.times.push(frame.time(), before, columns.decimals, columns.time, out);
+        if columns.has_connection {
+            let _ = write!(out, " c{:<5}", frame.connection());
+        }
+        let _ = write!(out, " {:>6} {arrow} {:<14} {:>8}", frame.stream(), frame.type_name(), frame.length());
+        if columns.has_flags {
+            let _ = write!(out, " {:<22}", frame.flag_names().join(","));
+        }
+        if columns.has_call {
+            let call = frame.call_no().map(|no| no.to_string()).unwrap_or_default();
+            let _ = write!(out, " {call:>5}");
+        }
+        let _ = write!(out, " {}", info(frame));
+        if let Some(width) = columns.width {
+            fit::cut_right(out, start, width);
+        }
+        out.push(b'\n');
     }
 }
 

@@ -6,6 +6,7 @@
 mod call_json;
 mod call_text;
 mod connection;
+mod fit;
 mod frame;
 mod headers;
 mod message;
@@ -14,9 +15,9 @@ mod text;
 mod time;
 mod tree;
 
-pub use call_text::{calls_heading, method_text, status_text};
-pub use connection::CONNECTIONS_HEADING;
-pub use frame::frames_heading;
+pub use call_text::{CallColumns, method_text, status_text};
+pub use connection::ConnectionColumns;
+pub use frame::FrameColumns;
 pub use rpcshark_captures::text::{Escaped, is_dangerous};
 pub use text::{duration_text, size_text};
 pub use time::Times;
@@ -32,12 +33,19 @@ pub struct Printer<'a> {
     pub viewer: Viewer<'a>,
     /// Every header field as sent, besides the metadata.
     pub all_headers: bool,
+    /// How many decimals of a second the capture's times have.
+    pub decimals: u8,
 }
 
 impl<'a> Printer<'a> {
     /// Prints what `viewer` shows.
     pub const fn new(viewer: Viewer<'a>) -> Self {
-        Self { viewer, all_headers: false }
+        Self { viewer, all_headers: false, decimals: 9 }
+    }
+
+    /// A duration between two times of the capture.
+    fn duration(&self, nanos: i64) -> String {
+        duration_text(nanos, self.decimals)
     }
 
     /// The name that the capture gives to an end's address.

@@ -8,7 +8,7 @@ use rpcshark_captures::{Direction, Timestamp};
 use super::call_json::rfc3339;
 use super::headers::field_text;
 use super::message::trees;
-use super::text::{duration_text, size_text};
+use super::text::{exact_duration_text, size_text};
 use super::{Escaped, Printer, Times, method_text, status_text, tree};
 use crate::http2::ErrorCode;
 use crate::json;
@@ -49,12 +49,13 @@ impl<'a> Show<'_, 'a> {
     fn write(&mut self) {
         let call = self.call;
         line!(self.out, "#{}  {}   {}", call.no(), method_text(call), status_text(call));
-        let took =
-            call.duration_ns().map_or("duration unknown".to_owned(), |nanos| format!("took {}", duration_text(nanos)));
+        let took = call
+            .duration_ns()
+            .map_or("duration unknown".to_owned(), |nanos| format!("took {}", self.printer.duration(nanos)));
         let kind = call.kind().map_or("kind unknown", Kind::name);
         let start = match self.times {
             None | Some(Times::Delta) => rfc3339(call.start()),
-            Some(times) => times.text(call.start(), None),
+            Some(times) => self.time(times, call.start(), None),
         };
         line!(self.out, "  {start}  {kind}  {took}  {}", call.protocol().name());
         line!(
@@ -73,7 +74,7 @@ impl<'a> Show<'_, 'a> {
             line!(self.out, "  of {}", Escaped(file.as_bytes()));
         }
         if let Some(deadline) = call.deadline_ns().value() {
-            line!(self.out, "  deadline {}", duration_text(i64::try_from(deadline).unwrap_or(i64::MAX)));
+            line!(self.out, "  deadline {}", exact_duration_text(deadline));
         }
         self.headers("request headers", call.request_headers(), call.request_headers_at());
         self.messages(Direction::ToServer);
@@ -96,10 +97,15 @@ impl<'a> Show<'_, 'a> {
     fn at(&self, at: Timestamp) -> String {
         let before = self.before.replace(at);
         match self.times {
-            None => format!("at {}", duration_text(at.nanos_since(self.call.start()))),
-            Some(Times::Delta) => format!("after {}", Times::Delta.text(at, Some(before))),
-            Some(times) => format!("at {}", times.text(at, None)),
+            None => format!("at {}", self.printer.duration(at.nanos_since(self.call.start()))),
+            Some(Times::Delta) => format!("after {}", self.time(&Times::Delta, at, Some(before))),
+            Some(times) => format!("at {}", self.time(times, at, None)),
         }
+    }
+
+    fn time(&self, times: &Times, time: Timestamp, before: Option<Timestamp>) -> String {
+        let unit = if times.is_seconds() { " s" } else { "" };
+        format!("{}{unit}", times.text(time, before, self.printer.decimals))
     }
 
     fn headers(&mut self, what: &str, headers: Option<HeadersView<'a>>, at: Option<Timestamp>) {

@@ -4,9 +4,23 @@ use std::io;
 
 use super::Escaped;
 
-/// A duration in nanoseconds with three digits behind the point and the unit that suits it: `1.500 ms`.
-pub fn duration_text(nanos: i64) -> String {
-    pushed(|out| push_duration(nanos, out))
+/// A duration in nanoseconds in three significant digits: `356 µs`, `1.90 s`. `decimals`: how many decimals of a second the
+/// times have that it was computed from; no digits are shown beyond.
+pub fn duration_text(nanos: i64, decimals: u8) -> String {
+    pushed(|out| push_duration(nanos, decimals, out))
+}
+
+/// A duration in nanoseconds with all its digits: `999.57 ms`.
+pub(super) fn exact_duration_text(nanos: u64) -> String {
+    let (unit, name) = match nanos {
+        0..1_000 => (1, "ns"),
+        1_000..1_000_000 => (1_000, "µs"),
+        1_000_000..1_000_000_000 => (1_000_000, "ms"),
+        _ => (1_000_000_000, "s"),
+    };
+    let fraction = format!("{:09}", nanos % unit * (1_000_000_000 / unit));
+    let text = format!("{}.{fraction}", nanos / unit);
+    format!("{} {name}", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// A number of bytes with the unit that suits it: `14.2 KiB`.
@@ -24,20 +38,70 @@ fn pushed(push: impl FnOnce(&mut Vec<u8>)) -> String {
 // time that reading a capture takes, so they are put together by hand.
 
 /// Appends what [`duration_text`] gives.
-pub(super) fn push_duration(nanos: i64, out: &mut Vec<u8>) {
+pub(super) fn push_duration(nanos: i64, decimals: u8, out: &mut Vec<u8>) {
+    /// Units, the number of nanoseconds in one, and the decimals of a second that it stands for.
+    const UNITS: [(&str, u64, u8); 4] =
+        [(" ns", 1, 9), (" µs", 1_000, 6), (" ms", 1_000_000, 3), (" s", 1_000_000_000, 0)];
     if nanos < 0 {
         out.push(b'-');
     }
     let nanos = nanos.unsigned_abs();
-    let (whole, part, unit) = match nanos {
-        0..1_000_000 => (nanos / 1_000, nanos % 1_000, " µs"),
-        1_000_000..1_000_000_000 => (nanos / 1_000_000, nanos / 1_000 % 1_000, " ms"),
-        _ => (nanos / 1_000_000_000, nanos / 1_000_000 % 1_000, " s"),
-    };
-    push_number(whole, out);
-    let digit = |value: u64| b'0' + (value % 10) as u8;
-    out.extend_from_slice(&[b'.', digit(part / 100), digit(part / 10), digit(part)]);
-    out.extend_from_slice(unit.as_bytes());
+    // Nothing is shown in the smallest unit that the times have.
+    let smallest = UNITS.iter().position(|&(_, _, exponent)| exponent <= decimals.max(3)).unwrap_or(0);
+    let fitting = UNITS.iter().rposition(|&(_, unit, _)| nanos >= unit).unwrap_or(smallest);
+    for &(name, unit, exponent) in UNITS.iter().skip(fitting) {
+        let whole = nanos / unit;
+        let wanted = if whole < 10 { 2 } else { u8::from(whole < 100) };
+        let mut digits = wanted.min(decimals.saturating_sub(exponent));
+        let mut rounded = rounded(nanos, unit, digits);
+        // 9.996 becomes 10.0, and 999.6 µs becomes 1.00 ms.
+        if rounded >= 1000 && digits > 0 {
+            digits -= 1;
+            rounded = self::rounded(nanos, unit, digits);
+        }
+        if rounded >= 1000 && digits == 0 && unit < 1_000_000_000 {
+            continue;
+        }
+        let divisor = 10_u64.pow(digits.into());
+        push_number(rounded / divisor, out);
+        if digits > 0 {
+            out.push(b'.');
+            push_fraction(rounded % divisor, digits, out);
+        }
+        return out.extend_from_slice(name.as_bytes());
+    }
+}
+
+/// `nanos` in units of `unit`, times ten to the power of `digits`, rounded.
+fn rounded(nanos: u64, unit: u64, digits: u8) -> u64 {
+    let scaled = u128::from(nanos) * 10_u128.pow(digits.into());
+    ((scaled + u128::from(unit / 2)) / u128::from(unit)) as u64
+}
+
+/// Appends nanoseconds as seconds with at most six decimals, and no more than `decimals`: `-12.000356`. Digits beyond are cut
+/// off, so that times that follow one another never seem to go back.
+pub(super) fn push_seconds(nanos: i64, decimals: u8, out: &mut Vec<u8>) {
+    if nanos < 0 {
+        out.push(b'-');
+    }
+    let nanos = nanos.unsigned_abs();
+    push_number(nanos / 1_000_000_000, out);
+    let decimals = decimals.min(MAX_DECIMALS);
+    if decimals > 0 {
+        out.push(b'.');
+        let divisor = 10_u64.pow(9 - u32::from(decimals));
+        push_fraction(nanos % 1_000_000_000 / divisor, decimals, out);
+    }
+}
+
+/// How many decimals a time in seconds has at most.
+pub(super) const MAX_DECIMALS: u8 = 6;
+
+/// Appends a number with zeros before it to `digits` digits.
+fn push_fraction(number: u64, digits: u8, out: &mut Vec<u8>) {
+    for place in (0..u32::from(digits)).rev() {
+        out.push(b'0' + (number / 10_u64.pow(place) % 10) as u8);
+    }
 }
 
 /// Appends what [`size_text`] gives.
@@ -105,10 +169,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_sizes_fit_a_column() {
-        assert_eq!(duration_text(999), "0.999 µs");
-        assert_eq!(duration_text(1_500_000), "1.500 ms");
-        assert_eq!(duration_text(-61_000_000_000), "-61.000 s");
+    fn durations_have_three_significant_digits_and_none_that_the_times_do_not_have() {
+        for (nanos, exact, micros, millis) in [
+            (0, "0 ns", "0 µs", "0 ms"),
+            (356, "356 ns", "356 ns", "356 ns"),
+            (5_000, "5.00 µs", "5 µs", "5 µs"),
+            (35_640, "35.6 µs", "36 µs", "36 µs"),
+            (356_000, "356 µs", "356 µs", "356 µs"),
+            (999_600, "1.00 ms", "1.00 ms", "1 ms"),
+            (1_500_000, "1.50 ms", "1.50 ms", "2 ms"),
+            (9_996_000, "10.0 ms", "10.0 ms", "10 ms"),
+            (1_897_000_000, "1.90 s", "1.90 s", "1.90 s"),
+            (-61_000_000_000, "-61.0 s", "-61.0 s", "-61.0 s"),
+            (3_600_400_000_000, "3600 s", "3600 s", "3600 s"),
+        ] {
+            let texts = [9, 6, 3].map(|decimals| duration_text(nanos, decimals));
+            assert_eq!(texts, [exact, micros, millis], "{nanos}");
+        }
+        assert_eq!(duration_text(i64::MIN, 9), "-9223372037 s");
+    }
+
+    #[test]
+    fn an_exact_duration_has_all_its_digits_and_no_others() {
+        let text = |nanos| exact_duration_text(nanos);
+        assert_eq!([text(0), text(200_000_000), text(999_570_000)], ["0 ns", "200 ms", "999.57 ms"]);
+        assert_eq!([text(100_000_000_000), text(1_000_000_001)], ["100 s", "1.000000001 s"]);
+    }
+
+    #[test]
+    fn seconds_have_the_decimals_of_the_capture_up_to_six() {
+        let text = |nanos, decimals| pushed(|out| push_seconds(nanos, decimals, out));
+        assert_eq!(text(12_000_356_999, 9), "12.000356");
+        assert_eq!(text(-12_000_356_999, 6), "-12.000356");
+        assert_eq!((text(1_500_000_000, 3), text(1_500_000_000, 0)), ("1.500".to_owned(), "1".to_owned()));
+    }
+
+    #[test]
+    fn sizes_fit_a_column() {
         assert_eq!(size_text(1023), "1023 B");
         assert_eq!(size_text(1024), "1.0 KiB");
         assert_eq!(size_text(14_541), "14.2 KiB");
@@ -125,8 +222,8 @@ mod tests {
             text.push(b'|');
             String::from_utf8(text).expect("UTF-8")
         };
-        assert_eq!(columns(|out| push_duration(1_500, out)), format!("|{0:<9}|{0:>9}|", "1.500 µs"));
-        assert_eq!(columns(|out| push_duration(-1_500_000_000, out)), format!("|{0:<9}|{0:>9}|", "-1.500 s"));
+        assert_eq!(columns(|out| push_duration(1_500, 9, out)), format!("|{0:<9}|{0:>9}|", "1.50 µs"));
+        assert_eq!(columns(|out| push_duration(-1_500_000_000, 9, out)), format!("|{0:<9}|{0:>9}|", "-1.50 s"));
         assert_eq!(columns(|out| push_size(123 << 20, out)), format!("|{0:<9}|{0:>9}|", "123.0 MiB"));
         assert_eq!(columns(|out| push_escaped("zü\x1b".as_bytes(), out)), format!("|{0:<9}|{0:>9}|", "zü\\u{1b}"));
         assert_eq!(columns(|out| push_number(12_345_678_901, out)), "|12345678901|12345678901|");

@@ -2,6 +2,15 @@
 
 use crate::Timestamp;
 
+/// How many decimals of a second times have whose `if_tsresol` is this; a power of 2 counts as the next finer power of 10.
+pub(super) fn decimals(resolution: u8) -> u8 {
+    let exponent = resolution & 0x7f;
+    match resolution & 0x80 {
+        0 => exponent,
+        _ => (f32::from(exponent) * std::f32::consts::LOG10_2).ceil() as u8,
+    }
+}
+
 /// How an interface counts time.
 #[derive(Debug)]
 pub(super) struct Clock {

@@ -1,7 +1,7 @@
 //! A section and its interfaces: what the packets in it need to be understood.
 
 use super::super::record::{ByteOrder, Log, RecordList};
-use super::clock::Clock;
+use super::clock::{Clock, decimals};
 use super::framing::{BlockType, byte_order};
 use super::options::Options;
 use crate::{LinkType, Timestamp};
@@ -133,6 +133,7 @@ impl Section {
         }
         let link = LinkType::declared(link).0;
         log.info.link_types.insert(LinkType(link));
+        log.info.has_decimals(decimals(resolution));
         self.interfaces.push(Some(Interface {
             link,
             snaplen,
