@@ -226,7 +226,7 @@ pub fn status_text(call: &CallView<'_>) -> String {
 /// The deadline of a call, in nanoseconds, where the client cancelled it since that had passed. A client starts its clock a
 /// little before its request is on the wire, so a call may seem to end before its deadline.
 fn deadline_passed(call: &CallView<'_>) -> Option<i64> {
-    let reset = call.resets().into_iter().next()?;
+    let reset = call.resets().first()?;
     let is_cancel = ErrorCode(reset.code) == ErrorCode::CANCEL && reset.direction == Direction::ToServer;
     let deadline = i64::try_from(call.deadline_ns().value()?).ok()?;
     let early = deadline / 100;
