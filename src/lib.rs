@@ -5,5 +5,6 @@ pub mod cli;
 mod decode_as;
 mod ends;
 mod load;
+mod output_file;
 pub mod record;
 mod signals;

@@ -353,3 +353,14 @@ fn a_closed_pipe_ends_the_program_quietly() {
     assert_eq!(said, "", "nothing is said of it");
     assert!(status.success() || status.code().is_none(), "{status}");
 }
+
+#[test]
+fn a_recording_onto_a_symbolic_link_is_refused_for_safety() {
+    let directory = environment::temporary();
+    let [target, link] = ["target.pcapng", "link.pcapng"].map(|name| directory.path().join(name));
+    std::fs::write(&target, "precious").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let run = run(&["record", "--listen", "127.0.0.1:0", "--to", "127.0.0.1:9", "-w", &text(&link)]);
+    refused(&run, 5, &["link.pcapng", "target.pcapng", "--follow-symlink"]);
+    assert_eq!(std::fs::read(&target).unwrap(), b"precious");
+}

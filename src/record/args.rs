@@ -12,7 +12,7 @@ use rpcshark_captures::write::About;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::journal::{Journal, Summary, Tap, WhenFull};
-use super::output::{Output, OutputError};
+
 use super::recorder::Recorder;
 use super::relay::now;
 use super::socket::{Listener, SocketError, Target};
@@ -20,6 +20,7 @@ use super::stderr::report;
 use super::swap::{self, Restored, Swap, SwapError};
 use super::watch::Watch;
 use crate::address::Address;
+use crate::output_file::{OutputError, OutputFile};
 use crate::signals::{INTERRUPTED, Stop, watch};
 
 /// Relay the traffic between clients and a server, and record it.
@@ -43,6 +44,10 @@ pub struct RecordArgs {
     /// The file to write, pcapng; one that exists is overwritten; - for standard output [may be left out with --live]
     #[arg(short, long, value_name = "FILE", required_unless_present_any = ["restore", "live"], conflicts_with = "restore")]
     pub write: Option<PathBuf>,
+
+    /// Write through a symbolic link to a regular file, which is refused otherwise
+    #[arg(long)]
+    pub follow_symlink: bool,
 
     /// Take the place of the Unix socket at PATH while recording, and put it back at the end
     #[arg(long, value_name = "PATH", conflicts_with = "restore")]
@@ -75,7 +80,7 @@ pub fn run(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCo
         let code = match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
             (Some(swap), ..) if is_doubt(swap) => REFUSED,
             (_, Some(SocketError::Tls(_)), _) | (.., Some(OutputError::Terminal)) => USAGE,
-            (.., Some(OutputError::Held(_))) => REFUSED,
+            (.., Some(OutputError::Held(_) | OutputError::Symlink { .. })) => REFUSED,
             _ => return Err(error),
         };
         report(format_args!("{error:#}"));
@@ -93,7 +98,7 @@ fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCod
         return restore(&without_scheme(path));
     }
     // Nothing in it changes before there is something to record: it may hold a recording.
-    let output = args.write.as_deref().map(Output::open).transpose()?;
+    let output = args.write.as_deref().map(|path| OutputFile::open(path, args.follow_symlink)).transpose()?;
     let stop = Stop::new()?;
     allow_many_connections();
     // From here on signals no longer kill: a socket that is moved aside is always put back.
@@ -125,7 +130,7 @@ fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCod
         }
     };
     let when_full = if args.wait { WhenFull::Wait } else { WhenFull::Lose };
-    let file = output.map(Output::begin).transpose()?;
+    let file = output.map(OutputFile::begin).transpose()?;
     let mut watch = Watch::new(args.write.as_deref(), file.as_ref(), swapped.as_ref());
     let out: Box<dyn io::Write + Send> = match file {
         Some(file) => Box::new(file),

@@ -11,7 +11,6 @@ mod background_writer;
 mod credentials;
 mod journal;
 mod live;
-mod output;
 mod peer_inode;
 mod recorder;
 mod relay;
