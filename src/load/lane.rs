@@ -1,6 +1,6 @@
 //! The work of one lane: segments in, and through reassembly and dissection into the store's lane.
 
-use rpcshark_captures::budget::{Budget, Holder, MemoryLimit, Released};
+use rpcshark_captures::budget::{Budget, Held, Holder, MemoryLimit, Released};
 use rpcshark_captures::connection::{Closing, Connections, Consumer, Facts, Received, Trigger};
 use rpcshark_captures::file::Batch;
 use rpcshark_captures::write::{Ends, parse_endpoint_comment, says_not_recorded};
@@ -28,6 +28,26 @@ pub(super) struct Followed {
     pub(super) session: Option<Box<Session>>,
     /// Its ends are those that a recorder wrote down, not the packets'.
     pub(super) recorded: bool,
+    /// The connection in the memory budget, and what was reported for it.
+    pub(super) holder: Holder,
+    pub(super) account: Held,
+}
+
+impl Followed {
+    /// Reports to the memory budget what the session holds.
+    pub(super) fn report_held(&mut self, budget: &mut Budget) {
+        let held = self.session.as_ref().map_or(Held::NOTHING, |session| session.held());
+        budget.update(self.holder, &mut self.account, held);
+    }
+
+    /// The memory budget is exceeded: the session releases the oldest of what it holds.
+    pub(super) fn release(&mut self, lane: &mut Lane, budget: &mut Budget) {
+        self.account = Held::NOTHING;
+        if let Some((kind, bytes)) = self.session.as_mut().and_then(|session| session.release(lane)) {
+            budget.count(kind, bytes);
+            self.report_held(budget);
+        }
+    }
 }
 
 impl Work {
@@ -58,11 +78,20 @@ impl Work {
             let received = Received { packet: raw.packet, time: raw.time, at, segment: &segment, not_recorded };
             self.connections.segment(&received, &mut follow);
             while let Some(holder) = follow.budget.take_oldest() {
-                self.connections.release(holder, Trigger::Packet(raw.packet, raw.time), &mut follow);
+                match holder {
+                    Holder::Stream(no) => self.streams.release(no, raw.packet.order, &mut follow),
+                    _ => self.connections.release(holder, Trigger::Packet(raw.packet, raw.time), &mut follow),
+                }
             }
         }
         for event in partition.events_of_lane(no) {
             self.streams.event(event, partition.events(), &mut follow);
+            while let Some(holder) = follow.budget.take_oldest() {
+                match holder {
+                    Holder::Stream(no) => self.streams.release(no, event.packet.order, &mut follow),
+                    _ => self.connections.release(holder, Trigger::Packet(event.packet, event.time), &mut follow),
+                }
+            }
         }
         if let Some(last) = batch.len().checked_sub(1) {
             self.connections.advance(batch.packet(last).packet.order, &mut follow);
@@ -170,9 +199,12 @@ impl Consumer for Follow<'_> {
         }
     }
 
-    fn release(&mut self, _: &mut Followed, _: &Facts, _: u64) {}
+    fn release(&mut self, followed: &mut Followed, facts: &Facts, order: u64) {
+        self.lane.set_sort_key(order, facts.first_packet.order);
+        followed.release(self.lane, self.budget);
+    }
 
-    fn opened(&mut self, facts: &Facts, _: Holder) -> Followed {
+    fn opened(&mut self, facts: &Facts, holder: Holder) -> Followed {
         let client = Endpoint::Tcp(facts.client.to_socket_addr());
         let server = Endpoint::Tcp(facts.server.to_socket_addr());
         let mut connection = Connection::new(client, server, client_by(facts), facts.first);
@@ -182,7 +214,13 @@ impl Consumer for Follow<'_> {
         if let Some(ends) = ends {
             set_recorded_ends(&mut connection, ends);
         }
-        Followed { id: self.lane.add_connection(facts.first_packet, connection), session: None, recorded }
+        Followed {
+            id: self.lane.add_connection(facts.first_packet, connection),
+            session: None,
+            recorded,
+            holder,
+            account: Held::NOTHING,
+        }
     }
 
     fn input(&mut self, followed: &mut Followed, facts: &Facts, direction: Direction, input: Input<'_>) {
@@ -197,6 +235,7 @@ impl Consumer for Follow<'_> {
             other => other,
         };
         session.input(direction, input, self.lane);
+        followed.report_held(self.budget);
     }
 
     fn closed(&mut self, followed: &mut Followed, facts: &Facts, closing: Closing) {
@@ -205,12 +244,15 @@ impl Consumer for Follow<'_> {
         if let Some(session) = &mut followed.session {
             session.closed(direction, how, Arrival { time, packet: packet.no }, self.lane);
         }
+        followed.report_held(self.budget);
     }
 
     fn ended(&mut self, followed: &mut Followed, facts: Facts) {
         if let Some(session) = &mut followed.session {
             session.finish(self.lane);
         }
+        followed.session = None;
+        followed.report_held(self.budget);
         self.lane.connection_mut(followed.id).facts = Some(Box::new(facts));
     }
 }

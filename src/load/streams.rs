@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use rpcshark_captures::budget::{Held, Holder};
 use rpcshark_captures::connection::{ClientBy as TcpClientBy, Close, Facts, FlowFacts, KnownGap};
 use rpcshark_captures::streams::{ClientBy as StreamClientBy, Event, Events, Opened, Process, StreamNo, What};
 use rpcshark_captures::{Address, Data, Direction, Gap, Input};
@@ -46,6 +47,7 @@ impl StreamWork {
                 let data = Data { bytes, packet: event.packet, time: event.time, at: *at, offset, acked: None };
                 let at = if session.is_passed() { data.at } else { follow.kept(&data) };
                 session.input(*direction, Input::Data(Data { at, ..data }), follow.lane);
+                followed.report_held(follow.budget);
             }
             What::Gap { direction, length, cause } => {
                 let flow = flow(facts, *direction);
@@ -58,10 +60,12 @@ impl StreamWork {
                 flow.add_gap(gap);
                 let gap = Gap { length: *length, cause: *cause, packet: event.packet, time: event.time };
                 session.input(*direction, Input::Gap(gap), follow.lane);
+                followed.report_held(follow.budget);
             }
             What::Closed { direction, how } => {
                 let now = Arrival { time: event.time, packet: event.packet.no };
                 session.closed(*direction, *how, now, follow.lane);
+                followed.report_held(follow.budget);
                 if *how != Close::EndOfCapture {
                     facts.closed = Some(*how);
                 }
@@ -72,6 +76,14 @@ impl StreamWork {
                     end(stream, follow);
                 }
             }
+        }
+    }
+
+    /// The memory budget is exceeded: a stream's session releases the oldest of what it holds.
+    pub(super) fn release(&mut self, no: StreamNo, order: u64, follow: &mut Follow<'_>) {
+        if let Some(stream) = self.0.get_mut(&no) {
+            follow.lane.set_sort_key(order, stream.facts.first_packet.order);
+            stream.followed.release(follow.lane, follow.budget);
         }
     }
 
@@ -91,6 +103,7 @@ fn open(event: &Event, opened: &Opened, follow: &mut Follow<'_>) -> Stream {
     let decode_as = follow.shared.decode_as.for_ends(&opened.client, &opened.server);
     let id = follow.lane.add_connection(event.packet, connection);
     let session = Session::new(id, Joining { joined: opened.joined, decode_as });
+    let holder = Holder::Stream(event.connection);
     let nobody = Address { ip: 0, port: 0 };
     let facts = Facts {
         first_packet: event.packet,
@@ -107,14 +120,19 @@ fn open(event: &Event, opened: &Opened, follow: &mut Follow<'_>) -> Stream {
         captured_twice: false,
         closed: None,
     };
-    Stream { followed: Followed { id, session: Some(Box::new(session)), recorded: false }, facts, closed: 0 }
+    Stream {
+        followed: Followed { id, session: Some(Box::new(session)), recorded: false, holder, account: Held::NOTHING },
+        facts,
+        closed: 0,
+    }
 }
 
 fn end(stream: Stream, follow: &mut Follow<'_>) {
-    let Stream { followed, facts, .. } = stream;
-    if let Some(mut session) = followed.session {
+    let Stream { mut followed, facts, .. } = stream;
+    if let Some(mut session) = followed.session.take() {
         session.finish(follow.lane);
     }
+    followed.report_held(follow.budget);
     follow.lane.connection_mut(followed.id).facts = Some(Box::new(facts));
 }
 
