@@ -12,6 +12,8 @@ mod partition;
 pub(crate) mod schema;
 mod shared;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use frames::ConnectionFrames;
 pub(crate) use loader::{Inputs, LoadOptions, Loaded, Loader};

@@ -26,7 +26,7 @@ pub struct ChangeLog {
 
 /// Numbers that the log holds at most. A reader that leaves more behind is told the present state instead, as one that
 /// joins late is: that costs it one look at everything, and the reading no memory.
-const MAX_HELD: usize = 1 << 20;
+pub(super) const MAX_HELD: usize = 1 << 20;
 
 /// A reader of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -165,6 +165,12 @@ impl ChangeLog {
         changes.changed_connections = changed_connections.into_iter().collect();
         self.trim();
         changes
+    }
+
+    /// What it holds, in items.
+    #[cfg(test)]
+    pub(super) const fn held(&self) -> usize {
+        self.held
     }
 
     /// Drops what every reader has taken.

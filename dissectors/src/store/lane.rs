@@ -310,6 +310,12 @@ impl Lane {
         self.counted.forget(id);
     }
 
+    /// How many calls take memory.
+    #[cfg(test)]
+    pub(super) fn calls_held(&self) -> usize {
+        self.calls.held()
+    }
+
     /// How many calls were added.
     pub fn call_count(&self) -> u32 {
         self.calls.len()

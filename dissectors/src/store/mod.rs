@@ -16,6 +16,11 @@ mod ids;
 mod lane;
 #[expect(clippy::module_inception, reason = "the type that the module is for has a file named for it")]
 mod store;
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+use changes::MAX_HELD;
 
 pub use call::{Body, Call, End, Guesses, Message, MessageFlags, Piece, Protocol, RareFacts, Reset};
 pub use changes::{ChangeLog, Changes, ReaderId};
