@@ -186,7 +186,7 @@ impl Relay {
         }
     }
 
-    /// Reads from an end as long as there is expects_more, and passes it on.
+    /// Reads from an end as long as more is expected, and passes it on.
     fn read(&mut self, side: usize) {
         for _ in 0..MOST_READS {
             if !self.ends[side].wants_read() {
