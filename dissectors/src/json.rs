@@ -6,6 +6,33 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+/// Empties a buffer while a value is still being written to it, so that what is printed may be larger than memory. It may take
+/// all but the last byte, which tells whether a comma comes next.
+pub type Drain<'d> = &'d mut dyn FnMut(&mut Vec<u8>);
+
+/// Drains nothing: all that is written stays in the buffer.
+pub const fn keep(_: &mut Vec<u8>) {}
+
+/// Bytes that are gathered before a buffer is drained.
+pub const DRAIN_AT: usize = 64 << 10;
+
+/// To be called between values: drains a buffer that holds much.
+#[inline]
+pub fn checkpoint(out: &mut Vec<u8>, drain: Drain<'_>) {
+    if out.len() >= DRAIN_AT {
+        drain(out);
+    }
+}
+
+/// For a [`Drain`]: hands all but the last byte to `write` and takes it out of the buffer.
+pub fn drain_to(out: &mut Vec<u8>, write: impl FnOnce(&[u8])) {
+    let Some((last, gathered)) = out.split_last() else { return };
+    let last = *last;
+    write(gathered);
+    out.clear();
+    out.push(last);
+}
+
 /// How deep a JSON text from a capture may be nested: deeper is not taken for JSON.
 const MAX_DEPTH: u32 = 128;
 
@@ -105,6 +132,11 @@ impl<'o> Writer<'o> {
         self.out.extend_from_slice(value);
     }
 
+    /// To be called between values: drains a buffer that holds much.
+    pub fn checkpoint(&mut self, drain: Drain<'_>) {
+        checkpoint(self.out, drain);
+    }
+
     /// The buffer, with a comma where the next value needs one: for whoever writes a value by other means.
     pub fn value(&mut self) -> &mut Vec<u8> {
         self.comma();
@@ -166,14 +198,54 @@ pub fn write_bytes_lossy(out: &mut Vec<u8>, value: &[u8]) -> bool {
     false
 }
 
-/// `value` in standard base64 with padding, in quotes.
-pub fn write_base64(out: &mut Vec<u8>, value: &[u8]) {
+/// [`write_bytes_lossy`] for a value of any size.
+pub fn write_bytes_lossy_draining(out: &mut Vec<u8>, value: &[u8], drain: Drain<'_>) -> bool {
+    if value.len() < DRAIN_AT {
+        return write_bytes_lossy(out, value);
+    }
+    let mut is_utf8 = true;
     out.push(b'"');
+    for chunk in value.utf8_chunks() {
+        let mut valid = chunk.valid();
+        while !valid.is_empty() {
+            let (piece, rest) = valid.split_at(valid.floor_char_boundary(DRAIN_AT));
+            escape(out, piece);
+            checkpoint(out, drain);
+            valid = rest;
+        }
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+            is_utf8 = false;
+            checkpoint(out, drain);
+        }
+    }
+    out.push(b'"');
+    is_utf8
+}
+
+/// [`write_base64`] for a value of any size.
+pub fn write_base64_draining(out: &mut Vec<u8>, value: &[u8], drain: Drain<'_>) {
+    out.push(b'"');
+    // A multiple of three bytes: only the last piece is padded.
+    for piece in value.chunks(48 << 10) {
+        append_base64(out, piece);
+        checkpoint(out, drain);
+    }
+    out.push(b'"');
+}
+
+fn append_base64(out: &mut Vec<u8>, value: &[u8]) {
     let from = out.len();
     out.resize(from + value.len().div_ceil(3) * 4, 0);
     let room = out.get_mut(from..).unwrap_or_default();
     let written = STANDARD.encode_slice(value, room);
     debug_assert_eq!(written, Ok(value.len().div_ceil(3) * 4));
+}
+
+/// `value` in standard base64 with padding, in quotes.
+pub fn write_base64(out: &mut Vec<u8>, value: &[u8]) {
+    out.push(b'"');
+    append_base64(out, value);
     out.push(b'"');
 }
 
@@ -341,7 +413,7 @@ fn write_code(out: &mut Vec<u8>, code: u8) {
 pub fn copy_json(out: &mut Vec<u8>, text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return false };
     let before = out.len();
-    let mut copy = Copy { rest: text.as_bytes(), out };
+    let mut copy = Copy { rest: text.as_bytes(), out, drain: &mut keep };
     let done = copy.value(0).is_some();
     copy.space();
     let whole = done && copy.rest.is_empty();
@@ -351,10 +423,30 @@ pub fn copy_json(out: &mut Vec<u8>, text: &[u8]) -> bool {
     whole
 }
 
+/// Whether `text` is one JSON value, as [`copy_json`] judges.
+pub fn is_json(text: &[u8]) -> bool {
+    // What is copied is thrown away piece by piece.
+    copy_json_checked(&mut Vec::new(), text, &mut Vec::clear)
+}
+
+/// [`copy_json`] for a value of any size, which [`is_json`].
+pub fn copy_json_draining(out: &mut Vec<u8>, text: &[u8], drain: Drain<'_>) {
+    copy_json_checked(out, text, drain);
+}
+
+fn copy_json_checked(out: &mut Vec<u8>, text: &[u8], drain: Drain<'_>) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let mut copy = Copy { rest: text.as_bytes(), out, drain };
+    let done = copy.value(0).is_some();
+    copy.space();
+    done && copy.rest.is_empty()
+}
+
 /// A JSON text on its way into `out`.
 struct Copy<'t, 'o> {
     rest: &'t [u8],
     out: &'o mut Vec<u8>,
+    drain: Drain<'o>,
 }
 
 impl Copy<'_, '_> {
@@ -460,6 +552,7 @@ impl Copy<'_, '_> {
     fn take(&mut self, len: usize) -> Option<()> {
         let (taken, rest) = self.rest.split_at_checked(len)?;
         self.out.extend_from_slice(taken);
+        checkpoint(self.out, self.drain);
         self.rest = rest;
         Some(())
     }

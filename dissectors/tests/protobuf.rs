@@ -41,7 +41,8 @@ fn json_is_as_googles_python_prints_it() {
         let [name, hex, expected] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
         let mut out = Vec::new();
         let findings = printer.print(&schema, schema.message(name).unwrap(), &unhex(hex), &mut out);
-        assert_eq!(findings.notes, [], "{name} {hex}");
+        // Some cases hold varints that are longer than they need to be, on purpose.
+        assert!(findings.notes.iter().all(|note| note.kind == "pb-overlong"), "{name} {hex}");
         let got = String::from_utf8(out).unwrap();
         if got != expected {
             wrong.push(format!("{name} {hex}\n   want {expected}\n   got  {got}"));
@@ -182,7 +183,7 @@ proptest! {
                 let findings = JsonPrinter::new().print(schema, message, &bytes, &mut json);
                 serde_json::from_slice::<serde_json::Value>(&json).unwrap();
                 json.clear();
-                findings.unknown.write_json(&bytes, &mut json);
+                findings.unknown.write_json(&bytes, &mut json, &mut rpcshark_dissectors::json::keep);
                 serde_json::from_slice::<serde_json::Value>(&json).unwrap();
                 fits(schema, message, &bytes);
                 tree::tree(schema, message, &bytes, tree::TreeOptions { limit: 100, hide_redacted: false });

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use rayon::prelude::*;
 use rpcshark_captures::Timestamp;
+use rpcshark_dissectors::json::checkpoint;
 use rpcshark_dissectors::print::{CallColumns, Printer};
 use rpcshark_dissectors::store::{CallRef, Keep};
 
@@ -16,6 +16,7 @@ use super::input::{RawArgs, TimeArgs, Viewing, is_live, tell_files};
 use super::output::{Bar, Output, Problem, terminal_width};
 use super::paint;
 use super::remarks::Tally;
+use super::shares::in_order;
 use super::why::tell_why_none;
 use crate::signals::{INTERRUPTED, Stop};
 
@@ -77,11 +78,8 @@ Examples:
   rpcshark calls --json capture.pcapng --proto protos/ | jq 'select(.outcome != \"ok\")'
   tcpdump -i any -U --immediate-mode -w - port 50051 | rpcshark calls - --proto protos/";
 
-/// Calls described by one thread at a time.
-const SHARE: usize = 2048;
-
-/// Shares described before their text is written: bounds what is in memory.
-const SHARES: usize = 16;
+/// Calls that one thread prints at a time.
+const SHARE: usize = 512;
 
 /// Bytes that a line of text mostly takes.
 const LINE: usize = 160;
@@ -179,36 +177,26 @@ impl Lines {
             self.output.buffer().extend_from_slice(heading.as_bytes());
         }
         let (json, paint) = (self.json, self.paint);
-        for (shares, first) in calls.chunks(SHARE * SHARES).zip((0..).step_by(SHARE * SHARES)) {
-            let texts: Vec<Vec<u8>> = shares
-                .par_chunks(SHARE)
-                .enumerate()
-                .map(|(share_no, share)| {
-                    let first: usize = first + share_no * SHARE;
-                    let start = |at: CallRef| printer.viewer.store.call(at).start;
-                    let mut before = first.checked_sub(1).and_then(|at| calls.get(at).copied()).or(before).map(start);
-                    let mut text = Vec::with_capacity(if json { 0 } else { LINE * share.len() });
-                    for &at in share {
-                        if json {
-                            printer.write_call_json(&printer.viewer.call(at), false, &mut text);
-                            continue;
-                        }
-                        let status = printer.write_call_text(&printer.viewer.call(at), columns, before, &mut text);
-                        before = Some(start(at));
-                        if paint {
-                            paint::call_line(&mut text, status);
-                        }
+        self.output.flush()?;
+        let start = |at: CallRef| printer.viewer.store.call(at).start;
+        in_order(calls.len().div_ceil(SHARE), self.stop.as_deref(), |share_no, text, drain| {
+            let first = share_no * SHARE;
+            let share = calls.get(first..).unwrap_or_default();
+            let mut before = first.checked_sub(1).and_then(|at| calls.get(at).copied()).or(before).map(start);
+            text.reserve(if json { 0 } else { LINE * SHARE.min(share.len()) });
+            for &at in share.iter().take(SHARE) {
+                let call = printer.viewer.call(at);
+                if json {
+                    printer.write_call_json(&call, false, text, drain);
+                } else {
+                    let status = printer.write_call_text(&call, columns, before, text);
+                    before = Some(start(at));
+                    if paint {
+                        paint::call_line(text, status);
                     }
-                    text
-                })
-                .collect();
-            for text in texts {
-                if self.is_stopped() {
-                    return Ok(());
                 }
-                self.output.write(&text)?;
+                checkpoint(text, drain);
             }
-        }
-        Ok(())
+        })
     }
 }

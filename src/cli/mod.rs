@@ -9,6 +9,7 @@ mod memory;
 mod output;
 mod paint;
 mod remarks;
+mod shares;
 mod show;
 mod why;
 

@@ -1,13 +1,15 @@
 //! Where output goes: results to standard output, everything else to standard error; and the exit status.
 
-use std::io::{self, IsTerminal, Stderr, StdoutLock, Write};
+use std::io::{self, IsTerminal, Stderr, Stdout, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rpcshark_captures::file;
+use rpcshark_dissectors::json::{Drain, drain_to};
 use rpcshark_dissectors::print::Escaped;
 
+use super::paint::ShownCall;
 use crate::load::Progress;
 use crate::signals::INTERRUPTED;
 
@@ -94,7 +96,7 @@ pub(super) fn terminal_width() -> Option<usize> {
 
 /// Standard output, written to in large pieces, or line by line where somebody may be waiting.
 pub(super) struct Output {
-    out: StdoutLock<'static>,
+    out: Stdout,
     buffer: Vec<u8>,
 }
 
@@ -103,7 +105,7 @@ const GATHERED: usize = 1 << 16;
 
 impl Output {
     pub(super) fn new() -> Self {
-        Self { out: io::stdout().lock(), buffer: Vec::new() }
+        Self { out: io::stdout(), buffer: Vec::new() }
     }
 
     /// What is appended here is written sooner or later.
@@ -123,12 +125,49 @@ impl Output {
         self.out.flush()
     }
 
-    /// Writes a large piece as it is.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if !self.buffer.is_empty() {
-            self.flush()?;
-        }
-        self.out.write_all(bytes)
+    /// Lets `write` append text of any size to the buffer, which is written out as it fills.
+    pub(super) fn draining(&mut self, write: impl FnOnce(&mut Vec<u8>, Drain<'_>)) -> io::Result<()> {
+        let mut result = Ok(());
+        let out = &mut self.out;
+        write(&mut self.buffer, &mut |buffer| {
+            drain_to(buffer, |text| {
+                // Nothing more is written behind what could not be.
+                if result.is_ok() {
+                    result = out.write_all(text);
+                }
+            });
+        });
+        result?;
+        self.checkpoint()
+    }
+
+    /// The same for the text of a call in full, painted by `painter`. The buffer is empty before and after.
+    pub(super) fn painting(
+        &mut self,
+        painter: Option<ShownCall>,
+        write: impl FnOnce(&mut Vec<u8>, Drain<'_>),
+    ) -> io::Result<()> {
+        let Some(mut painter) = painter else { return self.draining(write) };
+        let out = &mut self.out;
+        let mut result = Ok(());
+        let mut paint = |text: &[u8]| {
+            if result.is_ok() {
+                result = out.write_all(painter.paint(&String::from_utf8_lossy(text)).as_bytes());
+            }
+        };
+        write(&mut self.buffer, &mut |buffer| {
+            // Whole lines, as far as there are any; a long value is cut behind a character.
+            let lines = buffer.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+            let cut = match lines {
+                0 => buffer.iter().rposition(u8::is_ascii).unwrap_or(0),
+                lines => lines,
+            };
+            paint(buffer.get(..cut).unwrap_or_default());
+            buffer.drain(..cut);
+        });
+        paint(&self.buffer);
+        self.buffer.clear();
+        result
     }
 }
 

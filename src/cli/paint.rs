@@ -74,24 +74,46 @@ pub(super) fn connection_lines(lines: &str) -> String {
     lines.split_inclusive('\n').map(|line| if note(line) { whole(DOUBT, line) } else { line.to_owned() }).collect()
 }
 
-/// A call in full, whose status is `status`.
-pub(super) fn shown_call(text: &str, status: &str) -> String {
-    let mut painted = String::with_capacity(text.len() * 2);
-    for line in text.split_inclusive('\n') {
-        let title = line.strip_prefix('#').and_then(|title| title.trim_end_matches('\n').strip_suffix(status));
+/// Paints a call in full, piece by piece.
+pub(super) struct ShownCall {
+    status: String,
+    /// The last piece ended inside a line.
+    inside: bool,
+}
+
+impl ShownCall {
+    /// For a call whose status is `status`.
+    pub(super) const fn new(status: String) -> Self {
+        Self { status, inside: false }
+    }
+
+    /// The next piece. One that ends inside a line ends inside the value of a field, which has no colour.
+    pub(super) fn paint(&mut self, text: &str) -> String {
+        let mut painted = String::with_capacity(text.len() * 2);
+        for line in text.split_inclusive('\n') {
+            let whole_line = !std::mem::replace(&mut self.inside, !line.ends_with('\n')) && !self.inside;
+            match whole_line {
+                true => self.line(line, &mut painted),
+                false => painted += line,
+            }
+        }
+        painted
+    }
+
+    fn line(&self, line: &str, painted: &mut String) {
+        let title = line.strip_prefix('#').and_then(|title| title.trim_end_matches('\n').strip_suffix(&*self.status));
         if let Some(title) = title {
-            painted += &styled(HEADING, &format!("#{title}"));
-            painted += &with_status(status);
+            *painted += &styled(HEADING, &format!("#{title}"));
+            *painted += &with_status(&self.status);
             painted.push('\n');
         } else if let Some(("", arrow, after)) = split_arrow(line) {
-            painted += &whole(arrow_style(arrow), &format!("{arrow}{after}"));
+            *painted += &whole(arrow_style(arrow), &format!("{arrow}{after}"));
         } else if line.trim_start().starts_with("! ") {
-            painted += &whole(DOUBT, line);
+            *painted += &whole(DOUBT, line);
         } else {
-            painted += line;
+            *painted += line;
         }
     }
-    painted
 }
 
 fn arrow_style(arrow: char) -> Style {
@@ -142,7 +164,8 @@ mod tests {
         assert_eq!(heading("No Time\n"), "\x1b[1mNo Time\x1b[0m\n");
         assert_eq!(frame_line("1 c0 ↓ GOAWAY 8 GOAWAY\n"), "1 c0 \x1b[35m↓\x1b[0m \x1b[31mGOAWAY\x1b[0m 8 GOAWAY\n");
         assert_eq!(
-            shown_call("#1  a/b   OK\n  2018\n↑ request headers\n    a: ↑\n! packet 1: odd\n", "OK"),
+            ShownCall::new("OK".to_owned())
+                .paint("#1  a/b   OK\n  2018\n↑ request headers\n    a: ↑\n! packet 1: odd\n"),
             "\x1b[1m#1  a/b   \x1b[0m\x1b[32mOK\x1b[0m\n  2018\n\x1b[36m↑ request headers\x1b[0m\n    a: ↑\n\x1b[33m! packet 1: odd\x1b[0m\n"
         );
         assert_eq!(connection_lines("c0 http2\n       ! odd\n"), "c0 http2\n\x1b[33m       ! odd\x1b[0m\n");

@@ -12,7 +12,7 @@ use rpcshark_dissectors::store::Keep;
 use super::InputArgs;
 use super::input::{TimeArgs, Viewing, tell_files};
 use super::output::{Bar, Output, Problem};
-use super::paint;
+use super::paint::ShownCall;
 use super::remarks::report;
 use super::why::tell_why_none;
 use crate::load::Inputs;
@@ -115,16 +115,15 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     for (index, &at) in shown.iter().enumerate() {
         let call = printer.viewer.call(at);
         match args.json {
-            true => printer.write_call_json(&call, true, output.buffer()),
+            true => output.draining(|buffer, drain| printer.write_call_json(&call, true, buffer, drain))?,
             false => {
                 let between = if index > 0 { "\n" } else { "" };
                 output.buffer().extend_from_slice(between.as_bytes());
-                let text = printer.show(&call, args.bytes, times.as_ref());
-                let text = match paint {
-                    true => paint::shown_call(&text, &status_text(&call)),
-                    false => text,
-                };
-                output.buffer().extend_from_slice(text.as_bytes());
+                output.flush()?;
+                let painter = paint.then(|| ShownCall::new(status_text(&call)));
+                output.painting(painter, |buffer, drain| {
+                    printer.write_call_in_full(&call, args.bytes, times.as_ref(), buffer, drain);
+                })?;
             }
         }
         output.checkpoint()?;

@@ -4,18 +4,19 @@ use rpcshark_captures::{Direction, Timestamp};
 
 use super::call_text::mapped_from;
 use super::headers::write_fields;
-use super::message::{Shown, shown, trees};
+use super::message::{trees, write_content};
 use super::{Printer, tree};
 use crate::http2::ErrorCode;
-use crate::json::Writer;
-use crate::protobuf::{JsonPrinter, SpanNote};
-use crate::view::{Body, CallView, HeadersView, Kind, MessageView, Outcome, Scratch, StatusView};
+use crate::json::{Drain, Writer, write_base64_draining};
+use crate::protobuf::JsonPrinter;
+use crate::view::{CallView, HeadersView, Kind, MessageView, Outcome, Scratch, StatusView};
 use crate::{Note, Severity};
 
 impl<'a> Printer<'a> {
-    /// Appends a call as one line of JSON, with its newline. `with_trees`: beside each body its field tree.
-    pub fn write_call_json(&self, call: &CallView<'a>, with_trees: bool, out: &mut Vec<u8>) {
-        CallJson { printer: *self, call, with_trees }.write(out);
+    /// Appends a call as one line of JSON, with its newline. `with_trees`: beside each body its field tree. `drain` empties `out`
+    /// while a call is being written, so that what it holds may be larger than memory.
+    pub fn write_call_json(&self, call: &CallView<'a>, with_trees: bool, out: &mut Vec<u8>, drain: Drain<'_>) {
+        CallJson { printer: *self, call, with_trees }.write(out, drain);
         out.push(b'\n');
     }
 }
@@ -27,7 +28,7 @@ struct CallJson<'d, 'a> {
 }
 
 impl<'a> CallJson<'_, 'a> {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Vec<u8>, drain: Drain<'_>) {
         let Self { call, printer, .. } = self;
         let connection = call.connection();
         let mut json = Writer::new(out);
@@ -71,8 +72,8 @@ impl<'a> CallJson<'_, 'a> {
         if let Some(http) = call.http_status().filter(|&http| http != 200) {
             json.key("http_status").unsigned(http.into());
         }
-        self.write_request(&mut json);
-        self.write_response(&mut json);
+        self.write_request(&mut json, drain);
+        self.write_response(&mut json, drain);
         self.write_resets(&mut json);
         self.write_late(&mut json);
         json.key("packets").begin_object();
@@ -128,7 +129,7 @@ impl<'a> CallJson<'_, 'a> {
         json.end_object();
     }
 
-    fn write_request(&self, json: &mut Writer<'_>) {
+    fn write_request(&self, json: &mut Writer<'_>, drain: Drain<'_>) {
         let call = self.call;
         json.key("request").begin_object();
         json.key("headers_at_ns");
@@ -137,7 +138,7 @@ impl<'a> CallJson<'_, 'a> {
         write_metadata(json, call.request_headers());
         self.write_all_headers(json, "headers", call.request_headers());
         self.write_encoding(json, Direction::ToServer);
-        self.write_messages(json, Direction::ToServer);
+        self.write_messages(json, Direction::ToServer, drain);
         json.key("half_close_at_ns");
         self.at(json, call.half_close_at());
         if let Some(trailers) = call.request_trailers() {
@@ -148,7 +149,7 @@ impl<'a> CallJson<'_, 'a> {
         json.end_object();
     }
 
-    fn write_response(&self, json: &mut Writer<'_>) {
+    fn write_response(&self, json: &mut Writer<'_>, drain: Drain<'_>) {
         let call = self.call;
         json.key("response").begin_object();
         json.key("headers_at_ns");
@@ -161,7 +162,7 @@ impl<'a> CallJson<'_, 'a> {
         }
         self.write_all_headers(json, "headers", call.response_headers());
         self.write_encoding(json, Direction::ToClient);
-        self.write_messages(json, Direction::ToClient);
+        self.write_messages(json, Direction::ToClient, drain);
         json.key("trailers");
         write_fields(json, call.trailers().into_iter().flat_map(HeadersView::metadata));
         self.write_all_headers(json, "trailer_fields", call.trailers());
@@ -188,16 +189,17 @@ impl<'a> CallJson<'_, 'a> {
         }
     }
 
-    fn write_messages(&self, json: &mut Writer<'_>, direction: Direction) {
+    fn write_messages(&self, json: &mut Writer<'_>, direction: Direction, drain: Drain<'_>) {
         json.key("messages").begin_array();
         let mut scratch = Scratch::default();
         for message in self.call.messages(direction) {
-            self.write_message(json, message, &mut scratch);
+            self.write_message(json, message, &mut scratch, drain);
+            json.checkpoint(drain);
         }
         json.end_array();
     }
 
-    fn write_message(&self, json: &mut Writer<'_>, message: MessageView<'a>, scratch: &mut Scratch) {
+    fn write_message(&self, json: &mut Writer<'_>, message: MessageView<'a>, scratch: &mut Scratch, drain: Drain<'_>) {
         let body = message.body(scratch);
         json.begin_object();
         json.key("at_ns");
@@ -214,16 +216,16 @@ impl<'a> CallJson<'_, 'a> {
         json.key("type");
         optional(json, message.type_name().value());
         let mut notes = match body.content() {
-            Some(content) => write_content(json, message, &body, content),
+            Some(content) => write_content(json, message, &body, content, drain),
             None => {
-                json.key("bytes").base64(body.wire());
+                write_base64_draining(json.key("bytes").value(), body.wire(), drain);
                 body.fault().cloned().into_iter().collect()
             }
         };
         if let Some((view, nodes)) = self.with_trees.then(|| trees(&body)).flatten() {
             json.key("tree").begin_array();
             for node in &nodes {
-                tree::write_json(message.schema(), node, view, json);
+                tree::write_json(message.schema(), node, view, json, drain);
             }
             json.end_array();
         }
@@ -294,31 +296,6 @@ fn write_blocks<'a>(json: &mut Writer<'_>, key: &str, blocks: impl Iterator<Item
     json.key(key).begin_array();
     blocks.for_each(|block| write_fields(json, block.fields()));
     json.end_array();
-}
-
-/// What a message holds, and what there is to say about it.
-fn write_content(json: &mut Writer<'_>, message: MessageView<'_>, body: &Body<'_>, content: &[u8]) -> Vec<Note> {
-    match shown(message, body, content) {
-        Shown::Typed { json: text, unknown, notes } => {
-            json.key("body").raw(&text);
-            if let Some(unknown) = unknown {
-                json.key("unknown").raw(&unknown);
-            }
-            from_spans(notes)
-        }
-        Shown::Json(text) => {
-            json.key("body").raw(&text);
-            Vec::new()
-        }
-        Shown::Raw { json: text, notes } => {
-            json.key("raw").raw(&text);
-            from_spans(notes)
-        }
-    }
-}
-
-fn from_spans(notes: Vec<SpanNote>) -> Vec<Note> {
-    notes.into_iter().map(Note::from).collect()
 }
 
 /// Appends notes as a JSON array.

@@ -1,61 +1,40 @@
-//! What is shown of a message's contents.
+//! A message's contents as JSON and as a tree.
 
+use crate::Note;
+use crate::json::{Drain, Writer, copy_json_draining};
 use crate::protobuf::tree::Node;
-use crate::protobuf::{JsonPrinter, SpanNote, Unknown, raw};
+use crate::protobuf::{JsonPrinter, SpanNote, raw};
 use crate::view::{Body, MessageView, as_json};
-
-/// What is shown of a message that can be read.
-#[derive(Debug)]
-pub(super) enum Shown {
-    /// JSON by its type, and what the type does not have.
-    Typed {
-        /// The JSON.
-        json: Vec<u8>,
-        /// Unknown fields, as JSON in the raw form.
-        unknown: Option<Vec<u8>>,
-        /// What is wrong with it.
-        notes: Vec<SpanNote>,
-    },
-    /// The message is JSON itself.
-    Json(Vec<u8>),
-    /// A guess by the wire format alone.
-    Raw {
-        /// The JSON.
-        json: Vec<u8>,
-        /// What is wrong with it.
-        notes: Vec<SpanNote>,
-    },
-}
 
 /// Nodes of one message's tree: what a person can look at.
 const MAX_NODES: usize = 10_000;
 
-/// What is shown of `content`: by the message's type, where it has one.
-pub(super) fn shown(message: MessageView<'_>, body: &Body<'_>, content: &[u8]) -> Shown {
-    if let Some(json) = as_json(content) {
-        return Shown::Json(json);
+/// Appends the members that hold `content`, which is `body`'s: `body` and `unknown` by the message's type, else `raw`. Returns what
+/// is wrong with it.
+pub(super) fn write_content(
+    json: &mut Writer<'_>,
+    message: MessageView<'_>,
+    body: &Body<'_>,
+    content: &[u8],
+    drain: Drain<'_>,
+) -> Vec<Note> {
+    if let Some(text) = as_json(content) {
+        copy_json_draining(json.key("body").value(), text, drain);
+        return Vec::new();
     }
-    let mut json = Vec::with_capacity(content.len() * 2);
-    match message.type_ix().value() {
-        Some(ix) => {
-            let findings =
-                JsonPrinter::new().hiding(body.hides_marked_fields()).print(message.schema(), ix, content, &mut json);
-            Shown::Typed { json, unknown: unknown(&findings.unknown, content), notes: findings.notes }
-        }
-        None => {
-            let notes = raw::write_json(content, &mut json);
-            Shown::Raw { json, notes }
-        }
+    let Some(ix) = message.type_ix().value() else {
+        return from_spans(raw::write_json_draining(content, json.key("raw").value(), drain));
+    };
+    let mut printer = JsonPrinter::new().hiding(body.hides_marked_fields());
+    let findings = printer.print_draining(message.schema(), ix, content, json.key("body").value(), drain);
+    if !findings.unknown.is_empty() {
+        findings.unknown.write_json(content, json.key("unknown").value(), drain);
     }
+    from_spans(findings.notes)
 }
 
-fn unknown(unknown: &Unknown, content: &[u8]) -> Option<Vec<u8>> {
-    if unknown.is_empty() {
-        return None;
-    }
-    let mut json = Vec::new();
-    unknown.write_json(content, &mut json);
-    Some(json)
+fn from_spans(notes: Vec<SpanNote>) -> Vec<Note> {
+    notes.into_iter().map(Note::from).collect()
 }
 
 /// A message's tree and the name of the bytes that its spans count in; none for a message that cannot be read or is JSON.

@@ -1,17 +1,18 @@
 //! One call in full: metadata, messages as trees, and with them the bytes.
 
 use std::cell::Cell;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use rpcshark_captures::{Direction, Timestamp};
 
 use super::call_json::rfc3339;
 use super::headers::field_text;
 use super::message::trees;
-use super::text::{exact_duration_text, size_text};
+use super::text::{exact_duration_text, size_text, write_escaped};
 use super::{Escaped, Printer, Times, method_text, status_text, tree};
 use crate::http2::ErrorCode;
-use crate::json;
+use crate::json::{self, Drain, checkpoint};
 use crate::protobuf::JsonPrinter;
 use crate::protobuf::tree::Node;
 use crate::view::{Body, CallView, HeadersView, Kind, MessageView, Scratch};
@@ -20,13 +21,19 @@ use crate::view::{Body, CallView, HeadersView, Kind, MessageView, Scratch};
 const MAX_BYTES_SHOWN: usize = 4096;
 
 impl<'a> Printer<'a> {
-    /// A call in full, as text. `with_bytes`: with the bytes of each field. `times`: how times are shown; without it, as date
-    /// and time where the call begins, and then as what has passed since.
-    pub fn show(&self, call: &CallView<'a>, with_bytes: bool, times: Option<&Times>) -> String {
+    /// Appends a call in full, as text. `with_bytes`: with the bytes of each field. `times`: how times are shown; without it, as
+    /// date and time where the call begins, and then as what has passed since. `drain` empties `out` while the call is being
+    /// written, so that what it holds may be larger than memory.
+    pub fn write_call_in_full(
+        &self,
+        call: &CallView<'a>,
+        with_bytes: bool,
+        times: Option<&Times>,
+        out: &mut Vec<u8>,
+        drain: Drain<'_>,
+    ) {
         let before = Cell::new(call.start());
-        let mut show = Show { printer: *self, call, with_bytes, times, before, out: String::new() };
-        show.write();
-        show.out
+        Show { printer: *self, call, with_bytes, times, before, out, drain }.write();
     }
 }
 
@@ -37,10 +44,11 @@ struct Show<'d, 'a> {
     times: Option<&'d Times>,
     /// The time that was shown last.
     before: Cell<Timestamp>,
-    out: String,
+    out: &'d mut Vec<u8>,
+    drain: Drain<'d>,
 }
 
-/// Writing to a string cannot fail.
+/// Writing to a vector cannot fail.
 macro_rules! line {
     ($out:expr, $($text:tt)*) => { let _ = writeln!($out, $($text)*); };
 }
@@ -162,7 +170,9 @@ impl<'a> Show<'_, 'a> {
         match trees(body) {
             Some((_, nodes)) => nodes.iter().for_each(|node| self.node(node, content, 4)),
             None => {
-                line!(self.out, "    {}", Escaped(content));
+                self.out.extend_from_slice(b"    ");
+                write_escaped(content, self.out, self.drain);
+                self.out.push(b'\n');
             }
         }
         if let Some(ix) = message.type_ix().value() {
@@ -177,9 +187,13 @@ impl<'a> Show<'_, 'a> {
         let number = node.number.map(|number| format!("#{number} ")).unwrap_or_default();
         let name = tree::name(node);
         let name = if name.is_empty() { "?" } else { &*name };
-        let value = tree::value_text(self.printer.viewer.schema, node);
-        let value = value.map(|value| format!(" = {value}")).unwrap_or_default();
-        line!(self.out, "{:indent$}{name}{value}   {number}{}", "", node.type_name);
+        let _ = write!(self.out, "{:indent$}{name}", "");
+        if tree::has_value(node) {
+            self.out.extend_from_slice(b" = ");
+            tree::write_value_text(self.printer.viewer.schema, node, self.out, self.drain);
+        }
+        line!(self.out, "   {number}{}", node.type_name);
+        checkpoint(self.out, self.drain);
         if self.with_bytes {
             self.bytes(content, node.span.clone(), indent + 2);
         }

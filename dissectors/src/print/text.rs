@@ -3,6 +3,7 @@
 use std::io;
 
 use super::Escaped;
+use crate::json::{DRAIN_AT, Drain, checkpoint};
 
 /// A duration in nanoseconds in three significant digits: `356 µs`, `1.90 s`. `decimals`: how many decimals of a second the
 /// times have that it was computed from; no digits are shown beyond.
@@ -128,6 +129,22 @@ pub(super) fn push_escaped(bytes: &[u8], out: &mut Vec<u8>) {
         true => out.extend_from_slice(bytes),
         // Writing to a vector cannot fail.
         false => drop(io::Write::write_fmt(out, format_args!("{}", Escaped(bytes)))),
+    }
+}
+
+/// Appends `bytes` of any number as [`Escaped`] shows them; `drain` empties `out` as it fills.
+pub(super) fn write_escaped(bytes: &[u8], out: &mut Vec<u8>, drain: Drain<'_>) {
+    for chunk in bytes.utf8_chunks() {
+        let mut valid = chunk.valid();
+        while !valid.is_empty() {
+            let (piece, rest) = valid.split_at(valid.floor_char_boundary(DRAIN_AT));
+            push_escaped(piece.as_bytes(), out);
+            checkpoint(out, drain);
+            valid = rest;
+        }
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{Escaped, is_dangerous};
-use crate::json::{self, Writer};
+use super::is_dangerous;
+use super::text::write_escaped;
+use crate::json::{self, Drain, Writer};
 use crate::known::Known;
 use crate::protobuf::raw::{likely_double, likely_float};
 use crate::protobuf::tree::{Node, NodeName};
@@ -21,7 +22,7 @@ pub(super) fn name<'a>(node: &Node<'a>) -> Cow<'a, str> {
 }
 
 /// Appends a node and all below it; `view` names the bytes that the spans count in.
-pub(super) fn write_json(schema: &Schema, node: &Node<'_>, view: &str, json: &mut Writer<'_>) {
+pub(super) fn write_json(schema: &Schema, node: &Node<'_>, view: &str, json: &mut Writer<'_>, drain: Drain<'_>) {
     json.begin_object();
     json.key("name").string(&name(node));
     json.key("number");
@@ -32,7 +33,7 @@ pub(super) fn write_json(schema: &Schema, node: &Node<'_>, view: &str, json: &mu
     json.key("type").string(&node.type_name);
     json.key("value");
     match node.value {
-        Known::Seen(value) | Known::Guessed(value) => write_value(schema, value, json.value()),
+        Known::Seen(value) | Known::Guessed(value) => write_value(schema, value, json.value(), drain),
         Known::Hidden { .. } | Known::Absent | Known::Unknown => json.null(),
     }
     if let Known::Hidden { len } = node.value {
@@ -43,14 +44,15 @@ pub(super) fn write_json(schema: &Schema, node: &Node<'_>, view: &str, json: &mu
     json.key("to").unsigned(u64::from(node.span.end));
     json.key("children").begin_array();
     for child in &node.children {
-        write_json(schema, child, view, json);
+        write_json(schema, child, view, json, drain);
     }
     json.end_array();
     json.end_object();
+    json.checkpoint(drain);
 }
 
 /// Appends a value in canonical JSON.
-fn write_value(schema: &Schema, value: FieldValue<'_>, out: &mut Vec<u8>) {
+fn write_value(schema: &Schema, value: FieldValue<'_>, out: &mut Vec<u8>, drain: Drain<'_>) {
     match value {
         FieldValue::Bool(yes) => out.extend_from_slice(if yes { b"true" } else { b"false" }),
         FieldValue::Int32(number) => json::write_signed(out, number.into()),
@@ -64,67 +66,82 @@ fn write_value(schema: &Schema, value: FieldValue<'_>, out: &mut Vec<u8>) {
         FieldValue::Enum { number, name: None } => json::write_signed(out, number.into()),
         FieldValue::Null => out.extend_from_slice(b"null"),
         FieldValue::Text(text) => {
-            json::write_bytes_lossy(out, text);
+            json::write_bytes_lossy_draining(out, text, drain);
         }
-        FieldValue::Bytes(bytes) => json::write_base64(out, bytes),
+        FieldValue::Bytes(bytes) => json::write_base64_draining(out, bytes, drain),
         FieldValue::Message { ix, bytes } => {
-            JsonPrinter::new().print(schema, ix, bytes, out);
+            JsonPrinter::new().print_draining(schema, ix, bytes, out, drain);
         }
-        FieldValue::Json(text) => {
-            json::copy_json(out, text);
-        }
+        FieldValue::Json(text) => json::copy_json_draining(out, text, drain),
         FieldValue::Broken(cause) => json::write_string(out, cause.text()),
     }
 }
 
-/// A node's value as people read it; none where its children are all there is.
-pub(super) fn value_text(schema: &Schema, node: &Node<'_>) -> Option<String> {
+/// Whether a node has a value; else its children are all there is.
+pub(super) const fn has_value(node: &Node<'_>) -> bool {
+    !matches!(node.value, Known::Absent | Known::Unknown)
+}
+
+/// Appends a node's value as people read it.
+pub(super) fn write_value_text(schema: &Schema, node: &Node<'_>, out: &mut Vec<u8>, drain: Drain<'_>) {
     let value = match node.value {
         Known::Seen(value) | Known::Guessed(value) => value,
-        Known::Hidden { len } => return Some(format!("‹hidden, {len} {}›", if len == 1 { "byte" } else { "bytes" })),
-        Known::Absent | Known::Unknown => return None,
+        Known::Hidden { len } => {
+            return append(out, format_args!("‹hidden, {len} byte{}›", if len == 1 { "" } else { "s" }));
+        }
+        Known::Absent | Known::Unknown => return,
     };
-    Some(match value {
-        FieldValue::Text(text) => quoted(text),
-        FieldValue::Bytes(bytes) => bytes_text(bytes),
-        FieldValue::Broken(cause) => format!("? the message {}", cause.text()),
-        FieldValue::Fixed32(number) => match likely_float(number) {
-            Some(float) => format!("{number} (as a float: {})", json_text(|out| json::write_f32(out, float))),
-            None => number.to_string(),
-        },
-        FieldValue::Fixed64(number) => match likely_double(number) {
-            Some(double) => format!("{number} (as a double: {})", json_text(|out| json::write_f64(out, double))),
-            None => number.to_string(),
-        },
-        FieldValue::Varint(number) => number.to_string(),
-        FieldValue::Int64(number) => number.to_string(),
-        FieldValue::Uint64(number) => number.to_string(),
-        value => json_text(|out| write_value(schema, value, out)),
-    })
+    match value {
+        FieldValue::Text(text) => write_quoted(text, out, drain),
+        FieldValue::Bytes(bytes) if is_text(bytes) => write_quoted(bytes, out, drain),
+        FieldValue::Bytes(bytes) => out.extend_from_slice(hex_text(bytes).as_bytes()),
+        FieldValue::Broken(cause) => append(out, format_args!("? the message {}", cause.text())),
+        FieldValue::Fixed32(number) => {
+            json::write_unsigned(out, number.into());
+            if let Some(float) = likely_float(number) {
+                out.extend_from_slice(b" (as a float: ");
+                json::write_f32(out, float);
+                out.push(b')');
+            }
+        }
+        FieldValue::Fixed64(number) => {
+            json::write_unsigned(out, number);
+            if let Some(double) = likely_double(number) {
+                out.extend_from_slice(b" (as a double: ");
+                json::write_f64(out, double);
+                out.push(b')');
+            }
+        }
+        FieldValue::Varint(number) | FieldValue::Uint64(number) => json::write_unsigned(out, number),
+        FieldValue::Int64(number) => json::write_signed(out, number),
+        FieldValue::Json(text) => write_escaped(text, out, drain),
+        value => {
+            let mut text = Vec::new();
+            write_value(schema, value, &mut text, &mut json::keep);
+            write_escaped(&text, out, drain);
+        }
+    }
 }
 
-/// JSON text for people: one line that steers no terminal.
-fn json_text(write: impl FnOnce(&mut Vec<u8>)) -> String {
-    let mut out = Vec::new();
-    write(&mut out);
-    Escaped(&out).to_string()
+fn append(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    // Writing to a vector cannot fail.
+    let _ = std::io::Write::write_fmt(out, text);
 }
 
-/// Text in quotes, as in JSON.
-fn quoted(text: &[u8]) -> String {
-    json_text(|out| {
-        json::write_bytes_lossy(out, text);
-    })
+/// Appends text in quotes, with the escapes of JSON and what else must not reach a terminal written out.
+fn write_quoted(text: &[u8], out: &mut Vec<u8>, drain: Drain<'_>) {
+    let mut piece = Vec::new();
+    json::write_bytes_lossy_draining(&mut piece, text, &mut |piece| {
+        json::drain_to(piece, |text| write_escaped(text, out, drain));
+    });
+    write_escaped(&piece, out, drain);
 }
 
 /// Bytes that are shown in hex.
 const MAX_HEX: usize = 64;
 
-/// Bytes as people read them: as text where they are text, else in hex, with their length where not all are shown.
-fn bytes_text(bytes: &[u8]) -> String {
-    if is_text(bytes) {
-        return quoted(bytes);
-    }
+/// Bytes in hex, with their length where not all are shown.
+fn hex_text(bytes: &[u8]) -> String {
     let shown = bytes.get(..MAX_HEX).unwrap_or(bytes);
     let hex: Vec<String> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
     match bytes.len() - shown.len() {
@@ -168,7 +185,7 @@ mod tests {
             let number = node.number.map_or("-".into(), |number| number.to_string());
             let mut value = Vec::new();
             match node.value {
-                Known::Seen(known) | Known::Guessed(known) => write_value(schema, known, &mut value),
+                Known::Seen(known) | Known::Guessed(known) => write_value(schema, known, &mut value, &mut json::keep),
                 Known::Hidden { len } => value = format!("hidden {len}").into_bytes(),
                 Known::Absent | Known::Unknown => value.push(b'-'),
             }
@@ -186,11 +203,11 @@ mod tests {
         out
     }
 
-    fn json(nodes: &[Node<'_>]) -> String {
+    fn as_text(nodes: &[Node<'_>]) -> String {
         let mut out = Vec::new();
         let mut json = Writer::new(&mut out);
         json.begin_array();
-        nodes.iter().for_each(|node| write_json(&compile(SCHEMA), node, "message", &mut json));
+        nodes.iter().for_each(|node| write_json(&compile(SCHEMA), node, "message", &mut json, &mut json::keep));
         json.end_array();
         String::from_utf8(out).unwrap()
     }
@@ -240,19 +257,22 @@ mod tests {
 
     #[test]
     fn bytes_are_shown_as_text_where_they_are_text_and_in_hex_otherwise() {
-        assert_eq!(bytes_text(b"foo"), "\"foo\"");
-        assert_eq!(bytes_text("/registry/\u{fc}".as_bytes()), "\"/registry/\u{fc}\"");
-        assert_eq!(bytes_text(b""), "\"\"");
-        assert_eq!(bytes_text(&[0x0a, 0x1b]), "0a 1b");
-        assert_eq!(bytes_text("a\u{202e}b".as_bytes()), "61 e2 80 ae 62");
-        assert!(bytes_text(&[0xff; 100]).ends_with("ff ff … (100 bytes)"));
+        assert!(is_text(b"foo") && is_text("/registry/\u{fc}\n".as_bytes()) && is_text(b""));
+        assert!(!is_text(&[0x0a, 0x1b]) && !is_text(b"\xff") && !is_text("a\u{202e}b".as_bytes()));
+        assert_eq!(hex_text(&[0x0a, 0x1b]), "0a 1b");
+        assert!(hex_text(&[0xff; 100]).ends_with("ff ff … (100 bytes)"));
         let schema = compile(SCHEMA);
         // 8: bytes "hi"; 2: a string with a character that turns the direction of text.
         let bytes = b"\x42\x02hi\x12\x04a\xe2\x80\xae";
         let nodes = tree(&schema, schema.message("t.M").unwrap(), bytes, ALL);
-        let texts: Vec<_> = nodes.iter().map(|node| value_text(&schema, node).unwrap()).collect();
+        let text = |node: &Node<'_>| {
+            let mut out = Vec::new();
+            write_value_text(&schema, node, &mut out, &mut json::keep);
+            String::from_utf8(out).unwrap()
+        };
+        let texts: Vec<_> = nodes.iter().map(text).collect();
         assert_eq!(texts, ["\"hi\"", "\"a\\u{202e}\""]);
-        assert!(json(&nodes).contains("\"value\":\"aGk=\""), "JSON stays canonical");
+        assert!(as_text(&nodes).contains("\"value\":\"aGk=\""), "JSON stays canonical");
     }
 
     #[test]
@@ -285,7 +305,7 @@ mod tests {
 
     #[test]
     fn as_json() {
-        let got = json(&raw_tree(&[0x1a, 4, 0x08, 1, 0x10, 2], 9));
+        let got = as_text(&raw_tree(&[0x1a, 4, 0x08, 1, 0x10, 2], 9));
         let expected = concat!(
             r#"[{"name":"","number":3,"type":"message","value":null,"view":"message","from":0,"to":6,"children":["#,
             r#"{"name":"","number":1,"type":"varint","value":1,"view":"message","from":2,"to":4,"children":[]},"#,
@@ -302,7 +322,7 @@ mod tests {
             for nodes in [tree(&schema, schema.message("t.M").unwrap(), &bytes, options), raw_tree(&bytes, limit)] {
                 let all = shown(&nodes);
                 prop_assert!(all.iter().filter(|line| !line.trim().starts_with("and ")).count() <= limit);
-                prop_assert!(serde_json::from_str::<serde_json::Value>(&json(&nodes)).is_ok());
+                prop_assert!(serde_json::from_str::<serde_json::Value>(&as_text(&nodes)).is_ok());
             }
         }
     }

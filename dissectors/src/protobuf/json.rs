@@ -13,11 +13,17 @@ use super::typed::{self, Packed, Shape};
 use super::wire::{self, Fields, MAX_DEPTH, Value};
 use super::{SpanNote, raw};
 use crate::Severity;
-use crate::json::{self, comma};
+use crate::json::{self, Drain, comma};
 use crate::schema::{Cardinality, Field, Kind, Message, MessageIx, Schema, WellKnown};
 
 /// How many unknown fields of a message are kept: a message of the wrong type may be nothing else.
 const MAX_UNKNOWN: usize = 4096;
+
+/// Fields that are kept while a message is printed, by all messages that it is nested in together; more are merged.
+const MAX_ENTRIES: usize = 1 << 20;
+
+/// Of a message with fewer entries none are merged.
+const MIN_MERGED: usize = 1 << 12;
 
 /// Prints messages as JSON. Keeps its memory from one message to the next.
 #[derive(Debug, Default)]
@@ -77,6 +83,8 @@ struct Entry {
     form: Form,
     /// Whether there are several, or one that is broken: then they are read again.
     run: bool,
+    /// The field's number where fields of other numbers may lie between them; else 0.
+    number: u32,
 }
 
 /// What [`Entry::bits`] are.
@@ -99,12 +107,12 @@ impl Entry {
             Value::Group(bytes) => (Form::Group, bytes.len() as u64),
             Value::Fixed32(bits) => (Form::Fixed32, u64::from(bits)),
         };
-        Self { field, at: wire.at, end: wire.end, value_at: wire.value_at, bits, form, run: false }
+        Self { field, at: wire.at, end: wire.end, value_at: wire.value_at, bits, form, run: false, number: 0 }
     }
 
     /// Something to be read again.
     fn again(field: u32, at: u32, end: u32) -> Self {
-        Self { field, at, end, value_at: at, bits: 0, form: Form::Varint, run: true }
+        Self { field, at, end, value_at: at, bits: 0, form: Form::Varint, run: true, number: 0 }
     }
 
     /// The first field, if it is the only one.
@@ -152,6 +160,18 @@ impl JsonPrinter {
     /// that holds JSON `{"@type": …, "@json": …}`; a `Timestamp` or `Duration` out of range is
     /// `{"seconds": "…", "nanos": …}`; what is not UTF-8 becomes U+FFFD, with a note.
     pub fn print(&mut self, schema: &Schema, message: MessageIx, bytes: &[u8], out: &mut Vec<u8>) -> Findings {
+        self.print_draining(schema, message, bytes, out, &mut json::keep)
+    }
+
+    /// The same for a message of any size: `drain` empties `out` as it fills.
+    pub fn print_draining(
+        &mut self,
+        schema: &Schema,
+        message: MessageIx,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        drain: Drain<'_>,
+    ) -> Findings {
         self.entries.clear();
         self.path.clear();
         let Some(message) = schema.messages.get(message.0 as usize) else {
@@ -164,6 +184,7 @@ impl JsonPrinter {
             schema,
             bytes,
             out,
+            drain,
             entries: &mut self.entries,
             path: &mut self.path,
             notes: Notes::default(),
@@ -197,13 +218,13 @@ impl Unknown {
     /// Appends them to `out` in the form of [`raw`]; `bytes` is the message that they were found in.
     ///
     /// Those of a nested message stand under the number of its field: `{"3": [{"9": [1]}]}`.
-    pub fn write_json(&self, bytes: &[u8], out: &mut Vec<u8>) {
+    pub fn write_json(&self, bytes: &[u8], out: &mut Vec<u8>, drain: Drain<'_>) {
         let mut all: Vec<&UnknownField> = self.fields.iter().collect();
-        write_unknown(&mut all, 0, bytes, out);
+        write_unknown(&mut all, 0, bytes, out, drain);
     }
 }
 
-fn write_unknown(fields: &mut [&UnknownField], depth: usize, bytes: &[u8], out: &mut Vec<u8>) {
+fn write_unknown(fields: &mut [&UnknownField], depth: usize, bytes: &[u8], out: &mut Vec<u8>, drain: Drain<'_>) {
     let step = |f: &UnknownField| f.path.get(depth).copied().unwrap_or(PathStep { number: f.number, at: f.at });
     fields.sort_by_key(|f| (step(f).number, step(f).at));
     out.push(b'{');
@@ -218,13 +239,13 @@ fn write_unknown(fields: &mut [&UnknownField], depth: usize, bytes: &[u8], out: 
                 [field] if field.path.len() <= depth => {
                     comma(out);
                     match field.bits {
-                        Some(bits) => json::write_unsigned(out, bits),
-                        None => raw::write_field(bytes, field.at..field.end, out),
+                        Some(bits) => json::write_exact(out, bits),
+                        None => raw::write_field(bytes, field.at..field.end, out, drain),
                     }
                 }
                 nested => {
                     comma(out);
-                    write_unknown(nested, depth + 1, bytes, out);
+                    write_unknown(nested, depth + 1, bytes, out, drain);
                 }
             }
         }
@@ -238,6 +259,7 @@ struct Job<'s, 'a, 'o> {
     schema: &'s Schema,
     bytes: &'a [u8],
     out: &'o mut Vec<u8>,
+    drain: Drain<'o>,
     /// A stack: every message that is being printed has its fields on it.
     entries: &'o mut Vec<Entry>,
     /// The messages that are being printed.
@@ -273,6 +295,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
             at = same.end;
             let Some(field) = self.field_of(message, same.start) else { continue };
             self.member(field, same, depth);
+            self.checkpoint();
         }
         self.entries.truncate(entries.start);
     }
@@ -286,6 +309,12 @@ impl<'s, 'a> Job<'s, 'a, '_> {
 
     fn field_of(&self, message: &'s Message, entry: usize) -> Option<&'s Field> {
         message.fields.get(self.entries.get(entry)?.field as usize)
+    }
+
+    /// Between values of which at least one is printed: what is not drained yet may still be taken back.
+    #[inline]
+    fn checkpoint(&mut self) {
+        json::checkpoint(self.out, self.drain);
     }
 
     fn key(&mut self, field: &Field) {
@@ -333,7 +362,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     fn hidden(&mut self, entries: Entries) {
         let mut len = 0;
         for entry in self.entries.get(entries).unwrap_or_default() {
-            for item in Fields::within(self.bytes, entry.at..entry.end) {
+            for item in self.again(entry) {
                 len += match item {
                     Ok(wire) => wire.end - wire.value_at,
                     Err(broken) => broken.end - broken.at,
@@ -345,26 +374,38 @@ impl<'s, 'a> Job<'s, 'a, '_> {
         self.out.push(b'}');
     }
 
+    /// What lies in an entry.
+    fn again(&self, entry: &Entry) -> impl Iterator<Item = Result<wire::Field<'a>, wire::Broken<'a>>> + use<'a> {
+        let wanted = entry.number;
+        Fields::within(self.bytes, entry.at..entry.end).filter(move |item| {
+            let number = match item {
+                Ok(wire) => wire.number,
+                Err(broken) => broken.number,
+            };
+            wanted == 0 || wanted == number
+        })
+    }
+
     /// The last value that `entries` hold.
     fn last(&self, entries: Entries) -> Option<wire::Field<'a>> {
-        let entry = self.entries.get(entries)?.last()?;
+        let entry = *self.entries.get(entries)?.last()?;
         if let Some(wire) = entry.single(self.bytes) {
             return Some(wire);
         }
-        Fields::within(self.bytes, entry.at..entry.end).filter_map(Result::ok).last()
+        self.again(&entry).filter_map(Result::ok).last()
     }
 
     /// A message or group, merged from all that `entries` hold.
     fn singular_message(&mut self, field: &'s Field, entries: Entries, depth: u32) {
         let mut parts: SmallVec<[Part; 2]> = SmallVec::new();
         let mut first = None;
-        for entry in self.entries.get(entries).unwrap_or_default() {
+        for &entry in self.entries.get(entries).unwrap_or_default() {
             first.get_or_insert(entry.at);
             if let Some(wire) = entry.single(self.bytes) {
                 parts.extend(part(&Ok(wire)));
                 continue;
             }
-            parts.extend(Fields::within(self.bytes, entry.at..entry.end).filter_map(|item| part(&item)));
+            parts.extend(self.again(&entry).filter_map(|item| part(&item)));
         }
         self.nested(field, &parts, first.unwrap_or(0), depth);
     }
@@ -398,11 +439,11 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     fn scalar(&mut self, field: &Field, wire: &wire::Field<'a>) {
         match (field.kind, wire.value) {
             (Kind::String, Value::Bytes(text)) => {
-                if !json::write_bytes_lossy(self.out, text) {
+                if !json::write_bytes_lossy_draining(self.out, text, self.drain) {
                     self.not_utf8(field, wire.value_at..wire.end);
                 }
             }
-            (Kind::Bytes, Value::Bytes(bytes)) => json::write_base64(self.out, bytes),
+            (Kind::Bytes, Value::Bytes(bytes)) => json::write_base64_draining(self.out, bytes, self.drain),
             (kind, value) => typed::write_number(self.schema, kind, typed::bits(&value), self.out),
         }
     }
@@ -414,7 +455,6 @@ impl<'s, 'a> Job<'s, 'a, '_> {
 
     /// `[…]` of all that `entries` hold. False where that is nothing.
     fn list(&mut self, field: &'s Field, entries: Entries, depth: u32) -> bool {
-        let from = self.out.len();
         self.out.push(b'[');
         for at in entries {
             let Some(&entry) = self.entries.get(at) else { continue };
@@ -422,11 +462,11 @@ impl<'s, 'a> Job<'s, 'a, '_> {
                 self.elements(field, &Ok(wire), depth);
                 continue;
             }
-            for item in Fields::within(self.bytes, entry.at..entry.end) {
+            for item in self.again(&entry) {
                 self.elements(field, &item, depth);
             }
         }
-        let some = self.out.len() > from + 1;
+        let some = self.out.last() != Some(&b'[');
         self.out.push(b']');
         some
     }
@@ -447,12 +487,14 @@ impl<'s, 'a> Job<'s, 'a, '_> {
                 } else {
                     comma(self.out);
                     self.scalar(field, wire);
+                    self.checkpoint();
                 }
             }
             _ => {
                 let Some(part) = part(item) else { return };
                 comma(self.out);
                 self.nested(field, &[part], entry_at(item), depth);
+                self.checkpoint();
             }
         }
     }
@@ -467,6 +509,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
                 Ok((bits, _)) => {
                     comma(self.out);
                     typed::write_number(self.schema, field.kind, bits, self.out);
+                    self.checkpoint();
                 }
                 Err(range) => self.notes.add(Severity::Error, "pb-broken", range, || {
                     format!("the packed numbers of {} end inside of a number", field.full_name)
@@ -477,7 +520,6 @@ impl<'s, 'a> Job<'s, 'a, '_> {
 
     /// `{…}` of all that `entries` hold, sorted by key. False where that is nothing.
     fn map(&mut self, field: &'s Field, entries: Entries, depth: u32) -> bool {
-        let from = self.out.len();
         self.out.push(b'{');
         if let Some(message) = typed::message_of(self.schema, field.kind) {
             let mut items = self.map_items(message, field.number, entries);
@@ -489,11 +531,12 @@ impl<'s, 'a> Job<'s, 'a, '_> {
                 if items.get(at + 1).is_none_or(|next| next.key != item.key) {
                     self.path.push(PathStep { number: field.number, at: item.at });
                     self.map_item(message, item, depth);
+                    self.checkpoint();
                     self.path.pop();
                 }
             }
         }
-        let some = self.out.len() > from + 1;
+        let some = self.out.last() != Some(&b'{');
         self.out.push(b'}');
         some
     }
@@ -503,7 +546,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
         let key_field = message.field(1);
         for at in entries {
             let Some(&entry) = self.entries.get(at) else { continue };
-            for wire in Fields::within(self.bytes, entry.at..entry.end).filter_map(Result::ok) {
+            for wire in self.again(&entry).filter_map(Result::ok) {
                 let Some(part) = part(&Ok(wire)) else { continue };
                 let mut key = key_field.map_or(Key::Number(0), |f| match f.kind {
                     Kind::String => Key::Text(0, b""),
@@ -617,7 +660,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
                         let kept = self.broken(message, broken);
                         if let Some((index, field)) = kept {
                             let entry = Entry::again(index, broken.at, broken.end);
-                            sorted &= self.push(base, entry, field, &mut oneofs);
+                            sorted &= self.push(message, base, entry, field, &mut oneofs);
                         }
                         continue;
                     }
@@ -638,7 +681,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
                     self.unknown(wire.number, wire.at, wire.end, None);
                     continue;
                 }
-                sorted &= self.push(base, Entry::new(index, wire), field, &mut oneofs);
+                sorted &= self.push(message, base, Entry::new(index, wire), field, &mut oneofs);
             }
             if let Some(span) = fields.overlong() {
                 self.notes.overlong(span);
@@ -652,7 +695,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
 
     /// Enters a field. False where the entries need settling.
     #[inline]
-    fn push(&mut self, base: usize, entry: Entry, field: &Field, oneofs: &mut u64) -> bool {
+    fn push(&mut self, message: &Message, base: usize, entry: Entry, field: &Field, oneofs: &mut u64) -> bool {
         let mut sorted = true;
         if self.entries.len() > base
             && let Some(last) = self.entries.last_mut()
@@ -669,6 +712,9 @@ impl<'s, 'a> Job<'s, 'a, '_> {
             }
             sorted = last.field <= entry.field;
         }
+        if self.entries.len() >= MAX_ENTRIES && self.entries.len() - base >= MIN_MERGED && !message.message_set {
+            return self.push_merged(message, base, entry);
+        }
         if let Some(oneof) = field.oneof {
             // Beyond 64 they share a bit: settling what is settled does no harm.
             let bit = 1 << (oneof % 64);
@@ -677,6 +723,32 @@ impl<'s, 'a> Job<'s, 'a, '_> {
         }
         self.entries.push(entry);
         sorted
+    }
+
+    /// Makes room by keeping one entry for each field, from where it is first to where it is last, and enters a field.
+    #[cold]
+    fn push_merged(&mut self, message: &Message, base: usize, entry: Entry) -> bool {
+        self.settle(message, base);
+        let entries = self.entries.get_mut(base..).unwrap_or_default();
+        let mut kept = 0_usize;
+        for at in 0..entries.len() {
+            let Some(&next) = entries.get(at) else { break };
+            match kept.checked_sub(1).and_then(|last| entries.get_mut(last)) {
+                Some(last) if last.field == next.field => {
+                    *last = Entry::again(next.field, last.at.min(next.at), last.end.max(next.end));
+                    last.number = message.fields.get(next.field as usize).map_or(0, |field| field.number);
+                }
+                _ => {
+                    if let Some(slot) = entries.get_mut(kept) {
+                        *slot = next;
+                    }
+                    kept += 1;
+                }
+            }
+        }
+        self.entries.truncate(base + kept);
+        self.entries.push(entry);
+        false
     }
 
     #[cold]
@@ -855,13 +927,9 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     fn any_value(&mut self, url: &[u8], value: &'a [u8], part: Part, depth: u32) {
         // containerd sends JSON under type names that may look like those of messages. A message does not begin with a
         // brace: that would be a group of number 15.
-        if value.first() == Some(&b'{') {
-            let before = self.out.len();
+        if value.first() == Some(&b'{') && json::is_json(value) {
             self.out.extend_from_slice(b",\"@json\":");
-            if json::copy_json(self.out, value) {
-                return;
-            }
-            self.out.truncate(before);
+            return json::copy_json_draining(self.out, value, self.drain);
         }
         // Standard names are `type.googleapis.com/<name>`, containerd's have no slash.
         let name = url.rsplit(|&b| b == b'/').next().unwrap_or_default();
@@ -880,7 +948,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
             }
             None => {
                 self.out.extend_from_slice(b",\"@value\":");
-                json::write_base64(self.out, value);
+                json::write_base64_draining(self.out, value, self.drain);
             }
         }
     }
@@ -891,7 +959,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
         let mut first = true;
         for at in entries {
             let Some(&entry) = self.entries.get(at) else { continue };
-            for wire in Fields::within(self.bytes, entry.at..entry.end).filter_map(Result::ok) {
+            for wire in self.again(&entry).filter_map(Result::ok) {
                 let Value::Bytes(path) = wire.value else { continue };
                 if !first {
                     self.out.push(b',');
@@ -1134,12 +1202,83 @@ mod tests {
     fn print(schema: &Schema, bytes: &[u8]) -> Printed {
         let (mut json, mut unknown) = (Vec::new(), Vec::new());
         let findings = JsonPrinter::new().print(schema, schema.message("t.M").unwrap(), bytes, &mut json);
-        findings.unknown.write_json(bytes, &mut unknown);
+        findings.unknown.write_json(bytes, &mut unknown, &mut json::keep);
         Printed {
             json: String::from_utf8(json).unwrap(),
             unknown: String::from_utf8(unknown).unwrap(),
             notes: findings.notes.into_iter().map(|note| (note.kind, note.span)).collect(),
         }
+    }
+
+    #[test]
+    fn fields_in_turns_that_are_more_than_are_kept_print_as_few_do() {
+        let schema = compile(SCHEMA);
+        // 4: 7 and 1: 3 in turns, and a member of the oneof (12) that another one (13) clears.
+        let pairs = MAX_ENTRIES;
+        let mut bytes = [0x62, 1, b'x'].to_vec();
+        bytes.extend([0x20, 7, 0x08, 3].repeat(pairs));
+        bytes.extend([0x6a, 0, 0x08, 4]);
+        let (mut out, mut written, mut largest) = (Vec::new(), Vec::new(), 0);
+        let mut printer = JsonPrinter::new();
+        let findings = printer.print_draining(&schema, schema.message("t.M").unwrap(), &bytes, &mut out, &mut |out| {
+            largest = largest.max(out.len());
+            json::drain_to(out, |text| written.extend_from_slice(text));
+        });
+        written.extend(out);
+        assert!(findings.notes.is_empty());
+        assert!(largest < 2 * json::DRAIN_AT);
+        assert!(printer.entries.capacity() <= 4 * MAX_ENTRIES);
+        let expected = format!("{{\"number\":4,\"list\":[{}],\"b\":{{}}}}", vec!["7"; pairs].join(","));
+        assert!(written == expected.into_bytes());
+    }
+
+    #[test]
+    fn fields_marked_debug_redact_are_hidden_with_their_length() {
+        let schema = compile(
+            r#"
+            syntax = "proto3";
+            package t;
+            import "google/protobuf/any.proto";
+            enum State { NONE = 0; OPEN = 1; }
+            message M {
+              string user = 1;
+              string password = 2 [debug_redact = true];
+              repeated int32 pins = 3 [debug_redact = true];
+              M inner = 4;
+              map<string, string> keys = 5 [debug_redact = true];
+              google.protobuf.Any any = 6;
+            }
+            "#,
+        );
+        let bytes = [
+            &b"\x0a\x01u\x12\x06secret"[..],
+            &[0x1a, 2, 1, 2, 0x18, 3],                // packed pins, and one that is not
+            b"\x22\x04\x12\x02in",                    // inner: password "in"
+            b"\x2a\x06\x0a\x01k\x12\x01v",            // keys
+            b"\x32\x0b\x0a\x03t.M\x12\x04\x12\x02an", // an Any that holds an M with a password
+            &[0x10, 9],                               // password with another wire type
+        ]
+        .concat();
+        let printed = |hide: bool| {
+            let (mut json, mut unknown) = (Vec::new(), Vec::new());
+            let ix = schema.message("t.M").unwrap();
+            let findings = JsonPrinter::new().hiding(hide).print(&schema, ix, &bytes, &mut json);
+            findings.unknown.write_json(&bytes, &mut unknown, &mut json::keep);
+            (String::from_utf8(json).unwrap(), String::from_utf8(unknown).unwrap())
+        };
+        assert_eq!(
+            printed(true),
+            (
+                concat!(
+                    r#"{"user":"u","password":{"hidden":6},"pins":{"hidden":3},"inner":{"password":{"hidden":2}},"#,
+                    r#""keys":{"hidden":6},"any":{"@type":"t.M","password":{"hidden":2}}}"#
+                )
+                .to_owned(),
+                "{}".to_owned()
+            )
+        );
+        let (json, unknown) = printed(false);
+        assert!(json.contains("secret") && unknown.contains('9'));
     }
 
     fn field(number: u8, content: &[u8]) -> Vec<u8> {

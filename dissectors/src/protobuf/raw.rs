@@ -16,7 +16,7 @@ use super::note::Notes;
 use super::typed::Packed;
 use super::wire::{Field, Fields, MAX_DEPTH, Value};
 use crate::Severity;
-use crate::json::{self, comma};
+use crate::json::{self, Drain, comma};
 use crate::schema::Kind;
 
 /// Field numbers beyond this are taken for chance: schemas count from 1, and what is higher is mostly an extension of an
@@ -38,127 +38,188 @@ pub enum Guess<'a> {
 
 /// Appends `bytes`, a message of unknown type, to `out`.
 pub fn write_json(bytes: &[u8], out: &mut Vec<u8>) -> Vec<SpanNote> {
-    let mut notes = Notes::default();
-    let mut entries = Vec::new();
+    write_json_draining(bytes, out, &mut json::keep)
+}
+
+/// The same for a message of any size: `drain` empties `out` as it fills.
+pub fn write_json_draining(bytes: &[u8], out: &mut Vec<u8>, drain: Drain<'_>) -> Vec<SpanNote> {
     let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    message(bytes, 0..end, &mut entries, &mut notes, 0, out);
-    notes.finish()
+    let mut job = Job { bytes, entries: Vec::new(), notes: Notes::default(), out, drain };
+    job.message(0..end, 0);
+    job.notes.finish()
 }
 
 /// Appends the value of the field at `span` of `message` to `out`.
-pub(crate) fn write_field(message: &[u8], span: Range<u32>, out: &mut Vec<u8>) {
+pub(crate) fn write_field(message: &[u8], span: Range<u32>, out: &mut Vec<u8>, drain: Drain<'_>) {
+    let mut job = Job { bytes: message, entries: Vec::new(), notes: Notes::default(), out, drain };
     match Fields::within(message, span).next() {
-        Some(Ok(field)) => value(message, &field, &mut Vec::new(), &mut Notes::default(), 0, out),
-        _ => out.extend_from_slice(b"null"),
+        Some(Ok(field)) => job.value(&field, 0),
+        _ => job.out.extend_from_slice(b"null"),
     }
 }
 
-/// A field of a message: number, tag, end.
+/// Fields of a message with the same number that follow each other: their number, the first tag, the last end. Sorted by number,
+/// and by where they lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     number: u32,
     at: u32,
     end: u32,
 }
 
-fn message(
-    bytes: &[u8],
-    range: Range<u32>,
-    entries: &mut Vec<Entry>,
-    notes: &mut Notes,
-    depth: u32,
-    out: &mut Vec<u8>,
-) {
-    let base = entries.len();
-    let mut fields = Fields::within(bytes, range);
-    for item in fields.by_ref() {
-        match item {
-            Ok(Field { number, at, end, .. }) => entries.push(Entry { number, at, end }),
-            Err(broken) => notes.add(Severity::Error, "pb-broken", broken.at..broken.end, || {
-                format!("the message {}", broken.cause.text())
-            }),
-        }
-    }
-    if let Some(span) = fields.overlong() {
-        notes.overlong(span);
-    }
-    entries.get_mut(base..).unwrap_or_default().sort_by_key(|entry| entry.number);
-    out.push(b'{');
-    let mut before = 0;
-    let end = entries.len();
-    for at in base..end {
-        let Some(&Entry { number, at, end }) = entries.get(at) else { break };
-        if number != before {
-            if before != 0 {
-                out.extend_from_slice(b"],");
-            }
-            out.push(b'"');
-            json::write_unsigned(out, u64::from(number));
-            out.extend_from_slice(b"\":[");
-            before = number;
-        }
-        if let Some(Ok(field)) = Fields::within(bytes, at..end).next() {
-            comma(out);
-            value(bytes, &field, entries, notes, depth, out);
-        }
-    }
-    if before != 0 {
-        out.push(b']');
-    }
-    out.push(b'}');
-    entries.truncate(base);
+/// Entries of a message that are sorted at a time: a message with more is read several times.
+const MAX_ENTRIES: usize = 1 << 21;
+
+/// One message on its way into `out`.
+struct Job<'a, 'o> {
+    bytes: &'a [u8],
+    /// A stack: every message that is being printed has its fields on it.
+    entries: Vec<Entry>,
+    notes: Notes,
+    out: &'o mut Vec<u8>,
+    drain: Drain<'o>,
 }
 
-fn value(
-    message_bytes: &[u8],
-    field: &Field<'_>,
-    entries: &mut Vec<Entry>,
-    notes: &mut Notes,
-    depth: u32,
-    out: &mut Vec<u8>,
-) {
-    let mut marked = |name: &str, write: &mut dyn FnMut(&mut Vec<u8>)| {
-        out.extend_from_slice(b"{\"");
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\":");
-        write(out);
-        out.push(b'}');
-    };
-    match field.value {
-        Value::Varint(number) => json::write_exact(out, number),
-        Value::Fixed32(number) => marked("fixed32", &mut |out| {
-            json::write_unsigned(out, u64::from(number));
-            if let Some(float) = likely_float(number) {
-                out.extend_from_slice(b",\"float\":");
-                json::write_f32(out, float);
+impl Job<'_, '_> {
+    fn message(&mut self, range: Range<u32>, depth: u32) {
+        let base = self.entries.len();
+        self.out.push(b'{');
+        let mut number = 0;
+        let mut after = None;
+        loop {
+            let more = self.gather(range.clone(), base, after);
+            after = self.entries.get(base..).unwrap_or_default().last().copied();
+            for at in base..self.entries.len() {
+                let Some(&entry) = self.entries.get(at) else { break };
+                self.entry(entry, &mut number, depth);
             }
-        }),
-        Value::Fixed64(number) => marked("fixed64", &mut |out| {
-            json::write_exact(out, number);
-            if let Some(double) = likely_double(number) {
-                out.extend_from_slice(b",\"double\":");
-                json::write_f64(out, double);
+            self.entries.truncate(base);
+            if !more {
+                break;
             }
-        }),
-        Value::Group(bytes) if depth < MAX_DEPTH => {
-            let range = field.value_at..field.value_at + bytes.len() as u32;
-            marked("group", &mut |out| message(message_bytes, range.clone(), entries, notes, depth + 1, out));
         }
-        Value::Bytes(bytes) => match guess(bytes) {
-            Guess::Text(text) => json::write_string(out, text),
-            Guess::Message if depth < MAX_DEPTH => {
-                message(message_bytes, field.value_at..field.end, entries, notes, depth + 1, out);
-            }
-            Guess::Packed => marked("packed", &mut |out| {
-                out.push(b'[');
-                for (bits, _) in Packed::new(Kind::Uint64, bytes, 0).filter_map(Result::ok) {
-                    comma(out);
-                    json::write_exact(out, bits);
+        if number != 0 {
+            self.out.push(b']');
+        }
+        self.out.push(b'}');
+    }
+
+    /// Puts on the stack, sorted, the first fields of a message behind the entry `after`, at most some [`MAX_ENTRIES`]. Whether
+    /// there are more.
+    fn gather(&mut self, range: Range<u32>, base: usize, after: Option<Entry>) -> bool {
+        let mut run: Option<Entry> = None;
+        let mut limit = None;
+        let mut fields = Fields::within(self.bytes, range);
+        for item in fields.by_ref() {
+            let field = match item {
+                Ok(field) => field,
+                Err(broken) if after.is_none() => {
+                    self.notes.add(Severity::Error, "pb-broken", broken.at..broken.end, || {
+                        format!("the message {}", broken.cause.text())
+                    });
+                    continue;
                 }
-                out.push(b']');
-            }),
-            Guess::Message | Guess::Bytes => marked("bytes", &mut |out| json::write_base64(out, bytes)),
-        },
-        Value::Group(bytes) => marked("bytes", &mut |out| json::write_base64(out, bytes)),
+                Err(_) => continue,
+            };
+            match &mut run {
+                Some(run) if run.number == field.number && run.end == field.at => run.end = field.end,
+                _ => {
+                    let entry = Entry { number: field.number, at: field.at, end: field.end };
+                    let whole = run.replace(entry);
+                    self.gather_entry(base, whole, after, &mut limit);
+                }
+            }
+        }
+        self.gather_entry(base, run, after, &mut limit);
+        if let (None, Some(span)) = (after, fields.overlong()) {
+            self.notes.overlong(span);
+        }
+        self.entries.get_mut(base..).unwrap_or_default().sort_unstable();
+        limit.is_some()
+    }
+
+    /// Puts an entry on the stack if it lies behind `after` and not behind `limit`, which is set when there are too many.
+    fn gather_entry(&mut self, base: usize, entry: Option<Entry>, after: Option<Entry>, limit: &mut Option<Entry>) {
+        let wanted =
+            |entry: &Entry| after.is_none_or(|after| *entry > after) && limit.is_none_or(|limit| *entry <= limit);
+        let Some(entry) = entry.filter(wanted) else { return };
+        self.entries.push(entry);
+        let gathered = self.entries.get_mut(base..).unwrap_or_default();
+        if gathered.len() >= 2 * MAX_ENTRIES {
+            let (_, last, _) = gathered.select_nth_unstable(MAX_ENTRIES - 1);
+            *limit = Some(*last);
+            self.entries.truncate(base + MAX_ENTRIES);
+        }
+    }
+
+    /// The fields of an entry; `number` is that of the entry before.
+    fn entry(&mut self, entry: Entry, number: &mut u32, depth: u32) {
+        if entry.number != *number {
+            if *number != 0 {
+                self.out.extend_from_slice(b"],");
+            }
+            self.out.push(b'"');
+            json::write_unsigned(self.out, u64::from(entry.number));
+            self.out.extend_from_slice(b"\":[");
+            *number = entry.number;
+        }
+        for field in Fields::within(self.bytes, entry.at..entry.end).filter_map(Result::ok) {
+            comma(self.out);
+            self.value(&field, depth);
+            json::checkpoint(self.out, self.drain);
+        }
+    }
+
+    fn value(&mut self, field: &Field<'_>, depth: u32) {
+        match field.value {
+            Value::Varint(number) => json::write_exact(self.out, number),
+            Value::Fixed32(number) => {
+                self.out.extend_from_slice(b"{\"fixed32\":");
+                json::write_unsigned(self.out, u64::from(number));
+                if let Some(float) = likely_float(number) {
+                    self.out.extend_from_slice(b",\"float\":");
+                    json::write_f32(self.out, float);
+                }
+                self.out.push(b'}');
+            }
+            Value::Fixed64(number) => {
+                self.out.extend_from_slice(b"{\"fixed64\":");
+                json::write_exact(self.out, number);
+                if let Some(double) = likely_double(number) {
+                    self.out.extend_from_slice(b",\"double\":");
+                    json::write_f64(self.out, double);
+                }
+                self.out.push(b'}');
+            }
+            Value::Group(bytes) if depth < MAX_DEPTH => {
+                self.out.extend_from_slice(b"{\"group\":");
+                self.message(field.value_at..field.value_at + bytes.len() as u32, depth + 1);
+                self.out.push(b'}');
+            }
+            Value::Bytes(bytes) => match guess(bytes) {
+                Guess::Text(text) => {
+                    json::write_bytes_lossy_draining(self.out, text.as_bytes(), self.drain);
+                }
+                Guess::Message if depth < MAX_DEPTH => self.message(field.value_at..field.end, depth + 1),
+                Guess::Packed => {
+                    self.out.extend_from_slice(b"{\"packed\":[");
+                    for (bits, _) in Packed::new(Kind::Uint64, bytes, 0).filter_map(Result::ok) {
+                        comma(self.out);
+                        json::write_exact(self.out, bits);
+                        json::checkpoint(self.out, self.drain);
+                    }
+                    self.out.extend_from_slice(b"]}");
+                }
+                Guess::Message | Guess::Bytes => self.bytes(bytes),
+            },
+            Value::Group(bytes) => self.bytes(bytes),
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(b"{\"bytes\":");
+        json::write_base64_draining(self.out, bytes, self.drain);
+        self.out.push(b'}');
     }
 }
 
@@ -300,6 +361,22 @@ mod tests {
         // A negative int32 has ten bytes.
         let minus_one = [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
         assert_eq!(write_json(&minus_one, &mut Vec::new()), []);
+    }
+
+    #[test]
+    fn a_large_message_of_many_fields_is_printed_through_a_small_buffer() {
+        // Fields 1 and 2 in turns, more than are sorted at a time.
+        let pairs = 2 * MAX_ENTRIES / 2 + 10;
+        let bytes = [0x08, 5, 0x10, 6].repeat(pairs);
+        let (mut out, mut written, mut largest) = (Vec::new(), Vec::new(), 0);
+        write_json_draining(&bytes, &mut out, &mut |out| {
+            largest = largest.max(out.len());
+            json::drain_to(out, |text| written.extend_from_slice(text));
+        });
+        written.extend(out);
+        assert!(largest < 2 * json::DRAIN_AT);
+        let list = |value: &str| vec![value; pairs].join(",");
+        assert!(written == format!("{{\"1\":[{}],\"2\":[{}]}}", list("5"), list("6")).into_bytes());
     }
 
     #[test]

@@ -195,7 +195,7 @@ impl<'a> Builder<'a> {
             if message.is_some_and(|message| message.well_known == Some(WellKnown::Any))
                 && node.number == Some(2)
                 && bytes.first() == Some(&b'{')
-                && crate::json::copy_json(&mut Vec::new(), bytes)
+                && crate::json::is_json(bytes)
             {
                 node.type_name = Cow::Borrowed("JSON");
                 node.value = Known::Seen(FieldValue::Json(bytes));

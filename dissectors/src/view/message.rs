@@ -8,7 +8,7 @@ use rpcshark_captures::{Direction, Place, Timestamp};
 use super::call::encoding;
 use super::{Known, Viewer};
 use crate::grpc::{Encoding, MAX_DECOMPRESSED, decompress};
-use crate::json::copy_json;
+use crate::json::is_json;
 use crate::protobuf::tree::{Node, TreeOptions, raw_tree, tree};
 use crate::protobuf::{Next, Step, walk_where};
 use crate::schema::{MessageIx, Schema};
@@ -232,15 +232,11 @@ impl<'b> Body<'b> {
     }
 }
 
-/// A message that is a JSON object or array, without the space between its tokens. No protobuf message is one by accident: `{`
-/// and `[` begin a group that nothing ends.
-pub fn as_json(content: &[u8]) -> Option<Vec<u8>> {
+/// The JSON object or array that a message's bytes are, if they are one. No protobuf message is one by accident: `{` and `[` begin
+/// a group that nothing ends.
+pub fn as_json(content: &[u8]) -> Option<&[u8]> {
     let text = content.trim_ascii();
-    if !matches!(text, [b'{', .., b'}'] | [b'[', .., b']']) {
-        return None;
-    }
-    let mut json = Vec::with_capacity(text.len());
-    copy_json(&mut json, text).then_some(json)
+    (matches!(text, [b'{', .., b'}'] | [b'[', .., b']']) && is_json(text)).then_some(text)
 }
 
 fn inflate<'b>(wire: &[u8], encoding: Known<Cow<'_, [u8]>>, inflated: &'b mut Vec<u8>) -> Result<&'b [u8], Note> {
