@@ -93,16 +93,44 @@ fn gather(value: &Value, members: &mut BTreeSet<String>) {
     }
 }
 
+/// The samples of a page: blocks that begin with `$ rpcshark …` on files of this repository, each with its lines.
+fn samples(page: &str) -> Vec<(&str, Vec<&str>)> {
+    let blocks = page.split("```").filter_map(|block| block.strip_prefix("text\n$ "));
+    let blocks =
+        blocks.filter_map(|block| block.split_once('\n')).filter(|(command, _)| command.contains("tests/captures/"));
+    blocks.map(|(command, lines)| (command, lines.lines().collect())).collect()
+}
+
 #[test]
-fn the_listing_in_the_readme_is_what_is_printed() {
-    let printed = document("tests/captures/shop/expected/calls.txt");
+fn samples_in_the_documents_are_what_the_program_prints() {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_rpcshark"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let readme = document("README.md");
-    let listing = readme.split("```").find(|block| block.starts_with("text\n")).unwrap();
-    let lines: Vec<&str> = listing.lines().skip(1).collect();
-    assert!(lines.len() > 10);
-    for line in lines {
-        assert!(printed.lines().any(|printed| printed == line), "{line}");
+    let cli = document("docs/cli.md");
+    assert_eq!(samples(&readme).len(), 3, "a listing, a call in full, and a line of jq");
+    for (command, lines) in samples(&readme).into_iter().chain(samples(&cli)) {
+        if command.contains("| jq ") && environment::tool("jq", &["--version"]).is_none() {
+            continue;
+        }
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", command]).current_dir(root()).env("PATH", &path).env("NO_COLOR", "1").env("TZ", "UTC");
+        let printed = String::from_utf8(shell.output().unwrap().stdout).unwrap();
+        let mut printed = printed.lines();
+        // A line that is only an ellipsis stands for lines that are left out.
+        for line in lines.iter().filter(|line| **line != "…") {
+            assert!(printed.any(|printed| printed == *line), "{command}: {line}");
+        }
     }
+}
+
+#[test]
+fn examples_in_manual_pages_are_neither_filled_nor_hyphenated() {
+    let page = run(&["man", "calls"]).stdout;
+    assert!(page.contains("\n.nh\n"), "{page}");
+    let examples = page.find("Examples:").unwrap();
+    let before = page[..examples].rfind("\n.nf\n").unwrap();
+    assert!(!page[before + 1..examples].contains("\n.fi\n"), "{page}");
+    assert!(page[examples..].contains("\n.fi\n"), "{page}");
 }
 
 #[test]

@@ -45,7 +45,33 @@ pub(super) fn man(args: &ManArgs) -> Result<ExitCode, Problem> {
         },
     };
     let mut output = Output::new();
-    clap_mangen::Man::new(page).render(output.buffer())?;
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text)?;
+    output.buffer().extend_from_slice(unfilled(&String::from_utf8_lossy(&text)).as_bytes());
     output.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A page whose words are not hyphenated, and whose columns, examples and exit statuses keep their lines: what is copied from it
+/// is as it was written.
+fn unfilled(page: &str) -> String {
+    const EXTRA: &str = ".SH EXTRA\n";
+    let mut text = String::with_capacity(page.len() + 32);
+    for line in page.split_inclusive('\n') {
+        let opens = text.ends_with(EXTRA);
+        if opens {
+            text += ".nf\n";
+        }
+        if line.starts_with(".SH") && text.contains(EXTRA) && !opens {
+            text += ".fi\n";
+        }
+        text += line;
+        if line.starts_with(".TH") {
+            text += ".nh\n";
+        }
+    }
+    if text.contains(EXTRA) && !text.contains("\n.fi\n") {
+        text += ".fi\n";
+    }
+    text
 }
