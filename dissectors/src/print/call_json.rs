@@ -1,6 +1,6 @@
 //! A call as a line of JSON. Its members are a contract; `docs/json.md` has them all.
 
-use rpcshark_captures::{Direction, Timestamp};
+use rpcshark_captures::{Direction, PacketNo, Timestamp};
 
 use super::call_text::mapped_from;
 use super::headers::write_fields;
@@ -79,6 +79,11 @@ impl<'a> CallJson<'_, 'a> {
         json.key("packets").begin_object();
         json.key("first").unsigned(call.first_packet().number());
         json.key("last").unsigned(call.last_packet().number());
+        if call.last_packet().file() != call.first_packet().file() {
+            let file = printer.viewer.file_name(call.first_packet().file());
+            json.key("first_file").string(file.unwrap_or_default());
+            self.write_file(&mut json, "last_file", call.last_packet());
+        }
         json.end_object();
         json.key("notes");
         write_notes(&mut json, &call.notes());
@@ -199,12 +204,20 @@ impl<'a> CallJson<'_, 'a> {
         json.end_array();
     }
 
+    /// Appends the name of a packet's file, where several were read and it is not that of the call's first packet.
+    fn write_file(&self, json: &mut Writer<'_>, key: &str, packet: PacketNo) {
+        if packet.file() != self.call.first_packet().file() {
+            json.key(key).string(self.printer.viewer.file_name(packet.file()).unwrap_or_default());
+        }
+    }
+
     fn write_message(&self, json: &mut Writer<'_>, message: MessageView<'a>, scratch: &mut Scratch, drain: Drain<'_>) {
         let body = message.body(scratch);
         json.begin_object();
         json.key("at_ns");
         self.at(json, Some(message.at()));
-        json.key("packet").unsigned(message.packet().into());
+        self.write_file(json, "file", message.packet());
+        json.key("packet").unsigned(message.packet().number());
         json.key("length").unsigned(message.length().into());
         json.key("compressed").bool(message.is_compressed());
         if let Some(inflated) = body.content().filter(|_| body.is_inflated()) {

@@ -153,7 +153,7 @@ impl<'a> Show<'_, 'a> {
                 "{arrow} message {no} {}  {name}  {}{inflated}  packet {}{late}{guessed}",
                 self.at(message.at()),
                 size_text(message.length().into()),
-                message.packet()
+                message.packet().number()
             );
             self.body(message, &body);
         }

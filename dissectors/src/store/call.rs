@@ -148,8 +148,10 @@ pub struct Message {
     body: u64,
     /// Its length as on the wire (compressed, if it is), without the prefix.
     pub length: u32,
-    /// The packet that completed it, in the file of the call's first packet; held at the largest number that fits.
-    pub packet: u32,
+    /// The packet that completed it, by its number in its file; held at the largest number that fits.
+    packet: u32,
+    /// The file of that packet.
+    file: u16,
     /// Which way it went.
     pub direction: Direction,
     /// What is special about it.
@@ -163,8 +165,14 @@ impl Message {
             Body::Whole(place) => (place.to_bits(), MessageFlags::default()),
             Body::Pieces { first, count } => (u64::from(first) << 32 | u64::from(count), MessageFlags::IN_PIECES),
         };
+        let file = packet.file();
         let packet = u32::try_from(packet.number()).unwrap_or(u32::MAX);
-        Self { at, body, length, packet, direction, flags }
+        Self { at, body, length, packet, file, direction, flags }
+    }
+
+    /// The packet that completed it: its file, and its number there.
+    pub fn packet(&self) -> PacketNo {
+        PacketNo::new(self.file, self.packet.into())
     }
 
     /// Where its bytes lie.
@@ -380,8 +388,14 @@ impl Call {
 
     /// Extends the call's packets to `packet`.
     pub fn seen(&mut self, packet: PacketNo) {
-        self.last_packet = self.last_packet.max(packet);
-        self.first_packet = self.first_packet.min(packet);
+        // Numbers of different files say nothing about their order: what is seen later is then later.
+        let is_later = packet.file() != self.last_packet.file() || packet > self.last_packet;
+        if is_later {
+            self.last_packet = packet;
+        }
+        if packet.file() == self.first_packet.file() {
+            self.first_packet = self.first_packet.min(packet);
+        }
     }
 
     /// Enters an RST_STREAM.

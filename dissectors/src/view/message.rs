@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use rpcshark_captures::{Direction, Place, Timestamp};
+use rpcshark_captures::{Direction, PacketNo, Place, Timestamp};
 
 use super::call::encoding;
 use super::{Known, Viewer};
@@ -52,9 +52,9 @@ impl<'a> MessageView<'a> {
         self.message.at
     }
 
-    /// The number of the packet that completed it.
-    pub const fn packet(self) -> u32 {
-        self.message.packet
+    /// The packet that completed it: its file, and its number there.
+    pub fn packet(self) -> PacketNo {
+        self.message.packet()
     }
 
     /// What carries its call.
