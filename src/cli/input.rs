@@ -55,6 +55,10 @@ pub(super) struct InputArgs {
     /// Show the values of authorization, cookie, *-token and other secrets
     #[arg(long)]
     pub(super) show_secrets: bool,
+
+    /// Hide the values of header fields with this name, too (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub(super) hide: Vec<String>,
 }
 
 /// One connection as two files of raw bytes, without times.
@@ -204,7 +208,7 @@ impl InputArgs {
     fn redaction(&self) -> Redaction {
         match self.show_secrets {
             true => Redaction::reveal_everything(),
-            false => Redaction::default(),
+            false => Redaction::default().with_names(&self.hide),
         }
     }
 }
