@@ -119,8 +119,51 @@ fn a_file_that_becomes_shorter_is_said() {
     File::create(&path).unwrap();
     let mut said = String::new();
     running.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert!(said.contains("growing.pcap") && said.contains("shorter"), "{said}");
+    assert!(said.contains("growing.pcap") && said.contains("truncated") && said.contains("shorter"), "{said}");
     assert_eq!(running.child.wait().unwrap().code(), Some(4));
+}
+
+#[test]
+fn a_file_that_is_replaced_is_said_and_followed_and_so_is_one_that_is_removed() {
+    let directory = environment::temporary();
+    let path = directory.path().join("growing.pcap");
+    let bytes = shop_pcap();
+    std::fs::write(&path, &bytes).unwrap();
+    let mut running = Running::start(&["calls", "--follow", "--json", &text(&path)], Stdio::null());
+    let mut said = BufReader::new(running.child.stderr.take().unwrap());
+    let mut next_remark = || {
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        line
+    };
+    let bodies = |line: String| serde_json::from_str::<Value>(&line).expect(&line)["request"]["messages"].clone();
+    let first: Vec<Value> = (0..74).map(|_| bodies(running.line())).collect();
+
+    // As logrotate does: the old file gets another name.
+    std::fs::rename(&path, directory.path().join("growing.pcap.1")).unwrap();
+    let removed = next_remark();
+    assert!(removed.contains("growing.pcap") && removed.contains("removed"), "{removed}");
+    // The same connection with another port, so that it is not the first one again.
+    let capture = support::pcap::Capture::read(&directory.path().join("growing.pcap.1"));
+    let mut packets = capture.packets.clone();
+    for packet in &mut packets {
+        for at in [34, 36] {
+            if packet.bytes[at..at + 2] == 41542_u16.to_be_bytes() {
+                packet.bytes[at..at + 2].copy_from_slice(&20_001_u16.to_be_bytes());
+            }
+        }
+    }
+    let other = directory.path().join("other");
+    capture.with(packets).write(&other);
+    std::fs::rename(&other, &path).unwrap();
+    let replaced = next_remark();
+    assert!(replaced.contains("growing.pcap") && replaced.contains("replaced"), "{replaced}");
+    let second: Vec<Value> = (0..74).map(|_| bodies(running.line())).collect();
+    let methods = |messages: &[Value]| messages.iter().map(|list| list.as_array().unwrap().len()).sum::<usize>();
+    assert_eq!(methods(&first), methods(&second));
+    assert!(second.iter().flat_map(|list| list.as_array().unwrap()).all(|message| message.get("raw").is_some()));
+    kill_process(Pid::from_child(&running.child), Signal::INT).unwrap();
+    assert_eq!(running.child.wait().unwrap().code(), Some(130));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use rpcshark_captures::budget::MemoryLimit;
-use rpcshark_captures::file::{FileInfo, Skipped};
+use rpcshark_captures::file::{FileInfo, Notice, Skipped};
 use rpcshark_captures::{Place, Sources, Timestamp};
 use rpcshark_dissectors::print::{Printer, Times};
 use rpcshark_dissectors::schema::{Level, Schema};
@@ -197,6 +197,7 @@ impl InputArgs {
             keep,
             decode_as: DecodeAsRules(self.decode_as.clone()),
             spool: again.then(Arc::default),
+            notice: follow.then(|| Notice(Arc::new(remark))),
         };
         Loader::open(options).map_err(|error| match stop.is_some_and(|stop| stop.is_raised()) {
             true => Problem::Interrupted,

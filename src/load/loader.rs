@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rayon::prelude::*;
 use rpcshark_captures::budget::{MemoryLimit, Released};
-use rpcshark_captures::file::{Batch, CaptureReader, Error, FileInfo, OpenOptions, Spool};
+use rpcshark_captures::file::{Batch, CaptureReader, Error, FileInfo, Notice, OpenOptions, Spool};
 use rpcshark_captures::{Skip, Sources, Timestamp};
 use rpcshark_dissectors::store::{Committed, Keep, Store};
 
@@ -40,6 +40,8 @@ pub(crate) struct LoadOptions {
     pub(crate) decode_as: DecodeAsRules,
     /// Where standard input is kept, if it is to be read again.
     pub(crate) spool: Option<Arc<Spool>>,
+    /// Learns at once when a file that is followed is removed or replaced.
+    pub(crate) notice: Option<Notice>,
 }
 
 /// What to read.
@@ -143,7 +145,8 @@ impl Loader {
     /// If a file is missing or is not a capture.
     pub(crate) fn open(options: LoadOptions) -> Result<Self, Error> {
         let stop = options.stop.as_ref().map(|stop| stop.event());
-        let opening = OpenOptions { follow: options.follow, stop, spool: options.spool.clone() };
+        let opening =
+            OpenOptions { follow: options.follow, stop, spool: options.spool.clone(), notice: options.notice.clone() };
         let reading = match &options.inputs {
             Inputs::Paths(paths) => CaptureReader::open(paths, &opening)?,
             Inputs::RawPair { client, server } => CaptureReader::open_raw_pair(client, server, &opening)?,

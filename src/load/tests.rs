@@ -50,6 +50,7 @@ fn open(path: &Path) -> Loader {
         keep: Keep::default(),
         decode_as: DecodeAsRules::default(),
         spool: None,
+        notice: None,
     })
     .expect("a capture")
 }

@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lz4_flex::frame::FrameDecoder;
@@ -220,14 +221,70 @@ impl Read for Pipe {
 pub(crate) struct Growing {
     input: FromStart,
     stop: Option<Arc<OwnedFd>>,
+    path: PathBuf,
+    notice: Option<Notice>,
+    /// The name was found without a file.
+    removed: bool,
+    /// The file that has the name now, once it is another one.
+    successor: Successor,
+}
+
+/// The file that took the place of one that was followed, for whoever reads on in it.
+pub(crate) type Successor = Arc<Mutex<Option<File>>>;
+
+/// Is called with what happens to a file that is followed, at the moment when it happens.
+#[derive(Clone)]
+pub struct Notice(pub Arc<dyn Fn(&str) + Send + Sync>);
+
+impl std::fmt::Debug for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Notice")
+    }
 }
 
 /// How often is looked whether a file has grown.
 const LOOK: Duration = Duration::from_millis(100);
 
 impl Growing {
-    pub(crate) fn new(file: Arc<File>, stop: Option<Arc<OwnedFd>>) -> Self {
-        Self { input: FromStart::new(file), stop }
+    pub(crate) fn new(
+        file: Arc<File>,
+        path: PathBuf,
+        stop: Option<Arc<OwnedFd>>,
+        notice: Option<Notice>,
+        successor: Successor,
+    ) -> Self {
+        Self { input: FromStart::new(file), stop, path, notice, removed: false, successor }
+    }
+
+    /// Whether another file has the name now; it is then opened.
+    fn is_replaced(&mut self) -> io::Result<bool> {
+        let own = self.input.file.metadata()?;
+        match std::fs::metadata(&self.path) {
+            Ok(other) => {
+                if (other.dev(), other.ino()) == (own.dev(), own.ino()) {
+                    self.removed = false;
+                    return Ok(false);
+                }
+                // Opening anything else might wait.
+                let Some(file) = other.is_file().then(|| File::open(&self.path).ok()).flatten() else {
+                    return Ok(false);
+                };
+                *self.successor.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+                Ok(true)
+            }
+            Err(_) => {
+                if !std::mem::replace(&mut self.removed, true) {
+                    self.notify("the file was removed; waiting for a new one with its name");
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    fn notify(&self, what: &str) {
+        if let Some(Notice(notice)) = &self.notice {
+            notice(&format!("{}: {what}", self.path.display()));
+        }
     }
 
     /// Whether nothing more is to be read; waits so long for that.
@@ -251,7 +308,15 @@ impl Read for Growing {
                 return Ok(len);
             }
             if self.input.file.metadata()?.len() < self.input.at {
-                return Err(io::Error::other("the file has become shorter"));
+                return Err(io::Error::other("the file was truncated: it has become shorter"));
+            }
+            if self.is_replaced()? {
+                // What its writer appended before it went over to the new file.
+                let len = self.input.read(into)?;
+                if len == 0 {
+                    self.notify("the file was replaced; following the new one");
+                }
+                return Ok(len);
             }
             stopped = self.stopped(LOOK)?;
         }

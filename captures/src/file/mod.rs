@@ -32,6 +32,7 @@ mod testing;
 mod text;
 
 pub use batch::Batch;
+pub use bytes::Notice;
 pub use capture_reader::CaptureReader;
 pub use error::Error;
 pub use info::{DecryptionSecrets, FileInfo, FileNote, Skipped};

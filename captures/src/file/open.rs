@@ -5,13 +5,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
-use super::bytes::{self, Counted, Growing, Input, Opened, Pipe, Whole};
+use super::bytes::{self, Counted, Growing, Input, Notice, Opened, Pipe, Successor, Whole};
 use super::error::Error;
 use super::info::FileInfo;
 use super::reader::{Pace, Reader, Stream};
@@ -29,6 +29,8 @@ pub struct OpenOptions {
     pub stop: Option<Arc<OwnedFd>>,
     /// Where what is piped into standard input is kept, to be read again.
     pub spool: Option<Arc<Spool>>,
+    /// Learns at once when a file that is followed is removed or replaced.
+    pub notice: Option<Notice>,
 }
 
 /// One input of a reading.
@@ -107,17 +109,26 @@ impl OpenInput {
     /// A regular file that somebody still writes.
     pub(crate) fn growing(file: File, path: &Path, number: SourceNo, options: &OpenOptions) -> Result<Self, Error> {
         let name = path.display().to_string();
+        let successor = Successor::default();
         let file = Arc::new(file);
-        let (input, read) = Counted::new(Growing::new(Arc::clone(&file), options.stop.clone()));
-        let Opened { kind, methods, head, rest } = bytes::open(Box::new(input), &name)?;
-        let info =
-            FileInfo { format: format_name(kind, &methods), path: Some(path.to_owned()), name, ..FileInfo::default() };
-        if !methods.is_empty() {
-            let stream = Stream::new(rest, head, read, Pace::Live, Place::NOWHERE);
-            return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
-        }
-        let stream = Stream::new(rest, head, read, Pace::Growing(Arc::clone(&file)), Place::new(number, 0));
-        Self::new(Reader::streamed(kind, stream), info, FileSource::file(file))
+        let followed = growing_stream(Arc::clone(&file), path, options, &successor, Place::new(number, 0))?;
+        let info = FileInfo {
+            format: format_name(followed.kind, &followed.methods),
+            path: Some(path.to_owned()),
+            name,
+            ..FileInfo::default()
+        };
+        let source = if followed.methods.is_empty() { FileSource::file(file) } else { FileSource::Nothing };
+        let reader = Reader::streamed(followed.kind, followed.stream).map(|reader| {
+            let (path, options) = (path.to_owned(), options.clone());
+            reader.followed_by(Box::new(move || {
+                let file = successor.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+                // Places in this source are those of the first file: what comes from another one is kept elsewhere.
+                let followed = growing_stream(Arc::new(file), &path, &options, &successor, Place::NOWHERE);
+                Some(followed.map(|followed| (followed.kind, followed.stream)))
+            }))
+        });
+        Self::new(reader, info, source)
     }
 
     /// A file that holds what one side sent.
@@ -153,6 +164,31 @@ impl OpenInput {
             None => Err(Error::NoCapture { name: info.name, head: info.format }),
         }
     }
+}
+
+/// A file that is followed, opened.
+struct Followed {
+    kind: Kind,
+    methods: Vec<Method>,
+    stream: Stream,
+}
+
+fn growing_stream(
+    file: Arc<File>,
+    path: &Path,
+    options: &OpenOptions,
+    successor: &Successor,
+    at: Place,
+) -> Result<Followed, Error> {
+    let (stop, notice) = (options.stop.clone(), options.notice.clone());
+    let growing = Growing::new(Arc::clone(&file), path.to_owned(), stop, notice, Arc::clone(successor));
+    let (input, read) = Counted::new(growing);
+    let Opened { kind, methods, head, rest } = bytes::open(Box::new(input), &path.display().to_string())?;
+    let (pace, at) = match methods.is_empty() {
+        true => (Pace::Growing(file), at),
+        false => (Pace::Live, Place::NOWHERE),
+    };
+    Ok(Followed { kind, methods, stream: Stream::new(rest, head, read, pace, at) })
 }
 
 /// How fast a file gives its packets that is read as it comes.

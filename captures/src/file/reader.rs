@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::batch::Holder;
 use super::bytes::Input;
+use super::error::Error;
 use super::pcap::Pcap;
 use super::pcapng::PcapNg;
 use super::record::{Log, Progress, RecordList, Window};
@@ -28,7 +29,11 @@ pub(crate) struct Reader {
     format: Format,
     stream: Stream,
     ended: bool,
+    successor: Option<OpenSuccessor>,
 }
+
+/// Opens the file that took the place of the one that has ended, if there is one.
+pub(crate) type OpenSuccessor = Box<dyn FnMut() -> Option<Result<(Kind, Stream), Error>> + Send>;
 
 /// How the bytes are laid out.
 enum Format {
@@ -105,7 +110,12 @@ impl Stream {
 impl Reader {
     /// Of bytes in the form `kind`; none where a file of that kind holds no packets.
     pub(crate) fn streamed(kind: Kind, stream: Stream) -> Option<Self> {
-        Some(Self { format: Format::new(kind)?, stream, ended: false })
+        Some(Self { format: Format::new(kind)?, stream, ended: false, successor: None })
+    }
+
+    /// Goes on with the files that `open` gives, once each has ended.
+    pub(crate) fn followed_by(self, open: OpenSuccessor) -> Self {
+        Self { successor: Some(open), ..self }
     }
 
     /// Whether there is nothing more in it.
@@ -121,7 +131,24 @@ impl Reader {
     /// Finds packets until there are `most` in `found` (which is empty), or as many as are there without waiting for
     /// more in what is live, or as many as are handled well in one go. None: it is ended. Gives what they lie in.
     pub(crate) fn fill(&mut self, most: usize, found: &mut RecordList, log: &mut Log<'_>) -> Holder {
-        let holder = self.stream.fill(&mut self.format, most, found, log);
+        let mut holder = self.stream.fill(&mut self.format, most, found, log);
+        while found.records.is_empty()
+            && let Some(next) = self.successor.as_mut().and_then(|open| open())
+        {
+            match next.map(|(kind, stream)| (Format::new(kind), stream)) {
+                Ok((Some(format), stream)) => {
+                    self.format = format;
+                    self.stream = stream;
+                    holder = self.stream.fill(&mut self.format, most, found, log);
+                }
+                Ok((None, _)) => break,
+                Err(error) => {
+                    log.info.partial = true;
+                    log.note(0, format!("the file that replaced it cannot be read: {error}"));
+                    break;
+                }
+            }
+        }
         log.info.consumed = self.stream.read.load(Ordering::Relaxed);
         self.ended = found.records.is_empty();
         holder
