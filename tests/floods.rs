@@ -102,3 +102,23 @@ fn the_shop_captured_at_both_ends_is_one_connection_however_the_clocks_differ() 
         assert_eq!(connections.matches("captured-twice").count(), 1, "{delay} ns: {connections}");
     }
 }
+
+/// The packets of the two directions come from two captures, and the clock of the client's is an hour fast.
+#[test]
+fn a_negative_duration_has_a_note_that_says_why() {
+    let mut recording = recording();
+    for packet in &mut recording.packets {
+        // Behind Ethernet and IPv4 without options comes the destination port.
+        if packet.bytes[36..38] == 50_051_u16.to_be_bytes() {
+            packet.time += 3_600_000_000_000;
+        }
+    }
+    recording.packets.sort_by_key(|packet| packet.time);
+    let (calls, _) = calls(&recording, &[]);
+    let negative: Vec<_> = calls.iter().filter(|call| call["duration_ns"].as_i64().is_some_and(|ns| ns < 0)).collect();
+    assert!(!negative.is_empty());
+    for call in negative {
+        let notes = call["notes"].as_array().expect("notes");
+        assert!(notes.iter().any(|note| note["kind"] == "negative-duration"), "{call}");
+    }
+}

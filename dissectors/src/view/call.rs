@@ -528,6 +528,11 @@ impl<'a> CallView<'a> {
             }
         }
         notes.extend(self.deadline_note());
+        if self.duration_ns().is_some_and(|duration| duration < 0) {
+            let text = "the call ends before it starts: its request was captured later than the answer, because packets are out \
+                        of order or clocks differ";
+            notes.push(Note::new(Severity::Info, "negative-duration", text));
+        }
         if let Some(code) = self.status_code().filter(|code| code.known_name().is_none()) {
             let text = format!("gRPC does not define status {}", code.0);
             notes.push(Note::new(Severity::Warning, "status-unknown", text));
