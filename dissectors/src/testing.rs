@@ -63,6 +63,11 @@ impl Fed {
         self.session.input(direction, input, lane);
     }
 
+    /// What it holds because something is missing, and the release of the oldest of it.
+    pub(crate) fn session(&mut self) -> (&mut Session, &mut Lane) {
+        (&mut self.session, &mut self.store.lanes_mut()[0])
+    }
+
     pub(crate) fn close(&mut self, direction: Direction, how: Close) {
         self.order += 1;
         let now = Arrival {

@@ -3,6 +3,8 @@
 mod blocks;
 mod connection;
 mod error_code;
+#[cfg(test)]
+mod event_tests;
 mod frame;
 pub mod hpack;
 mod lifecycle;

@@ -377,3 +377,217 @@ proptest! {
         fed(false, &steps);
     }
 }
+
+/// Preface and SETTINGS of both sides.
+fn opening() -> Vec<Step> {
+    session()[..2].to_vec()
+}
+
+fn goaway(last: u32) -> Vec<u8> {
+    frame(GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat())
+}
+
+#[test]
+fn a_stream_that_begins_above_an_earlier_goaway_ends_by_it() {
+    let mut steps = opening();
+    steps.extend([
+        up(frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/a.B/First"))),
+        down(goaway(1)),
+        up(frame(HEADERS, END_HEADERS, 3, &request("/a.B/Second"))),
+        up(frame(DATA, END_STREAM, 3, &message("in vain"))),
+        down(frame(HEADERS, END_HEADERS | END_STREAM, 1, &trailers("0"))),
+        down(frame(HEADERS, END_HEADERS | END_STREAM, 3, &trailers("0"))),
+    ]);
+    let outcome = fed(false, &steps);
+    let [first, second] = outcome.store.calls() else { panic!("{:?}", outcome.calls) };
+    assert_eq!(outcome.store.call(*first).end, Some(End::Trailers));
+    let second = outcome.store.call(*second);
+    assert_eq!((second.end, second.duration_ns()), (Some(End::Goaway), None));
+    assert!(second.trailers.is_none());
+    assert!(second.rare.as_ref().is_some_and(|rare| rare.late_trailers.is_some()), "what is answered is late");
+}
+
+#[test]
+fn goaways_over_many_open_streams_take_time_for_what_they_refuse_only() {
+    const STREAMS: u32 = 30_000;
+    let list = request("/a.B/C");
+    let mut requests = Vec::new();
+    for nth in 0..STREAMS {
+        requests.extend(frame(HEADERS, END_HEADERS, 2 * nth + 1, &list));
+    }
+    // The client's refuse nothing, each of the server's refuses one stream more.
+    let from_client: Vec<u8> = (0..STREAMS).flat_map(|nth| goaway(nth % 2)).collect();
+    let from_server: Vec<u8> = (0..STREAMS).rev().flat_map(|nth| goaway(2 * nth)).collect();
+    let mut steps = opening();
+    steps.extend([up(requests), up(from_client), down(from_server)]);
+    let begin = std::time::Instant::now();
+    let outcome = fed(false, &steps);
+    // Quadratic time is minutes; a loaded machine takes a second.
+    assert!(begin.elapsed().as_secs() < 30, "{:?}", begin.elapsed());
+    assert!(outcome.store.calls().iter().all(|&at| outcome.store.call(at).end == Some(End::Goaway)));
+}
+
+#[test]
+fn request_trailers_interim_responses_and_further_response_headers_are_kept() {
+    let mut steps = opening();
+    let interim = |status| down(frame(HEADERS, END_HEADERS, 1, &block(&[(":status", status)])));
+    steps.extend([
+        up(frame(HEADERS, END_HEADERS, 1, &request("/a.B/C"))),
+        up(frame(DATA, 0, 1, &message("m"))),
+        up(frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&[("x-checksum", "7")]))),
+        interim("103"),
+        interim("103"),
+        down(frame(HEADERS, END_HEADERS, 1, &response())),
+        down(frame(HEADERS, END_HEADERS, 1, &response())),
+        down(frame(HEADERS, END_HEADERS | END_STREAM, 1, &trailers("0"))),
+    ]);
+    let outcome = fed(false, &steps);
+    let call = outcome.store.call(outcome.store.calls()[0]);
+    let rare = call.rare.as_ref().expect("what most calls do not have");
+    let trailers = rare.request_trailers.expect("request trailers");
+    let names: Vec<_> = outcome.lane().headers.fields(trailers).filter_map(|field| field.name.as_str()).collect();
+    assert_eq!(names, ["x-checksum"]);
+    assert_eq!((rare.interim.len(), rare.headers_again.len()), (2, 1));
+    assert_eq!(call.end, Some(End::Trailers));
+    assert!(call.half_close_at.is_some());
+}
+
+/// A call of gRPC-Web whose answer's body is `body`.
+fn web(content_type: &str, body: &[u8]) -> Vec<Step> {
+    let mut steps = opening();
+    let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/a.B/C"), ("content-type", content_type)];
+    let (head, tail) = body.split_at(body.len() / 2);
+    steps.extend([
+        up(frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&fields))),
+        down(frame(HEADERS, END_HEADERS, 1, &block(&[(":status", "200"), ("content-type", content_type)]))),
+        down(frame(DATA, 0, 1, head)),
+        down(frame(DATA, END_STREAM, 1, tail)),
+    ]);
+    steps
+}
+
+const WEB_TRAILERS: &[u8] = b"\x80\0\0\0\x23Grpc-Status: 5\r\ngrpc-message:none\r\n";
+
+#[test]
+fn the_trailers_frame_of_grpc_web_is_no_message() {
+    let body = [&message("hit")[..], WEB_TRAILERS].concat();
+    let outcome = fed(false, &web("application/grpc-web+proto", &body));
+    assert_eq!(outcome.calls, [r#"1 /a.B/C ↓3"hit" trailers"#]);
+    let call = outcome.store.call(outcome.store.calls()[0]);
+    let facts = &outcome.lane().headers[call.trailers.expect("trailers")].facts;
+    assert_eq!(facts.grpc_status, HeaderValue::Known(5));
+    assert_eq!(call.protocol.name(), "grpc-web");
+    assert!(call.notes().is_empty());
+}
+
+#[test]
+fn grpc_web_text_is_read_through_its_base64() {
+    // The message "hit", then the trailers, each encoded by itself.
+    let body = b"AAAAAANoaXQ=gAAAACNHcnBjLVN0YXR1czogNQ0KZ3JwYy1tZXNzYWdlOm5vbmUNCg==";
+    let outcome = fed(false, &web("application/grpc-web-text", body));
+    let call = outcome.store.call(outcome.store.calls()[0]);
+    let lane = outcome.lane();
+    let facts = &lane.headers[call.trailers.expect("trailers")].facts;
+    assert_eq!(facts.grpc_status, HeaderValue::Known(5));
+    let message = call.messages(ToClient).next().expect("a message");
+    assert_eq!((message.length, call.messages(ToClient).count()), (3, 1));
+    let encoded: usize = lane.pieces(message.body(), message.length).iter().map(|piece| piece.len as usize).sum();
+    assert_eq!((message.flags.base64_skip(), encoded), (Some(2), 8), "the groups that hold it");
+}
+
+#[test]
+fn an_unfinished_header_block_is_released_with_a_note_and_the_rest_is_read() {
+    let mut this = Fed::new(false);
+    opening().iter().for_each(|step| this.step(step));
+    this.step(&up(frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/a.B/Before"))));
+    assert_eq!(this.session().0.held().bytes, 0);
+    this.step(&up(frame(HEADERS, 0, 3, &[0; 4096])));
+    this.step(&up(frame(CONTINUATION, 0, 3, &[0; 100_000])));
+    let held = this.session().0.held();
+    assert!(held.bytes >= 104_096 && held.since == 4, "{held:?}");
+    let (session, lane) = this.session();
+    let released = session.release(lane).expect("something to release");
+    assert!(released.1 >= 104_096);
+    assert_eq!(session.held().bytes, 0);
+    assert!(session.release(lane).is_none());
+    this.step(&up(frame(CONTINUATION, END_HEADERS, 3, &[0; 10])));
+    this.step(&down(frame(HEADERS, END_HEADERS | END_STREAM, 1, &trailers("0"))));
+    let outcome = this.finish();
+    assert_eq!(outcome.calls, ["1 /a.B/Before trailers"]);
+    let notes = &outcome.lane().connection(outcome.connection).notes;
+    assert!(notes.iter().any(|note| note.kind == "memory-limit" && note.text.contains("stream 3")), "{notes:?}");
+}
+
+/// Two calls over a connection that is upgraded: `first` are the steps up to the server's preface.
+fn upgraded(first: Vec<Step>) -> Vec<String> {
+    let mut steps = first;
+    steps.extend([
+        down(frame(SETTINGS, 0, 0, &[])),
+        up([PREFACE.to_vec(), frame(SETTINGS, 0, 0, &[])].concat()),
+        down(frame(HEADERS, END_HEADERS | END_STREAM, 1, &trailers("0"))),
+        up(frame(HEADERS, END_HEADERS | END_STREAM, 3, &request("/a.B/Second"))),
+        down(frame(HEADERS, END_HEADERS | END_STREAM, 3, &trailers("5"))),
+    ]);
+    fed(false, &steps).calls
+}
+
+const UPGRADE: &str = "Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABk\r\n\
+    Content-Type: application/grpc\r\n";
+
+const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
+
+fn text(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
+const UPGRADED: [&str; 2] = [r#"1 /a.B/First ↑2"hi" trailers"#, "3 /a.B/Second trailers"];
+
+#[test]
+fn an_upgrade_may_stand_in_a_list_of_protocols() {
+    let head = format!("POST /a.B/First HTTP/1.1\r\nUpgrade: websocket, h2c\r\n{UPGRADE}Content-Length: 7\r\n\r\n");
+    assert_eq!(upgraded(vec![up([text(&head), message("hi")].concat()), down(text(SWITCHING))]), UPGRADED);
+}
+
+#[test]
+fn an_upgrade_may_follow_a_100_continue() {
+    let head = format!(
+        "POST /a.B/First HTTP/1.1\r\nUpgrade: h2c\r\nExpect: 100-continue\r\n{UPGRADE}Content-Length: 7\r\n\r\n"
+    );
+    let steps =
+        vec![up(text(&head)), down(text("HTTP/1.1 100 Continue\r\n\r\n")), up(message("hi")), down(text(SWITCHING))];
+    assert_eq!(upgraded(steps), UPGRADED);
+}
+
+#[test]
+fn an_upgraded_request_may_have_a_chunked_body_cut_anywhere() {
+    let head = format!("POST /a.B/First HTTP/1.1\r\nUpgrade: h2c\r\n{UPGRADE}Transfer-Encoding: chunked\r\n\r\n");
+    let body = [b"3;x=y\r\n\0\0\0\r\n4\r\n\0\x02hi\r\n".as_slice(), b"0\r\nX-Trailer: 1\r\n\r\n"].concat();
+    let bytes = [text(&head), body].concat();
+    for cut in 1..bytes.len() {
+        let steps = vec![up(bytes[..cut].to_vec()), up(bytes[cut..].to_vec()), down(text(SWITCHING))];
+        assert_eq!(upgraded(steps), UPGRADED, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_later_request_of_a_connection_may_be_upgraded() {
+    let head = format!("POST /a.B/First HTTP/1.1\r\nUpgrade: h2c\r\n{UPGRADE}Content-Length: 7\r\n\r\n");
+    let steps = vec![
+        up(text("HEAD /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")),
+        down(text("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")),
+        down(text("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nHTTP\r\n0\r\n\r\n")),
+        up([text(&head), message("hi")].concat()),
+        down(text(SWITCHING)),
+    ];
+    assert_eq!(upgraded(steps), UPGRADED);
+}
+
+#[test]
+fn grpc_web_over_http1_is_reported_and_not_dissected() {
+    let head =
+        "POST /a.B/C HTTP/1.1\r\nHost: x\r\nContent-Type: application/grpc-web+proto\r\nContent-Length: 5\r\n\r\n";
+    let outcome = fed(false, &[up([text(head), message("")].concat())]);
+    let notes = &outcome.lane().connection(outcome.connection).notes;
+    assert!(outcome.calls.is_empty());
+    assert!(notes.iter().any(|note| note.kind == "http1-rpc" && note.text.contains("not dissected yet")), "{notes:?}");
+}

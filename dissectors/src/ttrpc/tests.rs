@@ -8,7 +8,7 @@ use rpcshark_captures::{
 use std::fmt::Write as _;
 
 use super::*;
-use crate::store::{Body, Call, CallId, ClientBy, Connection, Keep, Lane, MessageFlags};
+use crate::store::{Body, Call, CallEventKind, CallId, ClientBy, Connection, Keep, Lane, MessageFlags};
 use crate::{Arrival, DecodeAs, Joining, Session};
 use Direction::{ToClient, ToServer};
 
@@ -610,6 +610,68 @@ fn what_cannot_be_decoded_may_be_encrypted() {
 }
 
 /// A piece of a trunk.
+/// What happened on a call, without packets: `↑ headers`.
+fn events(reading: &Reading, id: u32) -> Vec<String> {
+    let text = |event: &crate::store::CallEvent| {
+        let way = if event.on.direction == ToServer { '↑' } else { '↓' };
+        let kind = match event.kind {
+            CallEventKind::Headers(Some(_)) => "headers".to_owned(),
+            CallEventKind::Message(number) => format!("message {number}"),
+            CallEventKind::HalfClose => "half-close".to_owned(),
+            CallEventKind::Ended(end) => format!("ended by {}", end.name()),
+            other => format!("{other:?}"),
+        };
+        format!("{way} {kind}")
+    };
+    reading.lane.call_events(CallId(id)).iter().map(text).collect()
+}
+
+#[test]
+fn the_events_of_calls_on_a_unix_stream_are_in_order_and_have_no_acknowledgments() {
+    let mut reading = Reading::new(false, None);
+    reading.all(&[
+        (ToServer, frame(1, 1, 0, b"\x0a\x03a.B\x12\x01C\x1a\x02hi")), // Request, unary
+        (ToServer, frame(3, 1, 2, b"\x0a\x03a.B\x12\x01S")),           // Request, remote open
+        (ToServer, frame(3, 3, 0, b"\x08\x01")),                       // Data
+        (ToClient, frame(3, 3, 0, b"\x08\x02")),                       // Data
+        (ToClient, frame(1, 2, 0, b"\x12\x02ho")),                     // Response
+        (ToServer, frame(3, 3, 5, b"")),                               // Data, remote closed
+        (ToClient, frame(3, 3, 5, b"")),                               // Data, remote closed
+    ]);
+    assert_eq!(events(&reading, 0), ["↑ headers", "↑ message 0", "↑ half-close", "↓ message 0", "↓ ended by response"]);
+    assert_eq!(
+        events(&reading, 1),
+        ["↑ headers", "↑ message 0", "↓ message 0", "↑ half-close", "↓ half-close", "↓ ended by data"]
+    );
+    let [unary, streaming] = [0, 1].map(|id| reading.lane.call_events(CallId(id)));
+    assert_eq!(unary[3].on.may_follow(&unary[0].on), None);
+    // Across calls: the answer of the first comes behind the second one's first answer.
+    assert!(streaming[2].on.order < unary[3].on.order);
+    assert_eq!(unary[3].on.packet.number(), 5);
+}
+
+#[test]
+fn a_request_without_its_end_is_released_and_the_next_call_is_read() {
+    let mut reading = Reading::new(false, None);
+    let long = [b"\x0a\x03a.B\x12\x01C\x1a\x80\x80\x40".as_slice(), &vec![7; 1 << 20]].concat();
+    let bytes = frame(1, 1, 0, &long);
+    let (head, tail) = bytes.split_at(500_000);
+    reading.data(ToServer, head);
+    let held = reading.session.held();
+    assert!(held.bytes >= head.len() - 10 && held.since == 1, "{held:?}");
+    assert!(reading.session.release(&mut reading.lane).is_some());
+    assert_eq!(reading.session.held().bytes, 0);
+    reading.data(ToServer, tail);
+    assert_eq!(reading.session.held().bytes, 0);
+    reading.all(&[
+        (ToServer, frame(3, 1, 0, b"\x0a\x03a.B\x12\x01D\x1a\x02hi")),
+        (ToClient, frame(3, 2, 0, b"\x12\x02ho")),
+    ]);
+    let paths: Vec<String> = reading.calls().map(|call| reading.path(call)).collect();
+    assert!(paths.iter().any(|path| path.ends_with("/D")), "{paths:?}");
+    assert!(reading.connection().notes.iter().any(|note| note.kind == "memory-limit"));
+}
+
 fn piece(number: u32, bytes: &[u8]) -> Vec<u8> {
     [&number.to_be_bytes()[..], &(bytes.len() as u32).to_be_bytes(), bytes].concat()
 }

@@ -7,7 +7,7 @@ use rpcshark_captures::{Direction, PacketNo, Place, Timestamp};
 
 use super::call::encoding;
 use super::{Known, Viewer};
-use crate::grpc::{Encoding, MAX_DECOMPRESSED, decompress};
+use crate::grpc::{Encoding, MAX_DECOMPRESSED, decode_text, decompress};
 use crate::json::is_json;
 use crate::protobuf::tree::{Node, TreeOptions, raw_tree, tree};
 use crate::protobuf::{Next, Step, walk_where};
@@ -161,6 +161,16 @@ impl<'a> MessageView<'a> {
     {
         let bodies = self.viewer.bodies;
         let pieces = self.lane.pieces(self.message.body(), self.message.length);
+        if let Some(skip) = self.message.flags.base64_skip() {
+            let mut encoded = Vec::new();
+            for part in pieces.iter().filter(|part| part.at != Place::NOWHERE) {
+                encoded.extend_from_slice(bodies.get(part.at, part.len as usize, piece).unwrap_or_default());
+            }
+            let decoded = decode_text(&encoded, skip, self.message.length as usize);
+            let whole = decoded.is_some();
+            *wire = decoded.unwrap_or_default();
+            return (wire, whole);
+        }
         if let [only] = pieces[..]
             && only.at != Place::NOWHERE
         {
