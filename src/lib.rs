@@ -3,6 +3,7 @@
 pub mod address;
 pub mod cli;
 mod decode_as;
+mod driver;
 mod ends;
 mod load;
 mod output_file;

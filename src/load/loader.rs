@@ -15,7 +15,7 @@ use rpcshark_captures::file::{Batch, CaptureReader, Error, FileInfo, Notice, Ope
 use rpcshark_captures::{Skip, Sources, Timestamp};
 use rpcshark_dissectors::store::{Committed, Keep, Store};
 
-use super::lane::{Shared, Work};
+use super::lane::{LaneWorker, Shared};
 use super::partition::{LANES, Partition, Partitioner, Selection};
 use super::shared::{Progress, SharedStore, StoreGuard};
 use crate::decode_as::DecodeAsRules;
@@ -63,7 +63,7 @@ pub(crate) struct Loader {
     reading: CaptureReader,
     shared: Arc<SharedStore>,
     options: LoadOptions,
-    works: Vec<Work>,
+    workers: Vec<LaneWorker>,
     partitioner: Partitioner,
     /// If only one connection is read: which one.
     selection: Option<Selection>,
@@ -153,7 +153,7 @@ impl Loader {
         };
         Ok(Self {
             shared: Arc::new(SharedStore::new(Store::new(LANES, options.keep), reading.sources())),
-            works: (0..LANES).map(|_| Work::new(options.memory)).collect(),
+            workers: (0..LANES).map(|_| LaneWorker::new(options.memory)).collect(),
             partitioner: Partitioner::new(reading.files(), options.memory),
             left: options.count,
             selection: None,
@@ -226,7 +226,7 @@ impl Loader {
     /// dissected first, and the lock is not held while more is waited for.
     fn dissect(&mut self) -> Committed {
         let ahead = self.reading.progress().1.is_some();
-        let Self { reading, shared, options, works, partitioner, selection, left, current, next, first, .. } = self;
+        let Self { reading, shared, options, workers, partitioner, selection, left, current, next, first, .. } = self;
         if first.is_none() && !current.is_empty() {
             *first = Some(current.packet(0).time);
         }
@@ -239,7 +239,7 @@ impl Loader {
                 partition.select(batch, selection);
             }
             shared.commit(|store| {
-                let lanes = store.lanes_mut().par_iter_mut().zip(works).enumerate();
+                let lanes = store.lanes_mut().par_iter_mut().zip(workers).enumerate();
                 lanes.for_each(|(no, (lane, work))| work.batch(no as u8, batch, partition, lane, &lane_shared));
             })
         };
@@ -265,14 +265,14 @@ impl Loader {
 
     /// Ends what the end of the capture ends.
     fn finish(&mut self) -> Committed {
-        let Self { shared, options, works, partitioner, selection, partition, .. } = self;
+        let Self { shared, options, workers, partitioner, selection, partition, .. } = self;
         partitioner.finish(partition);
         if let Some(selection) = selection {
             partition.select(&Batch::default(), selection);
         }
         let lane_shared = Shared { sources: shared.sources(), decode_as: &options.decode_as };
         let committed = shared.commit(|store| {
-            let lanes = store.lanes_mut().par_iter_mut().zip(works).enumerate();
+            let lanes = store.lanes_mut().par_iter_mut().zip(workers).enumerate();
             lanes.for_each(|(no, (lane, work))| {
                 work.last_events(no as u8, partition, lane, &lane_shared);
                 work.finish(lane, &lane_shared);
@@ -326,7 +326,7 @@ impl Loader {
         };
         match rayon::ThreadPoolBuilder::new().thread_name(|no| format!("load-{no}")).build() {
             Ok(pool) => pool.spawn(work),
-            // Without threads of its own it works on the others' pool.
+            // Without threads of its own it workers on the others' pool.
             Err(_) => rayon::spawn(work),
         }
         Loading { shared, outcome }
@@ -334,7 +334,7 @@ impl Loader {
 
     fn into_summary(mut self) -> Summary {
         let mut released = Released::default();
-        self.works.iter().for_each(|work| released.merge(work.released()));
+        self.workers.iter().for_each(|work| released.merge(work.released()));
         Summary {
             released,
             memory: self.options.memory,

@@ -4,50 +4,47 @@
 
 use std::collections::BTreeMap;
 
-use rpcshark_captures::budget::{Held, Holder};
-use rpcshark_captures::connection::{ClientBy as TcpClientBy, Close, Facts, FlowFacts, KnownGap};
+use rpcshark_captures::budget::Holder;
+use rpcshark_captures::connection::{ClientBy as TcpClientBy, Close, Closing, Facts, FlowFacts, KnownGap};
 use rpcshark_captures::streams::{ClientBy as StreamClientBy, Event, Events, Opened, Process, StreamNo, What};
 use rpcshark_captures::{Address, Data, Direction, Gap, Input};
+use rpcshark_dissectors::Joining;
 use rpcshark_dissectors::store::{ClientBy, Connection, process_text};
-use rpcshark_dissectors::{Arrival, Joining, Session};
 
-use super::lane::{Follow, Followed};
+use super::lane::LaneSink;
+use crate::driver::SessionDriver;
 
 /// The streams of a lane that have not ended, by their numbers: what ends with the capture ends in their order.
 #[derive(Default)]
-pub(super) struct StreamWork(BTreeMap<StreamNo, Stream>);
+pub(super) struct StreamWorker(BTreeMap<StreamNo, OpenStream>);
 
-struct Stream {
-    followed: Followed,
+struct OpenStream {
+    driver: SessionDriver,
     facts: Facts,
     closed: u8,
 }
 
-impl StreamWork {
+impl StreamWorker {
     /// Works through one event; `events` has its bytes.
-    pub(super) fn event(&mut self, event: &Event, events: &Events, follow: &mut Follow<'_>) {
+    pub(super) fn event(&mut self, event: &Event, events: &Events, sink: &mut LaneSink<'_>) {
         if let What::Opened(opened) = &event.what {
-            self.0.insert(event.connection, open(event, opened, follow));
+            self.0.insert(event.connection, open(event, opened, sink));
             return;
         }
         let Some(stream) = self.0.get_mut(&event.connection) else { return };
-        let Stream { followed, facts, closed } = stream;
-        follow.lane.set_sort_key(event.packet.order, facts.first_packet.order);
+        let OpenStream { driver, facts, closed } = stream;
         facts.packets += 1;
         facts.last = facts.last.max(event.time);
-        let Some(session) = &mut followed.session else { return };
         match &event.what {
             What::Opened(_) => {}
-            What::Updated(opened) => name_ends(follow.lane.connection_mut(followed.id), opened),
+            What::Updated(opened) => name_ends(sink.output.lane.connection_mut(driver.id), opened),
             What::Data { direction, at, .. } => {
                 let bytes = events.bytes_of(event);
                 let flow = flow(facts, *direction);
                 let offset = flow.bytes + flow.missing();
                 flow.bytes += bytes.len() as u64;
                 let data = Data { bytes, packet: event.packet, time: event.time, at: *at, offset, acked: None };
-                let at = if session.is_passed() { data.at } else { follow.kept(&data) };
-                session.input(*direction, Input::Data(Data { at, ..data }), follow.lane);
-                followed.report_held(follow.budget);
+                driver.input(*direction, Input::Data(data), &mut sink.output);
             }
             What::Gap { direction, length, cause } => {
                 let flow = flow(facts, *direction);
@@ -59,13 +56,11 @@ impl StreamWork {
                 };
                 flow.add_gap(gap);
                 let gap = Gap { length: *length, cause: *cause, packet: event.packet, time: event.time };
-                session.input(*direction, Input::Gap(gap), follow.lane);
-                followed.report_held(follow.budget);
+                driver.input(*direction, Input::Gap(gap), &mut sink.output);
             }
             What::Closed { direction, how } => {
-                let now = Arrival { time: event.time, packet: event.packet.no };
-                session.closed(*direction, *how, now, follow.lane);
-                followed.report_held(follow.budget);
+                let closing = Closing { direction: *direction, how: *how, packet: event.packet, time: event.time };
+                driver.close(closing, &mut sink.output);
                 if *how != Close::EndOfCapture {
                     facts.closed = Some(*how);
                 }
@@ -73,37 +68,36 @@ impl StreamWork {
                 if *closed == 2
                     && let Some(stream) = self.0.remove(&event.connection)
                 {
-                    end(stream, follow);
+                    end(stream, sink);
                 }
             }
         }
     }
 
-    /// The memory budget is exceeded: a stream's session releases the oldest of what it holds.
-    pub(super) fn release(&mut self, no: StreamNo, order: u64, follow: &mut Follow<'_>) {
+    /// The stream has held something for longest, and the budget is exceeded. `order` is the position of the current packet.
+    pub(super) fn release(&mut self, no: StreamNo, order: u64, sink: &mut LaneSink<'_>) {
         if let Some(stream) = self.0.get_mut(&no) {
-            follow.lane.set_sort_key(order, stream.facts.first_packet.order);
-            stream.followed.release(follow.lane, follow.budget);
+            stream.driver.release(order, &mut sink.output);
         }
     }
 
     /// The capture has ended.
-    pub(super) fn finish(&mut self, follow: &mut Follow<'_>) {
+    pub(super) fn finish(&mut self, sink: &mut LaneSink<'_>) {
         for stream in std::mem::take(&mut self.0).into_values() {
-            follow.lane.set_sort_key(u64::MAX, stream.facts.first_packet.order);
-            end(stream, follow);
+            sink.output.lane.set_sort_key(u64::MAX, stream.facts.first_packet.order);
+            end(stream, sink);
         }
     }
 }
 
-fn open(event: &Event, opened: &Opened, follow: &mut Follow<'_>) -> Stream {
+fn open(event: &Event, opened: &Opened, sink: &mut LaneSink<'_>) -> OpenStream {
     let by = client_by(opened.client_by);
     let mut connection = Connection::new(opened.client.clone(), opened.server.clone(), by, event.time);
     name_ends(&mut connection, opened);
-    let decode_as = follow.shared.decode_as.for_ends(&opened.client, &opened.server);
-    let id = follow.lane.add_connection(event.packet, connection);
-    let session = Session::new(id, Joining { joined: opened.joined, decode_as });
-    let holder = Holder::Stream(event.connection);
+    let decode_as = sink.shared.decode_as.for_ends(&opened.client, &opened.server);
+    let id = sink.output.lane.add_connection(event.packet, connection);
+    let mut driver = SessionDriver::new(id, event.packet.order, Holder::Stream(event.connection));
+    driver.start(Joining { joined: opened.joined, decode_as });
     let nobody = Address { ip: 0, port: 0 };
     let facts = Facts {
         first_packet: event.packet,
@@ -120,23 +114,16 @@ fn open(event: &Event, opened: &Opened, follow: &mut Follow<'_>) -> Stream {
         captured_twice: false,
         closed: None,
     };
-    Stream {
-        followed: Followed { id, session: Some(Box::new(session)), recorded: false, holder, account: Held::NOTHING },
-        facts,
-        closed: 0,
-    }
+    OpenStream { driver, facts, closed: 0 }
 }
 
-fn end(stream: Stream, follow: &mut Follow<'_>) {
-    let Stream { mut followed, facts, .. } = stream;
-    if let Some(mut session) = followed.session.take() {
-        session.finish(follow.lane);
-    }
-    followed.report_held(follow.budget);
-    follow.lane.connection_mut(followed.id).facts = Some(Box::new(facts));
+fn end(stream: OpenStream, sink: &mut LaneSink<'_>) {
+    let OpenStream { mut driver, facts, .. } = stream;
+    driver.finish(&mut sink.output);
+    sink.output.lane.connection_mut(driver.id).facts = Some(Box::new(facts));
 }
 
-/// What is known of the ends now. A connection that was turned round stays so.
+/// What is known of the ends now. Roles that the bytes have swapped stay so.
 fn name_ends(connection: &mut Connection, opened: &Opened) {
     let text = |process: &Option<Process>| {
         process.as_ref().and_then(|process| process_text(process.name.as_deref(), Some(process.pid)))

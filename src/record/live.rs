@@ -5,16 +5,19 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use rpcshark_captures::connection::Close;
+use rpcshark_captures::budget::{Budget, Holder, MemoryLimit};
+use rpcshark_captures::connection::{Close, Closing};
+use rpcshark_captures::streams::StreamNo;
 use rpcshark_captures::write::Ends;
 use rpcshark_captures::{Data, Direction, Gap, GapCause, Input, Packet, PacketNo, Place, Timestamp};
+use rpcshark_dissectors::Joining;
 use rpcshark_dissectors::print::{CallColumns, Printer, Times};
 use rpcshark_dissectors::schema::Schema;
-use rpcshark_dissectors::store::{ClientBy, Connection, Keep, Lane, Store};
+use rpcshark_dissectors::store::{ClientBy, Connection, Keep, Store};
 use rpcshark_dissectors::view::{Guesser, NoBodies, Redaction, Viewer};
-use rpcshark_dissectors::{Arrival, Joining, Session};
 
 use super::journal::Tap;
+use crate::driver::{Output, SessionDriver};
 use crate::ends::set_recorded_ends;
 
 /// Prints calls as they end.
@@ -23,7 +26,10 @@ pub struct Live {
     store: Store,
     /// Those on which nothing has happened yet: they get their number with the first thing that does, as in a file.
     silent: HashMap<u64, (Ends, Timestamp)>,
-    connections: HashMap<u64, Followed>,
+    connections: HashMap<u64, LiveConnection>,
+    /// The connections by what the budget calls them.
+    holders: HashMap<StreamNo, u64>,
+    budget: Budget,
     schema: Schema,
     guesser: Guesser,
     redaction: Redaction,
@@ -33,8 +39,9 @@ pub struct Live {
     since: Option<Timestamp>,
 }
 
-struct Followed {
-    session: Session,
+struct LiveConnection {
+    driver: SessionDriver,
+    holder: StreamNo,
     /// Bytes so far, by direction, with those that were lost.
     sent: [u64; 2],
 }
@@ -48,6 +55,8 @@ impl Live {
             store: Store::new(1, Keep::default()),
             silent: HashMap::new(),
             connections: HashMap::new(),
+            holders: HashMap::new(),
+            budget: Budget::new(MemoryLimit::DEFAULT.0),
             guesser: Guesser::new(&schema),
             schema,
             redaction: Redaction::default(),
@@ -66,24 +75,34 @@ impl Live {
         let mut entry = Connection::new(client, server, ClientBy::Syn, time);
         set_recorded_ends(&mut entry, ends);
         let id = lane.add_connection(Packet { order: self.order, no: PacketNo::new(0, self.order) }, entry);
-        let session = Session::new(id, Joining { joined: false, decode_as: None });
-        self.connections.insert(connection, Followed { session, sent: [0; 2] });
+        let holder = StreamNo(id.0);
+        let mut driver = SessionDriver::new(id, self.order, Holder::Stream(holder));
+        driver.start(Joining { joined: false, decode_as: None });
+        self.holders.insert(holder, connection);
+        self.connections.insert(connection, LiveConnection { driver, holder, sent: [0; 2] });
     }
 
     /// The next thing that happens on `connection`.
-    fn step(&mut self, connection: u64, work: impl FnOnce(&mut Followed, Packet, &mut Lane)) {
+    fn step(&mut self, connection: u64, work: impl FnOnce(&mut LiveConnection, Packet, &mut Output<'_>)) {
         self.begin(connection);
         self.order += 1;
         let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
-        let Some(followed) = self.connections.get_mut(&connection) else { return };
         let Some(lane) = self.store.lanes_mut().first_mut() else { return };
-        lane.set_sort_key(self.order, 0);
-        work(followed, packet, lane);
+        let mut output = Output { lane, budget: &mut self.budget, spill: None };
+        if let Some(live) = self.connections.get_mut(&connection) {
+            work(live, packet, &mut output);
+        }
+        while let Some(holder) = output.budget.take_oldest() {
+            let Holder::Stream(no) = holder else { continue };
+            if let Some(live) = self.holders.get(&no).and_then(|connection| self.connections.get_mut(connection)) {
+                live.driver.release(packet.order, &mut output);
+            }
+        }
     }
 
     fn close(&mut self, connection: u64, direction: Direction, how: Close, time: Timestamp) {
-        self.step(connection, |followed, packet, lane| {
-            followed.session.closed(direction, how, Arrival { time, packet: packet.no }, lane);
+        self.step(connection, |live, packet, output| {
+            live.driver.close(Closing { direction, how, packet, time }, output);
         });
     }
 }
@@ -94,21 +113,21 @@ impl Tap for Live {
     }
 
     fn data(&mut self, connection: u64, direction: Direction, bytes: &[u8], time: Timestamp) {
-        self.step(connection, |followed, packet, lane| {
-            let offset = followed.sent[direction.index()];
-            followed.sent[direction.index()] += bytes.len() as u64;
+        self.step(connection, |live, packet, output| {
+            let offset = live.sent[direction.index()];
+            live.sent[direction.index()] += bytes.len() as u64;
             let data = Data { bytes, packet, time, at: Place::NOWHERE, offset, acked: None };
             if !bytes.is_empty() {
-                followed.session.input(direction, Input::Data(data), lane);
+                live.driver.input(direction, Input::Data(data), output);
             }
         });
     }
 
     fn lost(&mut self, connection: u64, direction: Direction, bytes: u64, time: Timestamp) {
-        self.step(connection, |followed, packet, lane| {
-            followed.sent[direction.index()] += bytes;
+        self.step(connection, |live, packet, output| {
+            live.sent[direction.index()] += bytes;
             let gap = Gap { length: Some(bytes), cause: GapCause::Dropped, packet, time };
-            followed.session.input(direction, Input::Gap(gap), lane);
+            live.driver.input(direction, Input::Gap(gap), output);
         });
     }
 
@@ -122,9 +141,10 @@ impl Tap for Live {
 
     fn ended(&mut self, connection: u64) {
         self.begin(connection);
-        let Some(mut followed) = self.connections.remove(&connection) else { return };
+        let Some(mut live) = self.connections.remove(&connection) else { return };
+        self.holders.remove(&live.holder);
         if let Some(lane) = self.store.lanes_mut().first_mut() {
-            followed.session.finish(lane);
+            live.driver.finish(&mut Output { lane, budget: &mut self.budget, spill: None });
         }
     }
 

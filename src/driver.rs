@@ -1,0 +1,114 @@
+//! One connection on its way through dissection, wherever its bytes come from: TCP segments, a log of streams, a recorder.
+//!
+//! The driver hands bytes, gaps and closes to the [`Session`] with their sort key, keeps bytes that could not be read again,
+//! and reports what the session holds back to the lane's memory budget.
+
+use rpcshark_captures::budget::{Budget, Held, Holder};
+use rpcshark_captures::connection::Closing;
+use rpcshark_captures::{Data, Direction, Input, Place, Sources, Spill};
+use rpcshark_dissectors::store::{ConnectionId, Lane};
+use rpcshark_dissectors::{Arrival, Joining, Session};
+
+/// A connection that is dissected.
+pub(crate) struct SessionDriver {
+    pub(crate) id: ConnectionId,
+    /// The position of its first packet in the reading: its rank among what one packet brings.
+    rank: u64,
+    session: Option<Box<Session>>,
+    holder: Holder,
+    /// What the budget knows that it holds.
+    account: Held,
+}
+
+/// Where what is dissected goes.
+pub(crate) struct Output<'a> {
+    pub(crate) lane: &'a mut Lane,
+    /// What may be held back for all connections of the lane.
+    pub(crate) budget: &'a mut Budget,
+    /// Where bytes are kept that lie nowhere; nothing where none are kept.
+    pub(crate) spill: Option<SpillTo<'a>>,
+}
+
+/// A spill file that is made when it is needed.
+pub(crate) struct SpillTo<'a> {
+    pub(crate) sources: &'a Sources,
+    pub(crate) spill: &'a mut Option<Spill>,
+}
+
+impl SessionDriver {
+    /// A connection of which nothing was read. `first_packet` is the position of its first packet in the reading.
+    pub(crate) const fn new(id: ConnectionId, first_packet: u64, holder: Holder) -> Self {
+        Self { id, rank: first_packet, session: None, holder, account: Held::NOTHING }
+    }
+
+    /// Whether the session is there.
+    pub(crate) const fn is_started(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Makes the session.
+    pub(crate) fn start(&mut self, joining: Joining) {
+        self.session = Some(Box::new(Session::new(self.id, joining)));
+    }
+
+    /// Bytes or a gap.
+    pub(crate) fn input(&mut self, direction: Direction, input: Input<'_>, output: &mut Output<'_>) {
+        let Some(session) = &mut self.session else { return };
+        let order = match &input {
+            Input::Data(data) => data.packet.order,
+            Input::Gap(gap) => gap.packet.order,
+        };
+        output.lane.set_sort_key(order, self.rank);
+        let input = match input {
+            Input::Data(data) if !session.is_passed() => Input::Data(Data { at: output.place(&data), ..data }),
+            other => other,
+        };
+        session.input(direction, input, output.lane);
+        output.budget.update(self.holder, &mut self.account, session.held());
+    }
+
+    /// A direction has ended.
+    pub(crate) fn close(&mut self, closing: Closing, output: &mut Output<'_>) {
+        let Some(session) = &mut self.session else { return };
+        let Closing { direction, how, packet, time } = closing;
+        output.lane.set_sort_key(packet.order, self.rank);
+        session.closed(direction, how, Arrival { time, packet: packet.no }, output.lane);
+        output.budget.update(self.holder, &mut self.account, session.held());
+    }
+
+    /// It has held something for longest, and the budget is exceeded: releases the oldest of it. `order` is the position of
+    /// the current packet.
+    pub(crate) fn release(&mut self, order: u64, output: &mut Output<'_>) {
+        self.account = Held::NOTHING;
+        let Some(session) = &mut self.session else { return };
+        output.lane.set_sort_key(order, self.rank);
+        // What cannot be released is not asked for again.
+        if let Some((kind, bytes)) = session.release(output.lane) {
+            output.budget.count(kind, bytes);
+            output.budget.update(self.holder, &mut self.account, session.held());
+        }
+    }
+
+    /// The connection has ended, or the capture.
+    pub(crate) fn finish(&mut self, output: &mut Output<'_>) {
+        if let Some(mut session) = self.session.take() {
+            session.finish(output.lane);
+        }
+        output.budget.update(self.holder, &mut self.account, Held::NOTHING);
+    }
+}
+
+impl Output<'_> {
+    /// Where bytes can be read again, if bodies are wanted: those that lie nowhere are kept.
+    fn place(&mut self, data: &Data<'_>) -> Place {
+        let Some(SpillTo { sources, spill }) = &mut self.spill else { return data.at };
+        if data.at != Place::NOWHERE || !self.lane.keep.bodies {
+            return data.at;
+        }
+        if spill.is_none() {
+            **spill = sources.spill().ok();
+        }
+        let place = spill.as_mut().and_then(|spill| spill.append(data.bytes).ok());
+        place.unwrap_or(Place::NOWHERE)
+    }
+}
