@@ -37,6 +37,10 @@ pub(super) struct ShowArgs {
     #[arg(long)]
     bytes: bool,
 
+    /// Show whole values; without it, values of kilobytes are shortened, with their length
+    #[arg(long)]
+    full: bool,
+
     /// Print one JSON object per call, as `calls --json` does, with field trees
     #[arg(long)]
     json: bool,
@@ -102,6 +106,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     let store = &loaded.store;
     let mut printer = viewing.printer(store);
     printer.decimals = loaded.decimals;
+    printer.full = args.full;
     let times = args.time.asked(loaded.first);
     let mut output = Output::new();
     let count = u32::try_from(store.calls().len()).unwrap_or(u32::MAX);

@@ -33,6 +33,8 @@ pub struct Printer<'a> {
     pub viewer: Viewer<'a>,
     /// Every header field as sent, besides the metadata.
     pub all_headers: bool,
+    /// Whole values in trees, however long.
+    pub full: bool,
     /// How many decimals of a second the capture's times have.
     pub decimals: u8,
 }
@@ -40,7 +42,7 @@ pub struct Printer<'a> {
 impl<'a> Printer<'a> {
     /// Prints what `viewer` shows.
     pub const fn new(viewer: Viewer<'a>) -> Self {
-        Self { viewer, all_headers: false, decimals: 9 }
+        Self { viewer, all_headers: false, full: false, decimals: 9 }
     }
 
     /// A duration between two times of the capture.

@@ -190,7 +190,7 @@ impl<'a> Show<'_, 'a> {
         let _ = write!(self.out, "{:indent$}{name}", "");
         if tree::has_value(node) {
             self.out.extend_from_slice(b" = ");
-            tree::write_value_text(self.printer.viewer.schema, node, self.out, self.drain);
+            tree::write_value_text(self.printer.viewer.schema, node, self.printer.full, self.out, self.drain);
         }
         line!(self.out, "   {number}{}", node.type_name);
         checkpoint(self.out, self.drain);

@@ -83,7 +83,7 @@ pub(super) const fn has_value(node: &Node<'_>) -> bool {
 }
 
 /// Appends a node's value as people read it.
-pub(super) fn write_value_text(schema: &Schema, node: &Node<'_>, out: &mut Vec<u8>, drain: Drain<'_>) {
+pub(super) fn write_value_text(schema: &Schema, node: &Node<'_>, full: bool, out: &mut Vec<u8>, drain: Drain<'_>) {
     let value = match node.value {
         Known::Seen(value) | Known::Guessed(value) => value,
         Known::Hidden { len } => {
@@ -92,9 +92,9 @@ pub(super) fn write_value_text(schema: &Schema, node: &Node<'_>, out: &mut Vec<u
         Known::Absent | Known::Unknown => return,
     };
     match value {
-        FieldValue::Text(text) => write_quoted(text, out, drain),
-        FieldValue::Bytes(bytes) if is_text(bytes) => write_quoted(bytes, out, drain),
-        FieldValue::Bytes(bytes) => out.extend_from_slice(hex_text(bytes).as_bytes()),
+        FieldValue::Text(text) => write_shortened(text, full, out, drain),
+        FieldValue::Bytes(bytes) if is_text(bytes) => write_shortened(bytes, full, out, drain),
+        FieldValue::Bytes(bytes) => out.extend_from_slice(hex_text(bytes, full).as_bytes()),
         FieldValue::Broken(cause) => append(out, format_args!("? the message {}", cause.text())),
         FieldValue::Fixed32(number) => {
             json::write_unsigned(out, number.into());
@@ -129,6 +129,14 @@ fn append(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 }
 
 /// Appends text in quotes, with the escapes of JSON and what else must not reach a terminal written out.
+fn write_shortened(text: &[u8], full: bool, out: &mut Vec<u8>, drain: Drain<'_>) {
+    let (shown, length) = shortened(text, full);
+    write_quoted(shown, out, drain);
+    if let Some(length) = length {
+        append(out, format_args!("… ({length} bytes; --full shows all)"));
+    }
+}
+
 fn write_quoted(text: &[u8], out: &mut Vec<u8>, drain: Drain<'_>) {
     let mut piece = Vec::new();
     json::write_bytes_lossy_draining(&mut piece, text, &mut |piece| {
@@ -140,9 +148,22 @@ fn write_quoted(text: &[u8], out: &mut Vec<u8>, drain: Drain<'_>) {
 /// Bytes that are shown in hex.
 const MAX_HEX: usize = 64;
 
+/// Bytes of a text that are shown of a longer one, unless all is wanted.
+const MAX_TEXT: usize = 1024;
+
+/// What is shown of `bytes`: all if `full`, else the first of them up to a whole character, and then how many there are.
+fn shortened(bytes: &[u8], full: bool) -> (&[u8], Option<usize>) {
+    if full || bytes.len() <= MAX_TEXT {
+        return (bytes, None);
+    }
+    // The first byte of a character is not 0b10xxxxxx.
+    let end = (MAX_TEXT - 3..=MAX_TEXT).rev().find(|&at| bytes.get(at).is_some_and(|byte| byte & 0xc0 != 0x80));
+    (bytes.get(..end.unwrap_or(MAX_TEXT)).unwrap_or(bytes), Some(bytes.len()))
+}
+
 /// Bytes in hex, with their length where not all are shown.
-fn hex_text(bytes: &[u8]) -> String {
-    let shown = bytes.get(..MAX_HEX).unwrap_or(bytes);
+fn hex_text(bytes: &[u8], full: bool) -> String {
+    let shown = if full { bytes } else { bytes.get(..MAX_HEX).unwrap_or(bytes) };
     let hex: Vec<String> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
     match bytes.len() - shown.len() {
         0 => hex.join(" "),
@@ -259,15 +280,15 @@ mod tests {
     fn bytes_are_shown_as_text_where_they_are_text_and_in_hex_otherwise() {
         assert!(is_text(b"foo") && is_text("/registry/\u{fc}\n".as_bytes()) && is_text(b""));
         assert!(!is_text(&[0x0a, 0x1b]) && !is_text(b"\xff") && !is_text("a\u{202e}b".as_bytes()));
-        assert_eq!(hex_text(&[0x0a, 0x1b]), "0a 1b");
-        assert!(hex_text(&[0xff; 100]).ends_with("ff ff … (100 bytes)"));
+        assert_eq!(hex_text(&[0x0a, 0x1b], false), "0a 1b");
+        assert!(hex_text(&[0xff; 100], false).ends_with("ff ff … (100 bytes)"));
         let schema = compile(SCHEMA);
         // 8: bytes "hi"; 2: a string with a character that turns the direction of text.
         let bytes = b"\x42\x02hi\x12\x04a\xe2\x80\xae";
         let nodes = tree(&schema, schema.message("t.M").unwrap(), bytes, ALL);
         let text = |node: &Node<'_>| {
             let mut out = Vec::new();
-            write_value_text(&schema, node, &mut out, &mut json::keep);
+            write_value_text(&schema, node, false, &mut out, &mut json::keep);
             String::from_utf8(out).unwrap()
         };
         let texts: Vec<_> = nodes.iter().map(text).collect();
@@ -325,5 +346,15 @@ mod tests {
                 prop_assert!(serde_json::from_str::<serde_json::Value>(&as_text(&nodes)).is_ok());
             }
         }
+    }
+
+    #[test]
+    fn long_texts_are_shortened_at_a_character_with_their_length() {
+        let text = format!("x{}", "ü".repeat(1000));
+        let (shown, length) = shortened(text.as_bytes(), false);
+        assert!(std::str::from_utf8(shown).is_ok_and(|shown| shown.len() == 1023));
+        assert_eq!(length, Some(2001));
+        assert_eq!(shortened(text.as_bytes(), true), (text.as_bytes(), None));
+        assert_eq!(shortened(b"short", false), (b"short".as_slice(), None));
     }
 }
