@@ -14,8 +14,8 @@ use crate::schema::{Cardinality, Kind, Schema};
 /// Makes digests of messages for one schema.
 #[derive(Debug, Default)]
 pub(crate) struct Shapes {
-    /// The lowest and the highest number of any enumeration: numbers between them may or may not have a name.
-    enum_numbers: (i64, i64),
+    /// The numbers of all enumerations: others have no name in any.
+    enum_numbers: HashSet<i64>,
     /// Field numbers with which some type has repeated varints, which may be packed.
     packed: HashSet<u32>,
 }
@@ -27,10 +27,11 @@ impl Shapes {
     /// For the types of `schema`.
     pub(crate) fn of(schema: &Schema) -> Self {
         let numbers = schema.enums.iter().flat_map(|e| e.values.iter().map(|&(number, _)| i64::from(number)));
-        let (low, high) = numbers.fold((0, 1), |(low, high), number| (low.min(number), high.max(number)));
+        // Besides, 0 and 1 are booleans.
+        let enum_numbers = numbers.chain([0, 1]).collect();
         let fields = schema.messages.iter().flat_map(|message| &message.fields);
         let packed = fields.filter(|field| field.cardinality == Cardinality::Repeated && is_varint(field.kind));
-        Self { enum_numbers: (low, high), packed: packed.map(|field| field.number).collect() }
+        Self { enum_numbers, packed: packed.map(|field| field.number).collect() }
     }
 
     /// The shape of a call's messages.
@@ -81,12 +82,11 @@ impl Shapes {
 
     /// A number, as far as it decides which types it fits.
     fn varint(&self, bits: u64) -> u64 {
-        let (low, high) = self.enum_numbers;
         let signed = bits as i64;
-        if (low..=high).contains(&signed) {
+        if self.enum_numbers.contains(&signed) {
             return bits;
         }
-        // Beyond the enumerations only the size counts; classes stand where no enumeration's number is.
+        // Of other numbers only the size counts; classes stand where no enumeration's number is.
         let class = if i32::try_from(signed).is_ok() {
             if signed < 0 { 1 } else { 2 }
         } else if u32::try_from(bits).is_ok() {

@@ -86,3 +86,30 @@ pub(super) fn method_at(schema: &Schema, at: MethodIx) -> Option<(String, &Metho
     let method = service.methods.get(at.method as usize)?;
     Some((format!("/{}/{}", service.name, method.name), method))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_look_alike_are_guessed_once() {
+        let (schema, _) = Schema::from_source(
+            "syntax = \"proto3\"; message A { int32 a = 1; } message B { string b = 2; }
+             service S { rpc X(A) returns (B); rpc Y(B) returns (A); }",
+        );
+        let guesser = Guesser::new(&schema);
+        let one = Seen { requests: 1, responses: 1 };
+        // Field 1 with a number that no call has twice, and a text in field 2.
+        let guess = |number: u8| {
+            let response = [&[0x12, 2][..], format!("{number:02}").as_bytes()].concat();
+            guesser.guess(&schema, one, &[vec![0x08, number]], &[response])
+        };
+        for number in 30..80 {
+            let guess = guess(number).unwrap();
+            assert_eq!((&*schema[guess.types.0].name, &*schema[guess.types.1].name), ("A", "B"));
+            assert_eq!(method_at(&schema, guess.method.unwrap()).unwrap().0, "/S/X");
+        }
+        assert_eq!(guesser.guesses.read().unwrap().len(), 1);
+        assert_eq!(guesser.guess(&schema, one, &[vec![]], &[vec![]]), None, "empty messages fit every type");
+    }
+}
