@@ -44,8 +44,9 @@ fn every_command_and_option_is_described() {
 
 #[test]
 fn every_option_that_is_described_is_there() {
-    let all: String =
-        ["calls", "frames", "show", "connections", "record"].map(|command| run(&[command, "--help"]).stdout).concat();
+    let all: String = ["calls", "frames", "show", "connections", "fields", "record"]
+        .map(|command| run(&[command, "--help"]).stdout)
+        .concat();
     for name in ["docs/cli.md", "README.md"] {
         let page = document(name);
         // Options of cargo and of tcpdump.

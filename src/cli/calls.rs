@@ -1,18 +1,23 @@
 //! `rpcshark calls`: one line per call.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 use rpcshark_captures::Timestamp;
+use rpcshark_dissectors::filter::{FilterScratch, Target};
 use rpcshark_dissectors::json::checkpoint;
 use rpcshark_dissectors::print::{CallColumns, Printer};
-use rpcshark_dissectors::store::{CallRef, Keep};
+use rpcshark_dissectors::store::{CallRef, Keep, Store};
 
 use super::InputArgs;
+use super::columns::{ColumnArgs, Rows};
+use super::filter::{FilterArgs, Sieve};
 use super::input::{RawArgs, TimeArgs, Viewing, is_live, tell_files};
+use super::order::OrderArgs;
 use super::output::{Bar, Output, Problem, terminal_width};
 use super::paint;
 use super::remarks::Tally;
@@ -40,6 +45,15 @@ pub(super) struct CallsArgs {
     follow: bool,
 
     #[command(flatten)]
+    filter: FilterArgs,
+
+    #[command(flatten)]
+    columns: ColumnArgs,
+
+    #[command(flatten)]
+    order: OrderArgs,
+
+    #[command(flatten)]
     time: TimeArgs,
 
     #[command(flatten)]
@@ -53,6 +67,9 @@ pub(super) struct CallsArgs {
 const EXAMPLES: &str = "\
 Examples:
   rpcshark calls capture.pcapng --proto protos/
+  rpcshark calls capture.pcapng -Y 'rpc.outcome != ok && rpc.duration > 100ms'
+  rpcshark calls capture.pcapng --sort -rpc.duration --limit 10
+  rpcshark calls capture.pcapng -T fields -e rpc.no -e rpc.path -e rpc.status -E header=y
   rpcshark calls --json capture.pcapng --proto protos/ | jq 'select(.outcome != \"ok\")'
   tcpdump -i any -U --immediate-mode -w - port 50051 | rpcshark calls - --proto protos/";
 
@@ -75,6 +92,9 @@ narrow terminals have fewer columns. Otherwise rows are whole.
 
 Examples:
   rpcshark calls capture.pcapng --proto protos/
+  rpcshark calls capture.pcapng -Y 'rpc.outcome != ok && rpc.duration > 100ms'
+  rpcshark calls capture.pcapng --sort -rpc.duration --limit 10
+  rpcshark calls capture.pcapng -T fields -e rpc.no -e rpc.path -e rpc.status -E header=y
   rpcshark calls --json capture.pcapng --proto protos/ | jq 'select(.outcome != \"ok\")'
   tcpdump -i any -U --immediate-mode -w - port 50051 | rpcshark calls - --proto protos/";
 
@@ -88,36 +108,79 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
+    let mut sieve = args.filter.compile(&schema, Target::Calls)?;
+    let mut rows = args.columns.rows(args.json, &schema, Target::Calls)?;
+    let order = args.order.compile(&schema, Target::Calls, args.follow)?;
     // A text line needs no body, but where methods may be guessed by what their messages hold.
-    let keep = Keep { frames: false, bodies: args.json || !schema.services.is_empty(), events: false };
-    let loader = input.open(args.raw.or(&args.files), args.follow, keep)?;
+    let bodies = rows.reads_bodies() || sieve.needs().bodies || order.reads_bodies() || !schema.services.is_empty();
+    let frames = sieve.needs().frames || rows.needs_frames();
+    let keep = Keep { frames, bodies, events: false };
+    let lengths = sieve.needs().packet_lengths || rows.needs_packet_lengths();
+    let loader = input.open(args.raw.or(&args.files), args.follow, keep)?.with_packet_lengths(lengths);
     let viewing = Viewing::new(input, schema, loader.files(), loader.sources());
-    let live = args.follow || args.files.iter().any(|file| is_live(file));
+    let live = !order.is_sorted() && (args.follow || args.files.iter().any(|file| is_live(file)));
     let stop = loader.stop();
-    let mut lines = Lines { json: args.json, paint, output: Output::new(), columns: None, before: None, stop: None };
+    let mut lines =
+        Lines { paint, output: Output::new(), columns: None, before: None, stop: None, left: order.limit() };
     let mut bar = Bar::new(input.talk.quiet || live);
     let mut tally = Tally::default();
     let shared = Arc::clone(loader.shared());
-    let follower = live.then(|| shared.follow());
-    let loading = loader.start();
-    if let Some(follower) = follower {
-        // Somebody may be waiting: what has ended is shown.
-        let mut more = true;
-        while more {
-            more = follower.wait();
-            let store = shared.read();
-            let completed = follower.take(&store).completed;
-            let progress = shared.progress();
-            lines.begin(|| columns(&args.time, progress.first, progress.decimals));
-            // The reading waits for the output, as it does for the lock: what is read is not further ahead than a batch.
-            lines.write(&viewing.printer(&store), &completed)?;
-            lines.output.flush()?;
-            tally.add(&store, &completed, &viewing.schema, input);
-            drop(store);
-            shared.forget(completed);
+    let mut wrote = Ok(());
+    // Shows what has ended, since somebody may be waiting. Whether more is wanted.
+    let mut show = |store: &Store, completed: Vec<CallRef>, sieve: &mut Sieve, rows: &mut Rows| -> io::Result<bool> {
+        let printer = viewing.printer(store);
+        let chosen = sieve.choose(printer.viewer, completed.clone());
+        let progress = shared.progress();
+        lines.begin(|| columns(&args.time, progress.first, progress.decimals));
+        lines.write(&printer, rows, &chosen)?;
+        lines.output.flush()?;
+        rows.forget(&completed);
+        tally.add(store, &chosen, &viewing.schema, input);
+        shared.forget(completed);
+        Ok(lines.left > 0)
+    };
+    let loaded = match (frames, live) {
+        // Frames are there only while their batch is.
+        (true, _) => {
+            let packet_lengths = loader.packet_lengths();
+            loader.run(|store, committed, progress| {
+                bar.at(progress);
+                let viewer = viewing.viewer(store);
+                sieve.observe(viewer, &committed.frames, &packet_lengths);
+                rows.observe(viewer, &committed.frames, &packet_lengths);
+                if live {
+                    match show(store, committed.completed, &mut sieve, &mut rows) {
+                        Ok(true) => {}
+                        Ok(false) => return ControlFlow::Break(()),
+                        Err(error) => {
+                            wrote = Err(error);
+                            return ControlFlow::Break(());
+                        }
+                    }
+                }
+                ControlFlow::Continue(())
+            })?
         }
-    }
-    let loaded = loading.join(|progress| bar.at(progress))?;
+        (false, true) => {
+            let follower = shared.follow();
+            let loading = loader.start();
+            let mut more = true;
+            while more {
+                more = follower.wait();
+                let store = shared.read();
+                let completed = follower.take(&store).completed;
+                // The reading waits for the output, as it does for the lock: what is read is not further ahead than a
+                // batch.
+                if !show(&store, completed, &mut sieve, &mut rows)? {
+                    return Ok(ExitCode::SUCCESS);
+                }
+            }
+            drop(follower);
+            loading.join(|progress| bar.at(progress))?
+        }
+        (false, false) => loader.start().join(|progress| bar.at(progress))?,
+    };
+    wrote?;
     bar.done();
     let store = &loaded.store;
     let is_left = |at: &CallRef| !live || !store.call(*at).is_complete();
@@ -125,7 +188,9 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     lines.begin(|| columns(&args.time, loaded.first, loaded.decimals));
     // What was read before a signal is shown; one that comes now ends the listing behind a whole line.
     lines.stop = stop.filter(|_| !loaded.interrupted);
-    lines.write(&viewing.printer(store), &rest)?;
+    let printer = viewing.printer(store);
+    let rest = order.sort_calls(printer.viewer, sieve.choose(printer.viewer, rest));
+    lines.write(&printer, &rows, &rest)?;
     lines.output.flush()?;
     if lines.is_stopped() {
         return Ok(ExitCode::from(INTERRUPTED));
@@ -133,9 +198,12 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     if store.call_count() == 0 {
         tell_why_none(&loaded, input);
     }
+    sieve.report("calls", input.talk);
     tally.add(store, &rest, &viewing.schema, input);
-    tally.report(&loaded, input);
-    let code = tell_files(&loaded, input.talk);
+    if !sieve.hides_all() {
+        tally.report(&loaded, input);
+    }
+    let code = sieve.status(tell_files(&loaded, input.talk));
     // The program ends: the system takes all memory back at once, which going through every call would only delay.
     std::mem::forget(loaded);
     Ok(code)
@@ -147,7 +215,6 @@ fn columns(times: &TimeArgs, first: Option<Timestamp>, decimals: u8) -> CallColu
 
 /// Writes calls as lines.
 struct Lines {
-    json: bool,
     paint: bool,
     output: Output,
     columns: Option<CallColumns>,
@@ -155,6 +222,8 @@ struct Lines {
     before: Option<CallRef>,
     /// What ends the writing before the end.
     stop: Option<Arc<Stop>>,
+    /// How many more may be written.
+    left: usize,
 }
 
 impl Lines {
@@ -167,32 +236,43 @@ impl Lines {
         self.stop.as_ref().is_some_and(|stop| stop.is_raised())
     }
 
-    fn write(&mut self, printer: &Printer<'_>, calls: &[CallRef]) -> io::Result<()> {
+    fn write(&mut self, printer: &Printer<'_>, rows: &Rows, calls: &[CallRef]) -> io::Result<()> {
         let Some(columns) = &self.columns else { return Ok(()) };
+        let calls = calls.get(..self.left.min(calls.len())).unwrap_or_default();
+        self.left -= calls.len();
         let Some(&last) = calls.last() else { return Ok(()) };
         let before = self.before.replace(last);
-        if !self.json && before.is_none() {
-            let heading = columns.heading();
-            let heading = if self.paint { paint::heading(&heading) } else { heading };
-            self.output.buffer().extend_from_slice(heading.as_bytes());
+        if before.is_none() {
+            let (heading, styled) = match rows {
+                Rows::Text => (Some(columns.heading()), true),
+                Rows::Json => (None, false),
+                Rows::Fields(rows) => (rows.heading(), rows.is_aligned()),
+            };
+            if let Some(heading) = heading {
+                let heading = if self.paint && styled { paint::heading(&heading) } else { heading };
+                self.output.buffer().extend_from_slice(heading.as_bytes());
+            }
         }
-        let (json, paint) = (self.json, self.paint);
+        let paint = self.paint;
         self.output.flush()?;
         let start = |at: CallRef| printer.viewer.store.call(at).start;
         in_order(calls.len().div_ceil(SHARE), self.stop.as_deref(), |share_no, text, drain| {
             let first = share_no * SHARE;
             let share = calls.get(first..).unwrap_or_default();
             let mut before = first.checked_sub(1).and_then(|at| calls.get(at).copied()).or(before).map(start);
-            text.reserve(if json { 0 } else { LINE * SHARE.min(share.len()) });
+            let mut scratch = FilterScratch::default();
+            text.reserve(if matches!(rows, Rows::Text) { LINE * SHARE.min(share.len()) } else { 0 });
             for &at in share.iter().take(SHARE) {
                 let call = printer.viewer.call(at);
-                if json {
-                    printer.write_call_json(&call, false, text, drain);
-                } else {
-                    let status = printer.write_call_text(&call, columns, before, text);
-                    before = Some(start(at));
-                    if paint {
-                        paint::call_line(text, status);
+                match rows {
+                    Rows::Json => printer.write_call_json(&call, false, text, drain),
+                    Rows::Fields(rows) => rows.write_call(&call, &mut scratch, text),
+                    Rows::Text => {
+                        let status = printer.write_call_text(&call, columns, before, text);
+                        before = Some(start(at));
+                        if paint {
+                            paint::call_line(text, status);
+                        }
                     }
                 }
                 checkpoint(text, drain);

@@ -1,15 +1,18 @@
 //! `rpcshark connections`: one line per connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use rpcshark_dissectors::filter::Target;
 use rpcshark_dissectors::json::Writer;
 use rpcshark_dissectors::print::{ConnectionColumns, Escaped};
-use rpcshark_dissectors::store::Keep;
+use rpcshark_dissectors::store::{ConnectionRef, Keep};
 
 use super::InputArgs;
+use super::filter::FilterArgs;
 use super::input::{RawArgs, Viewing, tell_files};
 use super::output::{Bar, Output, Problem, terminal_width};
 use super::paint;
@@ -30,6 +33,13 @@ pub(super) struct ConnectionsArgs {
     json: bool,
 
     #[command(flatten)]
+    filter: FilterArgs,
+
+    /// Show at most N connections
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+
+    #[command(flatten)]
     raw: RawArgs,
 
     #[command(flatten)]
@@ -40,6 +50,7 @@ pub(super) struct ConnectionsArgs {
 const EXAMPLES: &str = "\
 Examples:
   rpcshark connections capture.pcapng
+  rpcshark connections capture.pcapng -Y 'rpc.outcome != ok'
   rpcshark connections -v capture.pcapng";
 
 /// Stands below `--help`, and in the manual page.
@@ -58,16 +69,28 @@ packets it has and what was skipped. On a terminal, rows fit its width. Otherwis
 
 Examples:
   rpcshark connections capture.pcapng
+  rpcshark connections capture.pcapng -Y 'rpc.outcome != ok'
   rpcshark connections -v capture.pcapng";
 
 pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
-    let loader = input.open(args.raw.or(&args.files), false, Keep::default())?;
+    let mut sieve = args.filter.compile(&schema, Target::Calls)?;
+    let needs = sieve.needs();
+    let keep = Keep { frames: needs.frames, bodies: needs.bodies, ..Keep::default() };
+    let loader = input.open(args.raw.or(&args.files), false, keep)?.with_packet_lengths(needs.packet_lengths);
     let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet);
-    let loaded = loader.start().join(|progress| bar.at(progress))?;
+    let lengths = loader.packet_lengths();
+    let loaded = match needs.frames {
+        true => loader.run(|store, committed, progress| {
+            bar.at(progress);
+            sieve.observe(viewing.viewer(store), &committed.frames, &lengths);
+            ControlFlow::Continue(())
+        })?,
+        false => loader.start().join(|progress| bar.at(progress))?,
+    };
     bar.done();
     viewing.names = loaded.names.clone();
     let store = &loaded.store;
@@ -80,7 +103,15 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
         let heading = if paint { paint::heading(&heading) } else { heading };
         output.buffer().extend_from_slice(heading.as_bytes());
     }
-    for at in store.connections() {
+    let chosen = args.filter.is_given().then(|| {
+        let calls = sieve.choose(printer.viewer, store.calls().to_vec());
+        calls.into_iter().map(|at| printer.viewer.call(at).connection().number()).collect::<HashSet<u32>>()
+    });
+    let is_shown = |at: &ConnectionRef| {
+        let number = printer.viewer.connection(*at).number();
+        chosen.as_ref().is_none_or(|chosen| chosen.contains(&number))
+    };
+    for at in store.connections().filter(is_shown).take(args.limit.unwrap_or(usize::MAX)) {
         let connection = printer.viewer.connection(at);
         let errors = errors.get(connection.number() as usize).copied().unwrap_or_default();
         match (args.json, paint) {
@@ -102,8 +133,9 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     if store.connections().next().is_none() {
         tell_why_none(&loaded, input);
     }
+    sieve.report("calls", input.talk);
     report(&loaded, &[], &viewing.schema, input);
-    Ok(tell_files(&loaded, input.talk))
+    Ok(sieve.status(tell_files(&loaded, input.talk)))
 }
 
 /// What the files hold, and what of it was passed by.

@@ -1,6 +1,5 @@
 //! `rpcshark frames`: one line per HTTP/2 or ttrpc frame.
 
-use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,14 +7,19 @@ use std::sync::Arc;
 
 use clap::Args;
 use rpcshark_captures::Timestamp;
-use rpcshark_dissectors::print::{FrameColumns, Printer};
+use rpcshark_dissectors::filter::Target;
+use rpcshark_dissectors::print::FrameColumns;
 use rpcshark_dissectors::schema::Schema;
-use rpcshark_dissectors::store::{ConnectionRef, FrameRef, Keep};
+use rpcshark_dissectors::store::{CallRef, ConnectionRef, FrameRef, Keep};
+use rpcshark_dissectors::view::Viewer;
 
 use super::InputArgs;
+use super::columns::ColumnArgs;
+use super::filter::FilterArgs;
+use super::frame_rows::{Held, Listing};
 use super::input::{RawArgs, TimeArgs, Viewing, is_live, tell_files};
-use super::output::{Bar, Output, Problem, terminal_width};
-use super::paint;
+use super::order::OrderArgs;
+use super::output::{Bar, Problem, terminal_width};
 use super::remarks::report;
 use super::why::tell_why_none;
 use crate::load::ConnectionFrames;
@@ -47,6 +51,15 @@ pub(super) struct FramesArgs {
     connection: Option<u32>,
 
     #[command(flatten)]
+    filter: FilterArgs,
+
+    #[command(flatten)]
+    columns: ColumnArgs,
+
+    #[command(flatten)]
+    order: OrderArgs,
+
+    #[command(flatten)]
     time: TimeArgs,
 
     #[command(flatten)]
@@ -61,6 +74,8 @@ const EXAMPLES: &str = "\
 Examples:
   rpcshark frames capture.pcapng
   rpcshark frames capture.pcapng --call 12
+  rpcshark frames capture.pcapng -Y 'http2.type == RST_STREAM || rpc.status == UNAVAILABLE'
+  rpcshark frames capture.pcapng -T fields -e frame.number -e http2.type -e http2.streamid
   rpcshark frames --json capture.pcapng | jq 'select(.type == \"GOAWAY\")'";
 
 /// Stands below `--help`, and in the manual page.
@@ -80,42 +95,93 @@ On a terminal, rows fit its width; narrow terminals have fewer columns. Otherwis
 Examples:
   rpcshark frames capture.pcapng
   rpcshark frames capture.pcapng --call 12
+  rpcshark frames capture.pcapng -Y 'http2.type == RST_STREAM || rpc.status == UNAVAILABLE'
+  rpcshark frames capture.pcapng -T fields -e frame.number -e http2.type -e http2.streamid
   rpcshark frames --json capture.pcapng | jq 'select(.type == \"GOAWAY\")'";
 
 pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
     let schema = args.input.schema.load(args.input.talk)?;
+    let sieve = args.filter.compile(&schema, Target::Frames)?;
+    let rows = args.columns.rows(args.json, &schema, Target::Frames)?;
+    let order = args.order.compile(&schema, Target::Frames, args.follow)?;
+    let listing = Listing::new(sieve, rows, order, args.input.talk.color.decide());
     match (args.call, args.connection) {
-        (None, None) => list_all(args, schema),
-        _ => list_some(args, schema),
+        (None, None) => list_all(args, schema, listing),
+        _ => list_some(args, schema, listing),
     }
 }
 
 /// Lists all frames, as they come.
-fn list_all(args: FramesArgs, schema: Arc<Schema>) -> Result<ExitCode, Problem> {
+fn list_all(args: FramesArgs, schema: Arc<Schema>, mut listing: Listing) -> Result<ExitCode, Problem> {
     let input = &args.input;
-    let loader = input.open(args.raw.or(&args.files), args.follow, Keep { frames: true, ..Keep::default() })?;
+    let live = args.follow || args.files.iter().any(|file| is_live(file));
+    let needs_calls = listing.needs_calls();
+    let bodies = listing.reads_bodies() || needs_calls && !schema.services.is_empty();
+    let mut bar = Bar::new(input.talk.quiet || live);
+    // What is asked of calls is known when they have ended: files are read once for the calls and once for the frames.
+    let ended = match needs_calls && !live {
+        true => {
+            let loader = input.open(args.raw.or(&args.files), false, Keep { bodies, ..Keep::default() })?;
+            let viewing = Viewing::new(input, Arc::clone(&schema), loader.files(), loader.sources());
+            Some((loader.start().join(|progress| bar.at(progress))?, viewing))
+        }
+        false => None,
+    };
+    let keep = Keep { frames: true, bodies: bodies && live, events: false };
+    let loader = input.open(args.raw.or(&args.files), args.follow, keep)?;
+    let loader = loader.with_packet_lengths(listing.needs_packet_lengths());
+    listing.lengths = loader.packet_lengths();
     let viewing = Viewing::new(input, schema, loader.files(), loader.sources());
-    let mut bar = Bar::new(input.talk.quiet || args.follow || args.files.iter().any(|file| is_live(file)));
-    let mut lines = Lines::new(&args);
+    let mut held = Held::default();
     let mut wrote = Ok(());
     let loaded = loader.run(|store, committed, progress| {
         bar.at(progress);
-        wrote = lines.write(viewing.printer(store), &committed.frames, (progress.first, progress.decimals));
-        if wrote.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        listing.begin(|| columns(&args.time, progress.first, progress.decimals));
+        let printer = viewing.printer(store);
+        let viewer = printer.viewer;
+        wrote = match &ended {
+            Some((loaded, viewing)) => {
+                let calls = viewing.viewer(&loaded.store);
+                committed
+                    .frames
+                    .iter()
+                    .try_for_each(|frame| listing.write(&printer, frame, same_call(viewer, frame, calls)))
+            }
+            None if needs_calls => {
+                held.add(viewer, committed, |frame, at| listing.write(&printer, frame, at.map(|at| (viewer, at))))
+            }
+            None => committed.frames.iter().try_for_each(|frame| listing.write(&printer, frame, None)),
+        };
+        // What has come is shown before more is waited for.
+        wrote = std::mem::replace(&mut wrote, Ok(())).and_then(|()| listing.flush());
+        if wrote.is_ok() && !listing.is_full() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     wrote?;
+    let printer = viewing.printer(&loaded.store);
+    held.rest(|frame, at| listing.write(&printer, frame, at.map(|at| (printer.viewer, at))))?;
+    listing.finish()?;
     bar.done();
-    if lines.columns.is_none() {
+    if !listing.has_seen_any() {
         tell_why_none(&loaded, input);
     }
+    listing.sieve.report("frames", input.talk);
     report(&loaded, &[], &viewing.schema, input);
-    Ok(tell_files(&loaded, input.talk))
+    Ok(listing.sieve.status(tell_files(&loaded, input.talk)))
+}
+
+/// The call of a frame in another reading of the same capture: both number their calls alike.
+fn same_call<'a>(viewer: Viewer<'_>, frame: &FrameRef, calls: Viewer<'a>) -> Option<(Viewer<'a>, CallRef)> {
+    let no = viewer.frame(frame).call_no()?;
+    calls.store.call_by_no(no).map(|at| (calls, at))
 }
 
 /// Lists the frames of one call or connection: the capture is read once to find it, and once more for its frames.
-fn list_some(args: FramesArgs, schema: Arc<Schema>) -> Result<ExitCode, Problem> {
+fn list_some(args: FramesArgs, schema: Arc<Schema>, mut listing: Listing) -> Result<ExitCode, Problem> {
     let input = &args.input;
-    let loader = input.open_twice(args.raw.or(&args.files), Keep::default())?;
+    let keep = Keep { bodies: listing.reads_bodies(), ..Keep::default() };
+    let loader = input.open_twice(args.raw.or(&args.files), keep)?;
+    let loader = loader.with_packet_lengths(listing.needs_packet_lengths());
+    listing.lengths = loader.packet_lengths();
     let viewing = Viewing::new(input, schema, loader.files(), loader.sources());
     let options = loader.options().clone();
     let mut bar = Bar::new(input.talk.quiet);
@@ -138,7 +204,7 @@ fn list_some(args: FramesArgs, schema: Arc<Schema>) -> Result<ExitCode, Problem>
     }
     let mut frames = ConnectionFrames::open(&options, store, connection)?;
     let mut bar = Bar::new(input.talk.quiet);
-    let mut lines = Lines::new(&args);
+    listing.begin(|| columns(&args.time, loaded.first, loaded.decimals));
     while !loaded.interrupted
         && let Some(mut next) = frames.next_frames(store)?
     {
@@ -148,62 +214,22 @@ fn list_some(args: FramesArgs, schema: Arc<Schema>) -> Result<ExitCode, Problem>
         if args.call.is_some() {
             next.retain(|frame| printer.viewer.frame(frame).call_no() == args.call);
         }
-        lines.write(printer, &next, (loaded.first, loaded.decimals))?;
+        let calls = viewing.viewer(store);
+        next.iter().try_for_each(|frame| listing.write(&printer, frame, same_call(printer.viewer, frame, calls)))?;
+        if listing.is_full() {
+            break;
+        }
     }
+    listing.finish()?;
     bar.done();
-    Ok(tell_files(&loaded, input.talk))
+    listing.sieve.report("frames", input.talk);
+    Ok(listing.sieve.status(tell_files(&loaded, input.talk)))
 }
 
 fn none(what: &str, no: u32, count: usize) -> Problem {
     Problem::Usage(format!("there is no {what} {no} in the capture: it has {count}"))
 }
 
-/// Writes frames as lines.
-struct Lines<'a> {
-    args: &'a FramesArgs,
-    paint: bool,
-    output: Output,
-    columns: Option<FrameColumns>,
-    /// The time of the last line.
-    before: Option<Timestamp>,
-}
-
-impl<'a> Lines<'a> {
-    fn new(args: &'a FramesArgs) -> Self {
-        let paint = args.input.talk.color.decide();
-        Self { args, paint, output: Output::new(), columns: None, before: None }
-    }
-
-    /// Writes `frames`; `clock`: when the first packet of the capture was captured, and how many decimals of a second its
-    /// times have.
-    fn write(&mut self, printer: Printer<'_>, frames: &[FrameRef], clock: (Option<Timestamp>, u8)) -> io::Result<()> {
-        let Self { args, paint, output, columns, before } = self;
-        for frame in frames {
-            let columns = columns.get_or_insert_with(|| {
-                let (first, decimals) = clock;
-                let columns = FrameColumns::new(args.time.listed(first), decimals, terminal_width());
-                if !args.json {
-                    let heading = columns.heading();
-                    let heading = if *paint { paint::heading(&heading) } else { heading };
-                    output.buffer().extend_from_slice(heading.as_bytes());
-                }
-                columns
-            });
-            let view = printer.viewer.frame(frame);
-            match (args.json, *paint) {
-                (true, _) => printer.write_frame_json(view, output.buffer()),
-                (false, false) => printer.write_frame_text(view, columns, *before, output.buffer()),
-                (false, true) => {
-                    let mut line = Vec::new();
-                    printer.write_frame_text(view, columns, *before, &mut line);
-                    let line = paint::frame_line(&String::from_utf8_lossy(&line));
-                    output.buffer().extend_from_slice(line.as_bytes());
-                }
-            }
-            *before = Some(frame.frame.time);
-            output.checkpoint()?;
-        }
-        // What has come is shown before more is waited for.
-        output.flush()
-    }
+fn columns(times: &TimeArgs, first: Option<Timestamp>, decimals: u8) -> FrameColumns {
+    FrameColumns::new(times.listed(first), decimals, terminal_width())
 }

@@ -1,11 +1,16 @@
 //! The command line: one file a command. What a user types and what comes out is described in `docs/cli.md`.
 
 mod calls;
+mod columns;
 mod connections;
+mod fields;
+mod filter;
+mod frame_rows;
 mod frames;
 mod generate;
 mod input;
 mod memory;
+mod order;
 mod output;
 mod paint;
 mod remarks;
@@ -62,7 +67,8 @@ Examples:
 
 Exit status:
   0  done
-  2  the command line or a named schema file is wrong
+  1  nothing matched (with --exit-code)
+  2  the command line, a filter or a named schema file is wrong
   3  a file could not be opened or is no capture
   4  a file was read only in part: what there was is shown, and where it broke is said
   5  refused for safety (record --swap)
@@ -74,6 +80,7 @@ enum Command {
     Frames(frames::FramesArgs),
     Show(show::ShowArgs),
     Connections(connections::ConnectionsArgs),
+    Fields(fields::FieldsArgs),
     Record(RecordArgs),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
@@ -118,6 +125,7 @@ pub fn main() -> ExitCode {
         (Some(Command::Frames(args)), _) => frames::run(args),
         (Some(Command::Show(args)), _) => show::run(args),
         (Some(Command::Connections(args)), _) => connections::run(args),
+        (Some(Command::Fields(args)), _) => fields::run(&args),
         (Some(Command::Completions(args)), _) => generate::completions(&args),
         (Some(Command::Man(args)), _) => generate::man(&args),
         (Some(Command::Record(args)), _) => {

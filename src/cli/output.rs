@@ -6,12 +6,16 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rpcshark_captures::file;
+use rpcshark_dissectors::filter::FilterError;
 use rpcshark_dissectors::json::{Drain, drain_to};
 use rpcshark_dissectors::print::Escaped;
 
 use super::paint::ShownCall;
 use crate::load::Progress;
 use crate::signals::INTERRUPTED;
+
+/// Exit status: nothing matched, with `--exit-code`.
+pub(super) const NOTHING: u8 = 1;
 
 /// Exit status: the command line, a filter, a rule or a named schema file is wrong.
 pub(super) const USAGE: u8 = 2;
@@ -28,6 +32,9 @@ pub(super) enum Problem {
     /// What was asked for makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// A filter or the name of a field is wrong.
+    #[error("{0}")]
+    Filter(FilterError),
     /// Schema files are wrong, as has been said.
     #[error("no schema")]
     Schema,
@@ -49,10 +56,14 @@ impl Problem {
             // Whoever read the output has seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Self::Schema | Self::Interrupted => {}
+            Self::Filter(error) => {
+                complain(&error.text());
+                repeat(&error.place());
+            }
             _ => complain(&self.to_string()),
         }
         ExitCode::from(match self {
-            Self::Usage(_) | Self::Schema => USAGE,
+            Self::Usage(_) | Self::Filter(_) | Self::Schema => USAGE,
             Self::Capture(_) | Self::Output(_) => CANNOT_OPEN,
             Self::Interrupted => INTERRUPTED,
         })

@@ -1,15 +1,17 @@
 //! `rpcshark show`: calls in full.
 
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Args;
+use rpcshark_dissectors::filter::Target;
 use rpcshark_dissectors::print::status_text;
 use rpcshark_dissectors::store::Keep;
 
 use super::InputArgs;
+use super::filter::FilterArgs;
 use super::input::{TimeArgs, Viewing, tell_files};
 use super::output::{Bar, Output, Problem};
 use super::paint::ShownCall;
@@ -23,6 +25,7 @@ use crate::load::Inputs;
 Examples:
   rpcshark show capture.pcapng 12 --proto protos/
   rpcshark show capture.pcapng 3-7 12 --proto protos/ --bytes --all-headers
+  rpcshark show capture.pcapng -Y 'rpc.status == NOT_FOUND' --proto protos/
   rpcshark show capture.pcapng all --json --proto protos/")]
 pub(super) struct ShowArgs {
     /// A capture, or - for standard input
@@ -30,8 +33,11 @@ pub(super) struct ShowArgs {
     file: PathBuf,
 
     /// Which calls, by the numbers that `calls` shows: 12, 3-7, or all
-    #[arg(required = true, value_name = "NO")]
+    #[arg(required_unless_present = "filter", value_name = "NO")]
     no: Vec<CallNumbers>,
+
+    #[command(flatten)]
+    filter: FilterArgs,
 
     /// Show the bytes of each field
     #[arg(long)]
@@ -97,10 +103,22 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.schema.load(input.talk)?;
-    let loader = input.open(Inputs::Paths(vec![args.file.clone()]), false, Keep { bodies: true, ..Keep::default() })?;
+    let mut sieve = args.filter.compile(&schema, Target::Calls)?;
+    let needs = sieve.needs();
+    let keep = Keep { bodies: true, frames: needs.frames, ..Keep::default() };
+    let loader = input.open(Inputs::Paths(vec![args.file.clone()]), false, keep)?;
+    let loader = loader.with_packet_lengths(needs.packet_lengths);
     let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources());
     let mut bar = Bar::new(input.talk.quiet);
-    let loaded = loader.start().join(|progress| bar.at(progress))?;
+    let lengths = loader.packet_lengths();
+    let loaded = match needs.frames {
+        true => loader.run(|store, committed, progress| {
+            bar.at(progress);
+            sieve.observe(viewing.viewer(store), &committed.frames, &lengths);
+            ControlFlow::Continue(())
+        })?,
+        false => loader.start().join(|progress| bar.at(progress))?,
+    };
     bar.done();
     viewing.names = loaded.names.clone();
     let store = &loaded.store;
@@ -117,6 +135,10 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
         shown.extend(range.filter_map(|no| store.call_by_no(no)));
         missing = missing.or(beyond);
     }
+    if args.no.is_empty() {
+        shown.extend_from_slice(store.calls());
+    }
+    let shown = sieve.choose(printer.viewer, shown);
     for (index, &at) in shown.iter().enumerate() {
         let call = printer.viewer.call(at);
         match args.json {
@@ -134,7 +156,8 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
         output.checkpoint()?;
     }
     output.flush()?;
-    let status = tell_files(&loaded, input.talk);
+    let status = sieve.status(tell_files(&loaded, input.talk));
+    sieve.report("calls", input.talk);
     if store.calls().is_empty() {
         tell_why_none(&loaded, input);
     }

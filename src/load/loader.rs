@@ -16,6 +16,7 @@ use rpcshark_captures::{Skip, Sources, Timestamp};
 use rpcshark_dissectors::store::{Committed, Keep, Store};
 
 use super::lane::{LaneWorker, Shared};
+use super::lengths::PacketLengths;
 use super::partition::{LANES, Partition, Partitioner, Selection};
 use super::shared::{Progress, SharedStore, StoreGuard};
 use crate::decode_as::DecodeAsRules;
@@ -75,6 +76,8 @@ pub(crate) struct Loader {
     partition: Partition,
     stage: Stage,
     first: Option<Timestamp>,
+    /// The lengths of packets, if they are wanted.
+    lengths: Option<PacketLengths>,
 }
 
 /// What the next step has to do.
@@ -164,7 +167,19 @@ impl Loader {
             partition: Partition::default(),
             stage: Stage::Fetch,
             first: None,
+            lengths: None,
         })
+    }
+
+    /// Keeps the lengths of packets, if they are wanted: 4 bytes each.
+    pub(crate) fn with_packet_lengths(mut self, wanted: bool) -> Self {
+        self.lengths = wanted.then(PacketLengths::default);
+        self
+    }
+
+    /// The lengths of packets, as far as they have been read; empty if they are not wanted.
+    pub(crate) fn packet_lengths(&self) -> PacketLengths {
+        self.lengths.clone().unwrap_or_default()
     }
 
     /// The files, as far as they have been read.
@@ -229,6 +244,9 @@ impl Loader {
         let Self { reading, shared, options, workers, partitioner, selection, left, current, next, first, .. } = self;
         if first.is_none() && !current.is_empty() {
             *first = Some(current.packet(0).time);
+        }
+        if let Some(lengths) = &self.lengths {
+            lengths.add(current);
         }
         let lane_shared = Shared { sources: shared.sources(), decode_as: &options.decode_as };
         let (batch, partition) = (&*current, &mut self.partition);

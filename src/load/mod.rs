@@ -7,6 +7,7 @@
 
 mod frames;
 mod lane;
+mod lengths;
 mod loader;
 mod partition;
 pub(crate) mod schema;
@@ -16,6 +17,7 @@ mod streams;
 mod tests;
 
 pub(crate) use frames::ConnectionFrames;
+pub(crate) use lengths::PacketLengths;
 pub(crate) use loader::{Inputs, LoadOptions, Loaded, Loader};
 pub(crate) use shared::Progress;
 

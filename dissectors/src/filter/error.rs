@@ -59,11 +59,9 @@ impl FilterError {
             None => self.message.clone(),
         }
     }
-}
 
-impl fmt::Display for FilterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())?;
+    /// The filter, and below it a line that marks what is wrong.
+    pub fn place(&self) -> String {
         let source = &self.filter;
         let (before, rest) = source.split_at_checked(self.span.start).unwrap_or((source, ""));
         let wrong = rest.get(..self.span.len()).unwrap_or(rest);
@@ -74,7 +72,13 @@ impl fmt::Display for FilterError {
         // A line feed in a filter would break the caret line.
         let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let width = wrong.chars().count().max(1);
-        write!(f, "\n  {line}\n  {:indent$}^{:~<more$}", "", "", indent = before.chars().count(), more = width - 1)
+        format!("  {line}\n  {:indent$}^{:~<more$}", "", "", indent = before.chars().count(), more = width - 1)
+    }
+}
+
+impl fmt::Display for FilterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.text(), self.place())
     }
 }
 
