@@ -9,3 +9,4 @@ mod load;
 mod output_file;
 pub mod record;
 mod signals;
+mod ui;

@@ -42,10 +42,10 @@ pub(super) struct CallsArgs {
 
     /// Keep reading as the file grows
     #[arg(long)]
-    follow: bool,
+    pub(super) follow: bool,
 
     #[command(flatten)]
-    filter: FilterArgs,
+    pub(super) filter: FilterArgs,
 
     #[command(flatten)]
     columns: ColumnArgs,
@@ -60,7 +60,7 @@ pub(super) struct CallsArgs {
     raw: RawArgs,
 
     #[command(flatten)]
-    input: InputArgs,
+    pub(super) input: InputArgs,
 }
 
 /// Stands below `-h`.
@@ -104,6 +104,18 @@ const SHARE: usize = 512;
 /// Bytes that a line of text mostly takes.
 const LINE: usize = 160;
 
+impl CallsArgs {
+    /// What is to be read.
+    pub(super) fn inputs(&self) -> crate::load::Inputs {
+        self.raw.or(&self.files)
+    }
+
+    /// Whether options ask for a listing.
+    pub(super) const fn is_listing(&self) -> bool {
+        self.json || self.columns.is_given() || self.order.is_given()
+    }
+}
+
 pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
@@ -116,7 +128,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let frames = sieve.needs().frames || rows.needs_frames();
     let keep = Keep { frames, bodies, events: false };
     let lengths = sieve.needs().packet_lengths || rows.needs_packet_lengths();
-    let loader = input.open(args.raw.or(&args.files), args.follow, keep)?.with_packet_lengths(lengths);
+    let loader = input.open(args.inputs(), args.follow, keep)?.with_packet_lengths(lengths);
     let viewing = Viewing::new(input, schema, loader.files(), loader.sources());
     let live = !order.is_sorted() && (args.follow || args.files.iter().any(|file| is_live(file)));
     let stop = loader.stop();

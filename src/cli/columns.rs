@@ -113,6 +113,11 @@ enum Occurrence {
 }
 
 impl ColumnArgs {
+    /// Whether a form or columns are chosen.
+    pub(super) const fn is_given(&self) -> bool {
+        self.form.is_some() || !self.field.is_empty() || !self.columns.is_empty()
+    }
+
     /// The rows that are asked for; `json`: whether `--json` was given.
     pub(super) fn rows(&self, json: bool, schema: &Schema, target: Target) -> Result<Rows, Problem> {
         let usage = |text: &str| Err(Problem::Usage(text.to_owned()));

@@ -27,6 +27,11 @@ pub(super) struct FilterArgs {
 }
 
 impl FilterArgs {
+    /// The filter as it was given; empty without one.
+    pub(super) fn text(&self) -> &str {
+        self.filter.as_deref().unwrap_or_default()
+    }
+
     /// Compiles the filter; without one everything matches.
     pub(super) fn compile(&self, schema: &Schema, target: Target) -> Result<Sieve, Problem> {
         let filter = match &self.filter {

@@ -154,19 +154,23 @@ impl SchemaArgs {
         if !self.is_given() && self.import_path.is_empty() {
             return Ok(Arc::new(Schema::builtin()));
         }
-        let sources = schema::Sources {
-            proto: self.proto.clone(),
-            import_path: self.import_path.clone(),
-            protoset: self.protoset.clone(),
-            strict: self.strict_schema,
-        };
-        let loaded = sources.load();
+        let loaded = self.sources().load();
         for said in &loaded.said {
             if said.level == Level::Error || !talk.quiet {
                 repeat(&said.to_string());
             }
         }
         if loaded.failed() { Err(Problem::Schema) } else { Ok(loaded.schema) }
+    }
+
+    /// The schema files that are given.
+    pub(super) fn sources(&self) -> schema::Sources {
+        schema::Sources {
+            proto: self.proto.clone(),
+            import_path: self.import_path.clone(),
+            protoset: self.protoset.clone(),
+            strict: self.strict_schema,
+        }
     }
 }
 
@@ -206,7 +210,7 @@ impl InputArgs {
     }
 
     /// What is hidden.
-    fn redaction(&self) -> Redaction {
+    pub(super) fn redaction(&self) -> Redaction {
         match self.show_secrets {
             true => Redaction::reveal_everything(),
             false => Redaction::default().with_names(&self.hide),
@@ -262,7 +266,7 @@ pub(super) fn is_live(path: &Path) -> bool {
 }
 
 /// Bodies that lie in the files of a reading.
-pub(super) struct FileBodies(Arc<Sources>);
+pub(crate) struct FileBodies(pub(crate) Arc<Sources>);
 
 impl Bodies for FileBodies {
     fn get<'a>(&'a self, at: Place, len: usize, scratch: &'a mut Vec<u8>) -> Option<&'a [u8]> {

@@ -16,6 +16,7 @@ mod paint;
 mod remarks;
 mod shares;
 mod show;
+mod tui;
 mod why;
 
 use std::io::Write;
@@ -26,6 +27,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::load;
 use crate::record::{self, BackgroundWriter, Live, RecordArgs, Tap};
+pub(crate) use input::FileBodies;
 use input::InputArgs;
 use output::Problem;
 use paint::Color;
@@ -41,6 +43,9 @@ pub struct Cli {
 
     #[command(flatten)]
     calls: calls::CallsArgs,
+
+    #[command(flatten)]
+    ui: tui::UiArgs,
 }
 
 /// Stands below `-h`.
@@ -136,6 +141,7 @@ pub fn main() -> ExitCode {
         }
         (None, args) => match args.files.first().and_then(|first| mistyped(first)) {
             Some(problem) => Err(problem),
+            None if cli.ui.is_wanted(&args) => tui::run(&args, &cli.ui),
             None => calls::run(args),
         },
     };

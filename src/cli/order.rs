@@ -29,6 +29,11 @@ pub(super) struct Order {
 }
 
 impl OrderArgs {
+    /// Whether an order or a limit is chosen.
+    pub(super) const fn is_given(&self) -> bool {
+        self.sort.is_some() || self.limit.is_some()
+    }
+
     /// Looks the field up. `follow`: whether the listing goes on for ever.
     pub(super) fn compile(&self, schema: &Schema, target: Target, follow: bool) -> Result<Order, Problem> {
         let Some(sort) = &self.sort else { return Ok(Order { by: None, limit: self.limit }) };

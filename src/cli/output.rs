@@ -44,6 +44,9 @@ pub(super) enum Problem {
     /// A capture cannot be read.
     #[error("{0}")]
     Capture(#[from] file::Error),
+    /// The terminal cannot be used.
+    #[error("{0:#}")]
+    Terminal(anyhow::Error),
     /// Standard output cannot be written to.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
@@ -64,7 +67,7 @@ impl Problem {
         }
         ExitCode::from(match self {
             Self::Usage(_) | Self::Filter(_) | Self::Schema => USAGE,
-            Self::Capture(_) | Self::Output(_) => CANNOT_OPEN,
+            Self::Capture(_) | Self::Output(_) | Self::Terminal(_) => CANNOT_OPEN,
             Self::Interrupted => INTERRUPTED,
         })
     }

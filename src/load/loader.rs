@@ -78,6 +78,8 @@ pub(crate) struct Loader {
     first: Option<Timestamp>,
     /// The lengths of packets, if they are wanted.
     lengths: Option<PacketLengths>,
+    last: Option<Timestamp>,
+    packets: u64,
 }
 
 /// What the next step has to do.
@@ -168,6 +170,8 @@ impl Loader {
             stage: Stage::Fetch,
             first: None,
             lengths: None,
+            last: None,
+            packets: 0,
         })
     }
 
@@ -241,6 +245,10 @@ impl Loader {
     /// dissected first, and the lock is not held while more is waited for.
     fn dissect(&mut self) -> Committed {
         let ahead = self.reading.progress().1.is_some();
+        self.packets += self.current.len() as u64;
+        if let Some(last) = self.current.len().checked_sub(1) {
+            self.last = self.last.max(Some(self.current.packet(last).time));
+        }
         let Self { reading, shared, options, workers, partitioner, selection, left, current, next, first, .. } = self;
         if first.is_none() && !current.is_empty() {
             *first = Some(current.packet(0).time);
@@ -303,7 +311,8 @@ impl Loader {
     fn announce(&self, finished: bool) {
         let (read, size) = self.reading.progress();
         let decimals = time_decimals(self.reading.files());
-        self.shared.announce(Progress { read, size, first: self.first, decimals }, finished);
+        let &Self { first, last, packets, .. } = self;
+        self.shared.announce(Progress { read, size, first, decimals, last, packets }, finished);
     }
 
     /// Reads to the end on the calling thread. After each batch `each` sees what it has added, and may break off.

@@ -51,6 +51,10 @@ pub(crate) struct Progress {
     pub(crate) first: Option<Timestamp>,
     /// How many decimals of a second the times have that were read so far.
     pub(crate) decimals: u8,
+    /// When the newest packet was captured.
+    pub(crate) last: Option<Timestamp>,
+    /// Packets read.
+    pub(crate) packets: u64,
 }
 
 impl SharedStore {

@@ -1,6 +1,19 @@
-//! The terminal UI: screens over a read-only snapshot of the store.
+//! The terminal UI: screens over a store that may still be growing.
 //!
-//! This crate takes what `rpcshark-dissectors` keeps of a capture and draws it; it knows no file format and no
-//! socket. What a user asks for beyond looking (export, replay) it hands to the binary as a request.
-//!
-//! Nothing is drawn yet: the commands of the binary print the same rows as text and JSON.
+//! This crate draws what `rpcshark-dissectors` knows of a capture. It knows no file format, no socket and no terminal: events
+//! come in, a buffer of cells comes out, and what a user asks for beyond looking is a [`Request`](backend::Request) that the
+//! program carries out.
+
+pub mod app;
+pub mod backend;
+pub mod command;
+pub mod filter_bar;
+pub mod model;
+pub mod text;
+pub mod theme;
+mod view;
+pub mod widget;
+
+pub use app::App;
+pub use backend::Backend;
+pub use theme::Theme;

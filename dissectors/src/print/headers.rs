@@ -63,6 +63,12 @@ fn write_text(json: &mut Writer<'_>, text: Option<&[u8]>) {
 
 /// A field as people read it: `name: value`.
 pub(super) fn field_text(field: HeaderView<'_>) -> String {
+    let (name, value) = header_text(field);
+    format!("{name}: {value}")
+}
+
+/// The name and the value of a field as people read them.
+pub fn header_text(field: HeaderView<'_>) -> (String, String) {
     let name = match (field.name().value(), field.index()) {
         (Some(name), _) => Escaped(name).to_string(),
         (None, Some(index)) => format!("(entry {index}, not in the capture)"),
@@ -75,5 +81,5 @@ pub(super) fn field_text(field: HeaderView<'_>) -> String {
         (_, Known::Seen(value) | Known::Guessed(value)) => Escaped(value).to_string(),
         (_, Known::Absent | Known::Unknown) => "?".to_owned(),
     };
-    format!("{name}: {value}")
+    (name, value)
 }

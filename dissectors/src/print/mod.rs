@@ -18,9 +18,11 @@ mod tree;
 pub use call_text::{CallColumns, method_text, status_text};
 pub use connection::ConnectionColumns;
 pub use frame::FrameColumns;
+pub use headers::header_text;
 pub use rpcshark_captures::text::{Escaped, is_dangerous};
 pub use text::{duration_text, size_text};
 pub use time::Times;
+pub use tree::value_text;
 
 use rpcshark_captures::Endpoint;
 

@@ -32,7 +32,7 @@ impl Times {
     }
 
     /// Columns that a time takes, where the capture's times have `decimals`.
-    pub(super) fn width(&self, decimals: u8) -> usize {
+    pub fn width(&self, decimals: u8) -> usize {
         let fraction = |decimals: u8| if decimals > 0 { 1 + usize::from(decimals) } else { 0 };
         match self {
             Self::Since(_) | Self::Delta => (4 + fraction(decimals.min(MAX_DECIMALS))).max("Time (s)".len()),
@@ -43,7 +43,7 @@ impl Times {
     }
 
     /// The time as text; `before` is that of the line before.
-    pub(super) fn text(&self, time: Timestamp, before: Option<Timestamp>, decimals: u8) -> String {
+    pub fn text(&self, time: Timestamp, before: Option<Timestamp>, decimals: u8) -> String {
         let stamp = || jiff::Timestamp::from_nanosecond(i128::from(time.as_nanos())).unwrap_or_default();
         let format = |zone: &str| match decimals {
             0 => format!("%Y-%m-%d %H:%M:%S{zone}"),

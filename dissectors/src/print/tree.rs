@@ -82,6 +82,20 @@ pub(super) const fn has_value(node: &Node<'_>) -> bool {
     !matches!(node.value, Known::Absent | Known::Unknown)
 }
 
+/// A node's value as people read it, cut after [`MAX_VALUE_TEXT`] bytes; none where its children are all there is.
+pub fn value_text(schema: &Schema, node: &Node<'_>) -> Option<String> {
+    if !has_value(node) {
+        return None;
+    }
+    let mut text = Vec::new();
+    write_value_text(schema, node, true, &mut text, &mut |out: &mut Vec<u8>| out.truncate(MAX_VALUE_TEXT));
+    text.truncate(MAX_VALUE_TEXT);
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Bytes of text that [`value_text`] gives at the most: what one line can show, and what is copied from it.
+const MAX_VALUE_TEXT: usize = 1 << 16;
+
 /// Appends a node's value as people read it.
 pub(super) fn write_value_text(schema: &Schema, node: &Node<'_>, full: bool, out: &mut Vec<u8>, drain: Drain<'_>) {
     let value = match node.value {

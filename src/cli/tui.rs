@@ -1,0 +1,90 @@
+//! `rpcshark FILE` on a terminal: the terminal UI.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use rpcshark_dissectors::filter::Target;
+use rpcshark_dissectors::store::Keep;
+
+use super::calls::CallsArgs;
+use super::input::tell_files;
+use super::output::Problem;
+use crate::ui;
+
+/// How the terminal UI is shown.
+#[derive(Debug, Args)]
+pub(super) struct UiArgs {
+    /// Open the terminal UI even where standard output is not a terminal
+    #[arg(long, conflicts_with = "no_tui", help_heading = "Terminal UI")]
+    tui: bool,
+
+    /// List calls instead of opening the terminal UI
+    #[arg(long, help_heading = "Terminal UI")]
+    no_tui: bool,
+
+    /// Use ASCII signs only
+    #[arg(long, help_heading = "Terminal UI")]
+    ascii: bool,
+
+    /// Leave the mouse to the terminal
+    #[arg(long, help_heading = "Terminal UI")]
+    no_mouse: bool,
+}
+
+impl UiArgs {
+    /// Whether the terminal UI is to be opened: on a terminal that can show it, unless a listing is asked for.
+    pub(super) fn is_wanted(&self, calls: &CallsArgs) -> bool {
+        let is_capable = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+        self.tui || !self.no_tui && !calls.is_listing() && io::stdout().is_terminal() && is_capable
+    }
+}
+
+pub(super) fn run(args: &CallsArgs, ui: &UiArgs) -> Result<ExitCode, Problem> {
+    let input = &args.input;
+    let schema = input.schema.load(input.talk)?;
+    // A wrong filter is reported before the screen opens.
+    args.filter.compile(&schema, Target::Calls)?;
+    let keep = Keep { bodies: true, ..Keep::default() };
+    let loader = input.open(args.inputs(), args.follow, keep)?;
+    let files = loader.files().iter().map(|file| file.name.clone()).collect();
+    let stop = loader.stop();
+    let shared = Arc::clone(loader.shared());
+    let loading = loader.start();
+    let options = ui::Options {
+        store: Arc::clone(&shared),
+        files,
+        schema,
+        schema_sources: input.schema.sources(),
+        redaction: input.redaction(),
+        filter: args.filter.text().to_owned(),
+        color: input.talk.color.decide(),
+        ascii: ui.ascii || !is_utf8_locale(),
+        mouse: !ui.no_mouse,
+        tail: args.follow,
+        stop,
+    };
+    let code = ui::run(options).map_err(Problem::Terminal)?;
+    if !shared.is_finished() || code != ExitCode::SUCCESS {
+        // What is still being read is not wanted any more.
+        return Ok(code);
+    }
+    Ok(tell_files(&loading.join(|_| ())?, input.talk))
+}
+
+/// Whether the terminal is said to show UTF-8.
+fn is_utf8_locale() -> bool {
+    if std::env::var_os("TERM").is_some_and(|term| term == "linux") {
+        return false;
+    }
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty());
+    // Without a locale nothing is said, and terminals today show UTF-8.
+    set.is_none_or(|locale| {
+        let locale = locale.to_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}

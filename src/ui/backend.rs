@@ -1,0 +1,146 @@
+//! What the screens see of the program: the shared store, and channels to the workers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rpcshark_dissectors::filter::{Filter, State, Target, complete};
+use rpcshark_dissectors::schema::Schema;
+use rpcshark_dissectors::store::Store;
+use rpcshark_dissectors::view::{Bodies, Guesser, NoBodies, Redaction, Viewer};
+use rpcshark_tui::backend::{Backend, Checked, Completion, Progress, Request};
+
+use crate::load::SharedStore;
+
+/// What decoding takes: it changes when a schema is loaded or secrets are revealed.
+pub(super) struct Decoding {
+    pub(super) schema: Arc<Schema>,
+    pub(super) guesser: Guesser,
+    pub(super) redaction: Redaction,
+}
+
+/// What all threads of the terminal UI share.
+pub(super) struct Shared {
+    pub(super) store: Arc<SharedStore>,
+    decoding: RwLock<Arc<Decoding>>,
+    /// Guesses nothing: types are not guessed while the store is locked for the screen.
+    no_guesser: Guesser,
+    pub(super) files: Vec<String>,
+    /// Counts the requests for lists: a worker gives up an older one.
+    pub(super) newest_list: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(store: Arc<SharedStore>, decoding: Decoding, files: Vec<String>) -> Self {
+        Self {
+            store,
+            decoding: RwLock::new(Arc::new(decoding)),
+            no_guesser: Guesser::new(&Schema::builtin()),
+            files,
+            newest_list: AtomicU64::new(0),
+        }
+    }
+
+    /// How messages are decoded now.
+    pub(super) fn decoding(&self) -> Arc<Decoding> {
+        Arc::clone(&self.decoding.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Decodes messages otherwise from now on.
+    pub(super) fn set_decoding(&self, decoding: Decoding) {
+        *self.decoding.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(decoding);
+    }
+
+    /// A viewer that reads bodies from `bodies` and guesses types.
+    pub(super) fn viewer<'a>(&'a self, store: &'a Store, decoding: &'a Decoding, bodies: &'a dyn Bodies) -> Viewer<'a> {
+        Viewer {
+            store,
+            bodies,
+            schema: &decoding.schema,
+            guesser: &decoding.guesser,
+            redaction: &decoding.redaction,
+            files: &self.files,
+            names: None,
+        }
+    }
+}
+
+/// What the screens are given.
+pub(super) struct ScreenBackend {
+    pub(super) shared: Arc<Shared>,
+    /// To the worker that looks at single calls, and to the terminal.
+    pub(super) calls: Sender<Request>,
+    /// To the worker that keeps the list.
+    pub(super) list: Sender<Request>,
+}
+
+impl Backend for ScreenBackend {
+    fn look(&self, see: &mut dyn FnMut(Viewer<'_>)) {
+        let decoding = self.shared.decoding();
+        let store = self.shared.store.read();
+        see(Viewer { guesser: &self.shared.no_guesser, ..self.shared.viewer(&store, &decoding, &NoBodies) });
+    }
+
+    fn progress(&self) -> Progress {
+        let loading = self.shared.store.progress();
+        let finished = self.shared.store.is_finished();
+        let store = self.shared.store.read();
+        Progress {
+            read: loading.read,
+            size: loading.size,
+            finished,
+            first: loading.first,
+            decimals: loading.decimals,
+            last: loading.last,
+            calls: store.call_count().into(),
+            connections: store.connection_numbers() as u64,
+            packets: loading.packets,
+        }
+    }
+
+    fn request(&self, request: Request) {
+        // A worker that is gone ended with the program.
+        let _ = match &request {
+            Request::List { generation, .. } => {
+                self.shared.newest_list.store(*generation, Ordering::Release);
+                self.list.send(request)
+            }
+            Request::CancelList => {
+                self.shared.newest_list.fetch_add(1, Ordering::AcqRel);
+                self.list.send(request)
+            }
+            _ => self.calls.send(request),
+        };
+    }
+
+    fn check(&self, filter: &str) -> Checked {
+        let decoding = self.shared.decoding();
+        match Filter::state(filter, &decoding.schema, Target::Calls) {
+            State::Valid(filter) if filter.needs().frames => Checked::Wrong {
+                span: 0..filter.source().len(),
+                message: "fields of frames are for the list of frames".to_owned(),
+                suggestion: None,
+            },
+            State::Valid(filter) => Checked::Valid { needs_bodies: filter.needs().bodies },
+            State::Incomplete(_) => Checked::Incomplete,
+            State::Wrong(error) => {
+                Checked::Wrong { span: error.span, message: error.message, suggestion: error.suggestion }
+            }
+        }
+    }
+
+    fn complete(&self, filter: &str, cursor: usize) -> Vec<Completion> {
+        let decoding = self.shared.decoding();
+        let completion = complete(filter, cursor, &decoding.schema);
+        let range = completion.range;
+        let offered = |candidate: rpcshark_dissectors::filter::Candidate| Completion {
+            replaces: range.clone(),
+            text: candidate.text,
+            help: candidate.help,
+        };
+        completion.candidates.into_iter().take(OFFERED).map(offered).collect()
+    }
+}
+
+/// Completions that are offered at once.
+const OFFERED: usize = 32;

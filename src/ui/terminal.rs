@@ -1,0 +1,279 @@
+//! The terminal: taken over, drawn on, and given back whatever happens.
+
+use std::io::{self, Stdout, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::event::{
+    self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event,
+};
+use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::crossterm::{cursor, execute};
+use rpcshark_dissectors::schema::Schema;
+use rpcshark_dissectors::view::{Guesser, Redaction};
+use rpcshark_tui::backend::{Backend, Reply};
+use rpcshark_tui::{App, Theme};
+
+use super::backend::{Decoding, ScreenBackend, Shared};
+use super::{calls, list};
+use crate::load::{SharedStore, schema};
+use crate::signals::Stop;
+
+/// What a run of the terminal UI is given.
+pub(crate) struct Options {
+    /// The store that is being filled.
+    pub(crate) store: Arc<SharedStore>,
+    /// The names of the files, for the title and for calls.
+    pub(crate) files: Vec<String>,
+    /// The types.
+    pub(crate) schema: Arc<Schema>,
+    /// Where they came from: more may be loaded.
+    pub(crate) schema_sources: schema::Sources,
+    /// What is hidden.
+    pub(crate) redaction: Redaction,
+    /// The filter at the start; empty for none.
+    pub(crate) filter: String,
+    /// Colours are used.
+    pub(crate) color: bool,
+    /// Only ASCII signs are used.
+    pub(crate) ascii: bool,
+    /// The mouse is used.
+    pub(crate) mouse: bool,
+    /// The list begins at the newest call and stays there.
+    pub(crate) tail: bool,
+    /// Raised by signals; raising it ends the reading.
+    pub(crate) stop: Option<Arc<Stop>>,
+}
+
+/// What reaches the main thread.
+#[derive(Debug)]
+pub(super) enum Signal {
+    /// From the terminal.
+    Event(Event),
+    /// From a worker.
+    Reply(Reply),
+    /// To be written to the terminal as it is.
+    Write(Vec<u8>),
+    Quit,
+    Suspend,
+    Redraw,
+    StopReading,
+    /// The terminal is gone.
+    Gone,
+}
+
+/// The least time between two drawings: 30 a second.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// How often what is shown of the loading is brought up to date: 8 times a second.
+const COUNTERS: Duration = Duration::from_millis(125);
+
+/// Runs the terminal UI until the user leaves it.
+///
+/// # Errors
+///
+/// If the terminal cannot be taken over or drawn on.
+pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let guesser = Guesser::new(&options.schema);
+    let decoding = Decoding { schema: options.schema, guesser, redaction: options.redaction };
+    let file = match options.files.as_slice() {
+        [one] => one.rsplit('/').next().unwrap_or(one).to_owned(),
+        many => format!("{} files", many.len()),
+    };
+    let shared = Arc::new(Shared::new(options.store, decoding, options.files));
+    let theme = Theme::new(options.color, options.ascii);
+    let (to_main, signals) = channel();
+    let (to_calls, from_calls) = channel();
+    let (to_list, from_list) = channel();
+    let signs = theme.signs;
+    spawn("calls", {
+        let (shared, to) = (Arc::clone(&shared), to_main.clone());
+        move || calls::work(&shared, options.schema_sources, signs, &from_calls, &to)
+    })?;
+    spawn("list", {
+        let (shared, to) = (Arc::clone(&shared), to_main.clone());
+        move || list::work(&shared, &from_list, &to)
+    })?;
+    let backend = ScreenBackend { shared, calls: to_calls, list: to_list };
+    let mut app = App::new(theme, &file, &options.filter, &backend);
+    app.set_tail(options.tail);
+    app.set_mouse(options.mouse);
+    let screen = Screen::take(options.mouse)?;
+    spawn("keys", move || forward_events(&to_main))?;
+    let mut main = Main { app, backend, screen, stop: options.stop };
+    main.run(&signals)
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).context("cannot start a thread")?;
+    Ok(())
+}
+
+/// Hands on what the terminal says until it is gone.
+fn forward_events(to: &Sender<Signal>) {
+    loop {
+        match event::read() {
+            Ok(event) => {
+                if to.send(Signal::Event(event)).is_err() {
+                    return;
+                }
+            }
+            Err(_) => {
+                let _ = to.send(Signal::Gone);
+                return;
+            }
+        }
+    }
+}
+
+/// The main thread's loop.
+struct Main {
+    app: App,
+    backend: ScreenBackend,
+    screen: Screen,
+    stop: Option<Arc<Stop>>,
+}
+
+impl Main {
+    fn run(&mut self, signals: &Receiver<Signal>) -> anyhow::Result<ExitCode> {
+        let mut drawn_at: Option<Instant> = None;
+        let mut dirty = true;
+        let mut progress = self.backend.progress();
+        let mut passed_at = Instant::now();
+        loop {
+            if self.stop.as_ref().is_some_and(|stop| stop.is_raised()) {
+                return Ok(ExitCode::from(crate::signals::INTERRUPTED));
+            }
+            // Input is drained before anything is drawn, so that held keys do not lag.
+            let wait = match drawn_at {
+                _ if !dirty => COUNTERS,
+                Some(at) => FRAME.saturating_sub(at.elapsed()),
+                None => Duration::ZERO,
+            };
+            match signals.recv_timeout(wait) {
+                Ok(signal) => {
+                    let mut next = Some(signal);
+                    while let Some(signal) = next {
+                        if self.handle(signal)? {
+                            return Ok(ExitCode::SUCCESS);
+                        }
+                        next = signals.try_recv().ok();
+                    }
+                    dirty = true;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(ExitCode::SUCCESS),
+            }
+            dirty |= self.app.pass(passed_at.elapsed(), &self.backend);
+            passed_at = Instant::now();
+            let now = self.backend.progress();
+            let is_due = drawn_at.is_none_or(|at| at.elapsed() >= COUNTERS);
+            if now != progress && is_due {
+                progress = now;
+                dirty = true;
+            }
+            if dirty && drawn_at.is_none_or(|at| at.elapsed() >= FRAME) {
+                self.screen.draw(&mut self.app, &self.backend)?;
+                drawn_at = Some(Instant::now());
+                dirty = false;
+            }
+        }
+    }
+
+    /// Handles a signal. Whether it ends the program.
+    fn handle(&mut self, signal: Signal) -> anyhow::Result<bool> {
+        match signal {
+            Signal::Event(event) => {
+                let mouse = self.app.wants_mouse();
+                self.app.event(&event, &self.backend);
+                if self.app.wants_mouse() != mouse {
+                    self.screen.set_mouse(!mouse)?;
+                }
+            }
+            Signal::Reply(reply) => self.app.reply(reply, &self.backend),
+            Signal::Write(bytes) => {
+                let mut out = io::stdout();
+                out.write_all(&bytes)?;
+                out.flush()?;
+            }
+            Signal::Quit | Signal::Gone => return Ok(true),
+            Signal::Redraw => self.screen.terminal.clear()?,
+            Signal::Suspend => self.screen.suspend(self.app.wants_mouse())?,
+            Signal::StopReading => {
+                if let Some(stop) = &self.stop {
+                    stop.raise();
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The terminal, as long as it is ours. It is given back when this is dropped, and before a panic is reported.
+struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+}
+
+impl Screen {
+    fn take(mouse: bool) -> anyhow::Result<Self> {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            give_back();
+            before(panic);
+        }));
+        take_over(mouse).context("cannot use the terminal; --no-tui prints calls instead")?;
+        Ok(Self { terminal: Terminal::new(CrosstermBackend::new(io::stdout()))? })
+    }
+
+    fn draw(&mut self, app: &mut App, backend: &ScreenBackend) -> anyhow::Result<()> {
+        self.terminal.draw(|frame| {
+            if let Some(position) = app.draw(frame.buffer_mut(), backend) {
+                frame.set_cursor_position(position);
+            }
+        })?;
+        Ok(())
+    }
+
+    fn set_mouse(&mut self, on: bool) -> io::Result<()> {
+        match on {
+            true => execute!(io::stdout(), EnableMouseCapture),
+            false => execute!(io::stdout(), DisableMouseCapture),
+        }
+    }
+
+    /// Gives the terminal back, stops the process group, and goes on where it was when it is continued.
+    fn suspend(&mut self, mouse: bool) -> anyhow::Result<()> {
+        give_back();
+        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+        take_over(mouse)?;
+        self.terminal.clear()?;
+        Ok(())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn take_over(mouse: bool) -> io::Result<()> {
+    enable_raw_mode()?;
+    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+    if mouse {
+        execute!(io::stdout(), EnableMouseCapture)?;
+    }
+    Ok(())
+}
+
+/// As far as it can be done: the terminal may be gone.
+fn give_back() {
+    let _ = execute!(io::stdout(), DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    let _ = disable_raw_mode();
+}

@@ -1,0 +1,340 @@
+//! Everything that a key does, in one table. Keys, footer, help, the palette and the documentation are made of it.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// What a command does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// Goes to the list of calls.
+    Calls,
+    /// Moves up by a row.
+    Up,
+    /// Moves down by a row.
+    Down,
+    /// Moves up by a page.
+    PageUp,
+    /// Moves down by a page.
+    PageDown,
+    /// Moves up by half a page.
+    HalfUp,
+    /// Moves down by half a page.
+    HalfDown,
+    /// Goes to the first row.
+    First,
+    /// Goes to the last row.
+    Last,
+    /// Goes to a row by its number.
+    GoTo,
+    /// Folds, or shows columns at the left.
+    Left,
+    /// Unfolds, or shows columns at the right.
+    Right,
+    /// Opens what has the cursor.
+    Open,
+    /// Leaves: a popup, an input, a screen, a filter.
+    Leave,
+    /// Back to where one was before.
+    Back,
+    /// Forward again.
+    Forward,
+    /// To the next pane.
+    NextPane,
+    /// Edits the filter.
+    Filter,
+    /// Finds text in a tree.
+    Find,
+    /// The next place where the text is found.
+    FindNext,
+    /// The previous one.
+    FindPrevious,
+    /// Uses the value under the cursor as a filter.
+    FilterByThis,
+    /// The next failed call.
+    NextError,
+    /// The previous failed call.
+    PreviousError,
+    /// The previous call of the list.
+    PreviousCall,
+    /// The next call of the list.
+    NextCall,
+    /// Marks, or takes the mark away.
+    Mark,
+    /// Shows marked calls only.
+    OnlyMarked,
+    /// Chooses what a list is sorted by.
+    Sort,
+    /// Reverses the order.
+    Reverse,
+    /// Chooses the byte view.
+    ByteView,
+    /// Copies.
+    Copy,
+    /// Shows or hides the preview.
+    Preview,
+    /// Enlarges the pane with the focus to the whole screen.
+    Maximize,
+    /// Chooses how times are shown.
+    Times,
+    /// Stays at the newest row.
+    Tail,
+    /// Loads a schema.
+    LoadSchema,
+    /// Reveals hidden values.
+    Reveal,
+    /// All keys and commands.
+    Help,
+    /// Turns the mouse on or off.
+    Mouse,
+    /// Draws everything again.
+    Redraw,
+    /// Closes this screen, or quits.
+    Quit,
+    /// Quits at once.
+    Interrupt,
+    /// Suspends the program.
+    Suspend,
+}
+
+/// Where a command is to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Context {
+    /// On every screen.
+    Everywhere,
+    /// In the list of calls.
+    Calls,
+    /// In a call, on its tree.
+    Tree,
+    /// In a call, on its bytes.
+    Bytes,
+}
+
+impl Context {
+    /// What the list of keys calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Everywhere => "everywhere",
+            Self::Calls => "Calls",
+            Self::Tree => "Call: tree",
+            Self::Bytes => "Call: bytes",
+        }
+    }
+}
+
+/// A command: what it does, its keys, and where it is to be had.
+#[derive(Debug)]
+pub struct Command {
+    /// What it does.
+    pub action: Action,
+    /// Its name in a configuration file.
+    pub name: &'static str,
+    /// A line about it.
+    pub title: &'static str,
+    /// Its word in the footer; empty for those that are not shown there.
+    pub footer: &'static str,
+    /// Its keys.
+    pub keys: &'static [&'static str],
+    /// Where it is to be had.
+    pub contexts: &'static [Context],
+}
+
+use Context::{Bytes, Calls, Everywhere, Tree};
+
+const fn command(
+    action: Action,
+    name: &'static str,
+    title: &'static str,
+    footer: &'static str,
+    keys: &'static [&'static str],
+    contexts: &'static [Context],
+) -> Command {
+    Command { action, name, title, footer, keys, contexts }
+}
+
+/// Every command. In the footer they stand in this order.
+pub static COMMANDS: &[Command] = &[
+    command(Action::Open, "open", "Open the selected call", "open", &["Enter"], &[Calls]),
+    command(Action::Filter, "filter", "Edit the filter", "filter", &["/"], &[Calls]),
+    command(Action::Sort, "sort", "Sort by a column…", "sort", &["s"], &[Calls]),
+    command(
+        Action::FilterByThis,
+        "filter-by-this",
+        "Use the value under the cursor as a filter…",
+        "by this",
+        &["="],
+        &[Calls, Tree],
+    ),
+    command(Action::NextError, "next-error", "Go to the next failed call", "next error", &["e"], &[Calls]),
+    command(Action::PreviousError, "previous-error", "Go to the previous failed call", "", &["E"], &[Calls]),
+    command(Action::Mark, "mark", "Mark the call, or remove its mark", "mark", &["m"], &[Calls, Tree]),
+    command(Action::OnlyMarked, "only-marked", "Show marked calls only", "", &["M"], &[Calls]),
+    command(Action::Reverse, "reverse", "Reverse the order", "", &["o"], &[Calls]),
+    command(Action::Preview, "preview", "Show or hide the preview", "", &["p"], &[Calls]),
+    command(Action::Tail, "tail", "Stay at the newest call", "", &["F"], &[Calls]),
+    command(
+        Action::Right,
+        "right",
+        "Unfold; in lists, show columns at the right",
+        "",
+        &["Right", "l"],
+        &[Calls, Tree, Bytes],
+    ),
+    command(
+        Action::Left,
+        "left",
+        "Fold; in lists, show columns at the left",
+        "",
+        &["Left", "h"],
+        &[Calls, Tree, Bytes],
+    ),
+    command(Action::NextPane, "next-pane", "Go to the next pane", "pane", &["Tab"], &[Tree, Bytes]),
+    command(
+        Action::ByteView,
+        "byte-view",
+        "Show other bytes: frame, message, inflated",
+        "bytes",
+        &["b"],
+        &[Tree, Bytes],
+    ),
+    command(Action::Find, "find", "Find text", "find", &["/"], &[Tree]),
+    command(Action::FindNext, "find-next", "Go to the next place where the text is found", "", &["n"], &[Tree]),
+    command(
+        Action::FindPrevious,
+        "find-previous",
+        "Go to the previous place where the text is found",
+        "",
+        &["N"],
+        &[Tree],
+    ),
+    command(Action::PreviousCall, "previous-call", "Go to the previous call of the list", "", &["["], &[Tree, Bytes]),
+    command(Action::NextCall, "next-call", "Go to the next call of the list", "", &["]"], &[Tree, Bytes]),
+    command(Action::Copy, "copy", "Copy…", "copy", &["y"], &[Calls, Tree]),
+    command(Action::Maximize, "maximize", "Enlarge the pane to the whole screen", "", &["\\"], &[Tree, Bytes]),
+    command(Action::Leave, "leave", "Leave: a popup, an input, a screen, the filter", "", &["Esc"], &[Everywhere]),
+    command(Action::Up, "up", "Move up", "", &["Up", "k"], &[Everywhere]),
+    command(Action::Down, "down", "Move down", "", &["Down", "j"], &[Everywhere]),
+    command(Action::PageUp, "page-up", "Move up by a page", "", &["PageUp"], &[Everywhere]),
+    command(Action::PageDown, "page-down", "Move down by a page", "", &["PageDown"], &[Everywhere]),
+    command(Action::HalfUp, "half-page-up", "Move up by half a page", "", &["Ctrl-u"], &[Everywhere]),
+    command(Action::HalfDown, "half-page-down", "Move down by half a page", "", &["Ctrl-d"], &[Everywhere]),
+    command(Action::First, "first", "Go to the first row", "", &["Home", "g"], &[Everywhere]),
+    command(Action::Last, "last", "Go to the last row", "", &["End", "G"], &[Everywhere]),
+    command(Action::GoTo, "go-to", "Go to a call by its number…", "", &["#"], &[Everywhere]),
+    command(Action::Back, "back", "Go back to where you were", "", &["Backspace", "Alt-Left"], &[Everywhere]),
+    command(Action::Forward, "forward", "Go forward again", "", &["Alt-Right"], &[Everywhere]),
+    command(Action::Calls, "calls", "Go to Calls", "", &["1"], &[Everywhere]),
+    command(
+        Action::Times,
+        "times",
+        "Show times differently: since the start, since the previous row, local time, UTC",
+        "",
+        &["T"],
+        &[Everywhere],
+    ),
+    command(Action::LoadSchema, "load-schema", "Load a schema…", "", &["S"], &[Everywhere]),
+    command(Action::Reveal, "reveal", "Reveal hidden values, or hide them again", "", &["v"], &[Everywhere]),
+    command(Action::Mouse, "mouse", "Turn the mouse on or off", "", &[], &[Everywhere]),
+    command(Action::Redraw, "redraw", "Draw the screen again", "", &["Ctrl-l"], &[Everywhere]),
+    command(Action::Quit, "quit", "Close this screen, or quit", "", &["q"], &[Everywhere]),
+    command(Action::Interrupt, "interrupt", "Quit at once", "", &["Ctrl-c"], &[Everywhere]),
+    command(Action::Suspend, "suspend", "Suspend the program", "", &["Ctrl-z"], &[Everywhere]),
+    command(Action::Help, "help", "All keys and commands", "all keys", &["?", "F1", ":"], &[Everywhere]),
+];
+
+impl Command {
+    /// Whether it is to be had in `context`.
+    pub fn is_for(&self, context: Context) -> bool {
+        self.contexts.contains(&context) || self.contexts.contains(&Everywhere)
+    }
+}
+
+/// The command that `key` runs in `context`: the context's own before those that are everywhere.
+pub fn command_for(key: KeyEvent, context: Context) -> Option<&'static Command> {
+    let bound = |command: &&Command| command.keys.iter().any(|name| parse_key(name) == Some(normal(key)));
+    let own = COMMANDS.iter().filter(|command| command.contexts.contains(&context)).find(bound);
+    own.or_else(|| COMMANDS.iter().filter(|command| command.contexts.contains(&Everywhere)).find(bound))
+}
+
+/// What tells keys apart: a letter's case says whether shift was held.
+fn normal(key: KeyEvent) -> (KeyCode, KeyModifiers) {
+    let ignored = match key.code {
+        KeyCode::Char(_) => KeyModifiers::SHIFT,
+        _ => KeyModifiers::NONE,
+    };
+    (key.code, key.modifiers - ignored)
+}
+
+/// A key by its name: `q`, `Ctrl-u`, `Alt-Left`, `F1`, `PageUp`.
+pub fn parse_key(name: &str) -> Option<(KeyCode, KeyModifiers)> {
+    if name.chars().count() == 1 {
+        return name.chars().next().map(|c| (KeyCode::Char(c), KeyModifiers::NONE));
+    }
+    for (prefix, modifier) in
+        [("Ctrl-", KeyModifiers::CONTROL), ("Alt-", KeyModifiers::ALT), ("Shift-", KeyModifiers::SHIFT)]
+    {
+        if let Some(rest) = name.strip_prefix(prefix) {
+            return parse_key(rest).map(|(code, modifiers)| (code, modifiers | modifier));
+        }
+    }
+    let code = match name {
+        "Enter" => KeyCode::Enter,
+        "Esc" => KeyCode::Esc,
+        "Tab" => KeyCode::Tab,
+        "Backspace" => KeyCode::Backspace,
+        "Space" => KeyCode::Char(' '),
+        "Up" => KeyCode::Up,
+        "Down" => KeyCode::Down,
+        "Left" => KeyCode::Left,
+        "Right" => KeyCode::Right,
+        "PageUp" => KeyCode::PageUp,
+        "PageDown" => KeyCode::PageDown,
+        "Home" => KeyCode::Home,
+        "End" => KeyCode::End,
+        "Delete" => KeyCode::Delete,
+        _ => KeyCode::F(name.strip_prefix('F')?.parse().ok().filter(|no| (1..=12).contains(no))?),
+    };
+    Some((code, KeyModifiers::NONE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_a_name_that_is_understood() {
+        for command in COMMANDS {
+            for key in command.keys {
+                assert!(parse_key(key).is_some(), "{}: {key}", command.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_key_does_two_things_in_one_place() {
+        for context in [Calls, Tree, Bytes] {
+            let mut seen = std::collections::BTreeMap::new();
+            for command in COMMANDS.iter().filter(|command| command.is_for(context)) {
+                for key in command.keys {
+                    assert_eq!(seen.insert(*key, command.name), None, "{key} in {context:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_told_apart() {
+        let names: std::collections::BTreeSet<_> = COMMANDS.iter().map(|command| command.name).collect();
+        assert_eq!(names.len(), COMMANDS.len());
+    }
+
+    #[test]
+    fn a_context_goes_before_everywhere() {
+        let key = |code| KeyEvent::new(code, KeyModifiers::NONE);
+        let action = |code, context| command_for(key(code), context).map(|command| command.action);
+        assert_eq!(action(KeyCode::Char('/'), Calls), Some(Action::Filter));
+        assert_eq!(action(KeyCode::Char('/'), Tree), Some(Action::Find));
+        assert_eq!(action(KeyCode::Char('q'), Bytes), Some(Action::Quit));
+        assert_eq!(action(KeyCode::Char('Z'), Bytes), None);
+        let shifted = KeyEvent::new(KeyCode::Char('G'), KeyModifiers::SHIFT);
+        assert_eq!(command_for(shifted, Calls).map(|command| command.action), Some(Action::Last));
+    }
+}

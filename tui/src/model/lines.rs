@@ -1,0 +1,50 @@
+//! Pieces of text that several screens show alike.
+
+use rpcshark_captures::Timestamp;
+use rpcshark_dissectors::print::duration_text;
+use rpcshark_dissectors::view::{CallView, Outcome};
+
+use crate::text::safe;
+use crate::theme::{Role, Signs};
+
+/// The role of how a call went.
+pub(crate) const fn outcome_role(outcome: Option<Outcome>) -> Role {
+    match outcome {
+        Some(Outcome::Ok) => Role::Ok,
+        Some(Outcome::Error | Outcome::Reset) => Role::Error,
+        Some(Outcome::Incomplete) | None => Role::Warning,
+        Some(Outcome::Open) => Role::Open,
+    }
+}
+
+/// Whether a call counts as failed: an error or a reset.
+pub(crate) const fn is_failed(outcome: Option<Outcome>) -> bool {
+    matches!(outcome, Some(Outcome::Error | Outcome::Reset))
+}
+
+/// How long a call took, `≥` how long it has been open, or `?`.
+pub(crate) fn took_text(call: &CallView<'_>, now: Option<Timestamp>, decimals: u8, signs: &Signs) -> String {
+    match (call.duration_ns(), call.outcome(), now) {
+        (Some(nanos), _, _) => duration_text(nanos, decimals),
+        (None, Some(Outcome::Open), Some(now)) if now > call.start() => {
+            format!("{} {}", signs.at_least, duration_text(now.nanos_since(call.start()), decimals))
+        }
+        _ => "?".to_owned(),
+    }
+}
+
+/// A time since `start`, as the lines of one call show it: `+101 ms`.
+pub(crate) fn since(at: Timestamp, start: Timestamp, decimals: u8) -> String {
+    let nanos = at.nanos_since(start);
+    let sign = if nanos < 0 { "" } else { "+" };
+    format!("{sign}{}", duration_text(nanos, decimals))
+}
+
+/// The method of a call as people read it, safe to draw; `None` where it is not known.
+pub(crate) fn method_name(call: &CallView<'_>) -> Option<String> {
+    let path = call.path();
+    let guessed = path.is_guessed();
+    let path = path.value()?;
+    let name = safe(path.strip_prefix('/').unwrap_or(path).as_bytes());
+    Some(if guessed { format!("{name} (guessed)") } else { name })
+}

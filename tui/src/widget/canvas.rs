@@ -1,0 +1,135 @@
+//! Drawing styled text into a rectangle of the terminal's buffer, without ever leaving it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::text::{Keep, fit, width};
+use crate::theme::{Role, Theme};
+
+/// A piece of text with its role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What is shown; safe to draw.
+    pub text: String,
+    /// What it is.
+    pub role: Role,
+}
+
+/// A line of text in pieces.
+pub type Parts = Vec<Part>;
+
+impl Part {
+    /// A piece of text.
+    pub fn new(text: impl Into<String>, role: Role) -> Self {
+        Self { text: text.into(), role }
+    }
+
+    /// Plain text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::new(text, Role::Text)
+    }
+
+    /// Text of less weight.
+    pub fn quiet(text: impl Into<String>) -> Self {
+        Self::new(text, Role::Quiet)
+    }
+}
+
+/// Columns that a line takes.
+pub fn parts_width(parts: &[Part]) -> usize {
+    parts.iter().map(|part| width(&part.text)).sum()
+}
+
+/// A rectangle of the buffer to draw into.
+pub struct Canvas<'a> {
+    /// The terminal's buffer.
+    pub buffer: &'a mut Buffer,
+    /// The part of it that may be drawn on.
+    pub area: Rect,
+    /// How things look.
+    pub theme: &'a Theme,
+}
+
+impl Canvas<'_> {
+    /// A canvas on a part of this one; `area` is cut to what this one has.
+    pub fn part(&mut self, area: Rect) -> Canvas<'_> {
+        let area = area.intersection(self.area);
+        Canvas { buffer: self.buffer, area, theme: self.theme }
+    }
+
+    /// Draws `text` from column `x` of row `y` on (both from the area's corner), at most `columns` wide, cut with an
+    /// ellipsis. Gives back the column behind it.
+    pub fn text(&mut self, x: u16, y: u16, columns: u16, text: &str, role: Role) -> u16 {
+        let columns = columns.min(self.area.width.saturating_sub(x));
+        if y >= self.area.height || columns == 0 {
+            return x;
+        }
+        let shown = fit(text, columns.into(), Keep::Start, self.theme.signs.ellipsis);
+        let style = self.theme.style(role);
+        self.buffer.set_stringn(self.area.x + x, self.area.y + y, &*shown, columns.into(), style);
+        x + width(&shown) as u16
+    }
+
+    /// Draws a line in pieces from column `x` of row `y` on. Gives back the column behind it.
+    pub fn parts(&mut self, x: u16, y: u16, columns: u16, parts: &[Part]) -> u16 {
+        let end = x.saturating_add(columns).min(self.area.width);
+        let mut at = x;
+        for part in parts {
+            if at >= end {
+                break;
+            }
+            at = self.text(at, y, end - at, &part.text, part.role);
+        }
+        at
+    }
+
+    /// Draws a line in pieces so that it ends at the right border of row `y`; cut at its beginning where it does not fit in
+    /// `columns`. Gives back the column at which it begins.
+    pub fn parts_right(&mut self, y: u16, columns: u16, parts: &[Part]) -> u16 {
+        let width = parts_width(parts).min(columns.min(self.area.width).into()) as u16;
+        let x = self.area.width - width;
+        self.parts(x, y, width, parts);
+        x
+    }
+
+    /// Gives `columns` cells from `x` on in row `y` another style on top of the one that they have.
+    pub fn restyle(&mut self, x: u16, y: u16, columns: u16, role: Role) {
+        let area = Rect { x: self.area.x + x, y: self.area.y + y, width: columns, height: 1 }.intersection(self.area);
+        self.buffer.set_style(area, self.theme.style(role));
+    }
+
+    /// Blanks the area: what is drawn on top of a screen hides what lies below it.
+    pub fn clear(&mut self) {
+        for y in self.area.top()..self.area.bottom() {
+            for x in self.area.left()..self.area.right() {
+                if let Some(cell) = self.buffer.cell_mut((x, y)) {
+                    cell.reset();
+                }
+            }
+        }
+    }
+
+    /// Draws a horizontal rule in row `y` with a title at its left and a remark at its right.
+    pub fn rule(&mut self, y: u16, title: &[Part], remark: &[Part]) {
+        if y >= self.area.height {
+            return;
+        }
+        let rule = self.theme.signs.rule.repeat(self.area.width.into());
+        self.text(0, y, self.area.width, &rule, Role::Quiet);
+        if !title.is_empty() {
+            let at = self.text(2, y, self.area.width, " ", Role::Quiet);
+            let room = self.area.width.saturating_sub(at + 2);
+            let at = self.parts(at, y, room, title);
+            self.text(at, y, 1, " ", Role::Quiet);
+        }
+        if !remark.is_empty() {
+            let taken = parts_width(title) as u16 + 8;
+            let width = parts_width(remark) as u16;
+            if let Some(x) = self.area.width.checked_sub(width + 4).filter(|&x| x >= taken) {
+                self.text(x, y, 1, " ", Role::Quiet);
+                let at = self.parts(x + 1, y, width, remark);
+                self.text(at, y, 1, " ", Role::Quiet);
+            }
+        }
+    }
+}
