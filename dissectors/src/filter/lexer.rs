@@ -38,28 +38,37 @@ pub(super) enum Kind {
     End,
 }
 
-/// What a word is if it is not a name or value.
+/// Words that are not names or values.
+const KEYWORDS: &[(&str, Kind)] = &[
+    ("and", Kind::And),
+    ("or", Kind::Or),
+    ("not", Kind::Not),
+    ("in", Kind::In),
+    ("any", Kind::Quantifier(Quantifier::Any)),
+    ("all", Kind::Quantifier(Quantifier::All)),
+    ("eq", Kind::Op(Op::Eq)),
+    ("any_eq", Kind::Op(Op::Eq)),
+    ("ne", Kind::Op(Op::Ne)),
+    ("all_ne", Kind::Op(Op::Ne)),
+    ("gt", Kind::Op(Op::Gt)),
+    ("lt", Kind::Op(Op::Lt)),
+    ("ge", Kind::Op(Op::Ge)),
+    ("le", Kind::Op(Op::Le)),
+    ("all_eq", Kind::Op(Op::AllEq)),
+    ("any_ne", Kind::Op(Op::AnyNe)),
+    ("contains", Kind::Op(Op::Contains)),
+    ("matches", Kind::Op(Op::Matches)),
+    ("bitand", Kind::Ampersand),
+    ("bitwise_and", Kind::Ampersand),
+];
+
 fn keyword(word: &str) -> Option<Kind> {
-    Some(match word {
-        "and" => Kind::And,
-        "or" => Kind::Or,
-        "not" => Kind::Not,
-        "in" => Kind::In,
-        "any" => Kind::Quantifier(Quantifier::Any),
-        "all" => Kind::Quantifier(Quantifier::All),
-        "eq" | "any_eq" => Kind::Op(Op::Eq),
-        "ne" | "all_ne" => Kind::Op(Op::Ne),
-        "gt" => Kind::Op(Op::Gt),
-        "lt" => Kind::Op(Op::Lt),
-        "ge" => Kind::Op(Op::Ge),
-        "le" => Kind::Op(Op::Le),
-        "all_eq" => Kind::Op(Op::AllEq),
-        "any_ne" => Kind::Op(Op::AnyNe),
-        "contains" => Kind::Op(Op::Contains),
-        "matches" => Kind::Op(Op::Matches),
-        "bitand" | "bitwise_and" => Kind::Ampersand,
-        _ => return None,
-    })
+    KEYWORDS.iter().find(|(keyword, _)| *keyword == word).map(|(_, kind)| kind.clone())
+}
+
+/// Whether an operator that is a word begins with `text`.
+pub(super) fn is_begin_of_operator(text: &str) -> bool {
+    KEYWORDS.iter().any(|(keyword, _)| keyword.starts_with(text))
 }
 
 /// Signs, longest first.

@@ -11,7 +11,7 @@
 use super::ast::{Base, Compare, Expr, In, Operand, Quantifier, Quoted, SetItem, Slice, SliceEnd, Slices, Step, Text};
 use super::error::{FilterError, Span};
 use super::fields::begins_like_field;
-use super::lexer::{Kind, Token, tokens};
+use super::lexer::{Kind, Token, is_begin_of_operator, tokens};
 use super::literal::is_unit;
 
 /// The longest filter, in bytes. Filters are typed or made by programs from a few hundred values; this bounds what
@@ -99,8 +99,15 @@ impl Parser<'_> {
         let at = self.peek().span.clone();
         Err(match self.peek().kind {
             Kind::End => FilterError::new(at, format!("expected {text} before the end")).incomplete(true),
-            _ => FilterError::new(at.clone(), format!("expected {text}, found {}", self.text(&at))),
+            _ => FilterError::new(at.clone(), format!("expected {text}, found {}", self.text(&at)))
+                .incomplete(self.is_typed_operator()),
         })
+    }
+
+    /// Whether somebody who types may be in the middle of an operator.
+    fn is_typed_operator(&self) -> bool {
+        let token = self.peek();
+        token.span.end == self.source.len() && is_begin_of_operator(self.text(&token.span))
     }
 
     fn text(&self, span: &Span) -> &str {
@@ -118,7 +125,8 @@ impl Parser<'_> {
                 FilterError::new(token.span.clone(), format!("unexpected {text}")).suggest(Some(lower))
             }
             Kind::Word(_) | Kind::Quoted(_) => {
-                FilterError::new(token.span.clone(), format!("expected && or || before {text}"))
+                let message = format!("expected && or || before {text}");
+                FilterError::new(token.span.clone(), message).incomplete(self.is_typed_operator())
             }
             _ => FilterError::new(token.span.clone(), format!("unexpected {text}")),
         }
