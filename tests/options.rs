@@ -214,6 +214,53 @@ fn two_raw_files_are_one_connection() {
 }
 
 #[test]
+fn raw_bytes_have_no_times() {
+    let shop = tcp::assemble(&shop_capture(), SHOP_PORT);
+    let directory = environment::temporary();
+    let files = ["client", "server"].map(|name| directory.path().join(name));
+    for (file, flow) in files.iter().zip(&shop) {
+        std::fs::write(file, &flow.bytes).unwrap();
+    }
+    let [client, server] = files.each_ref().map(|file| text(file));
+    let raw = ["--raw-client", &client, "--raw-server", &server];
+    let printed = |command: &[&str]| run(&[command, &raw].concat());
+    for command in [&["calls"][..], &["frames"], &["connections"]] {
+        let run = printed(&[command, &["--json"]].concat());
+        assert!(!run.values().is_empty(), "{}", run.stderr);
+        run.values().iter().for_each(assert_without_times);
+    }
+    for command in [&["calls"][..], &["frames"], &["calls", "-t", "delta"], &["calls", "-t", "utc"]] {
+        let text = printed(command).stdout;
+        let column = text.find("Time").unwrap()..text.find(" Conn").unwrap();
+        for line in text.lines().skip(1) {
+            assert!(line.get(column.clone()).unwrap().trim().is_empty(), "{line}");
+        }
+    }
+}
+
+/// Every time and every duration between two times of the capture is null.
+fn assert_without_times(value: &serde_json::Value) {
+    match value {
+        serde_json::Value::Array(items) => items.iter().for_each(assert_without_times),
+        serde_json::Value::Object(members) => {
+            for (name, member) in members {
+                let is_time = ["start", "time", "first", "last", "duration_ns"].contains(&&**name);
+                // What stands in `packets` are numbers.
+                if name.ends_with("_at_ns") || name == "at_ns" || is_time && !member.is_number() {
+                    assert!(member.is_null(), "{name}: {member}");
+                }
+                assert_ne!(name, "negative-duration");
+                // The bodies of messages are the application's.
+                if name != "body" && name != "raw" {
+                    assert_without_times(member);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
 fn names_that_a_capture_gives_to_addresses_are_shown_in_their_place() {
     let mut bytes = shop_capture().to_bytes(Form::Pcapng { big_endian: false, resolution: 6, sections: 1 });
     bytes.extend(4_u32.to_le_bytes()); // block type: name resolution

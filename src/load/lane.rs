@@ -113,6 +113,8 @@ const PAYLOAD: usize = 66;
 pub(super) struct Shared<'a> {
     pub(super) sources: &'a Sources,
     pub(super) decode_as: &'a DecodeAsRules,
+    /// Whether the input has times.
+    pub(super) has_times: bool,
 }
 
 /// Takes what the connections of a lane deliver.

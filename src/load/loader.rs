@@ -59,6 +59,13 @@ pub(crate) enum Inputs {
     },
 }
 
+impl Inputs {
+    /// Whether they say when their bytes were sent.
+    const fn has_times(&self) -> bool {
+        matches!(self, Self::Paths(_))
+    }
+}
+
 /// A capture that is being read.
 pub(crate) struct Loader {
     reading: CaptureReader,
@@ -246,17 +253,18 @@ impl Loader {
     fn dissect(&mut self) -> Committed {
         let ahead = self.reading.progress().1.is_some();
         self.packets += self.current.len() as u64;
-        if let Some(last) = self.current.len().checked_sub(1) {
+        if let Some(last) = self.current.len().checked_sub(1).filter(|_| self.options.inputs.has_times()) {
             self.last = self.last.max(Some(self.current.packet(last).time));
         }
         let Self { reading, shared, options, workers, partitioner, selection, left, current, next, first, .. } = self;
-        if first.is_none() && !current.is_empty() {
+        if first.is_none() && !current.is_empty() && options.inputs.has_times() {
             *first = Some(current.packet(0).time);
         }
         if let Some(lengths) = &self.lengths {
             lengths.add(current);
         }
-        let lane_shared = Shared { sources: shared.sources(), decode_as: &options.decode_as };
+        let lane_shared =
+            Shared { sources: shared.sources(), decode_as: &options.decode_as, has_times: options.inputs.has_times() };
         let (batch, partition) = (&*current, &mut self.partition);
         let work = || {
             // Just before the lanes need it, so that the packets are in the cache when the lanes look at them again.
@@ -296,7 +304,8 @@ impl Loader {
         if let Some(selection) = selection {
             partition.select(&Batch::default(), selection);
         }
-        let lane_shared = Shared { sources: shared.sources(), decode_as: &options.decode_as };
+        let lane_shared =
+            Shared { sources: shared.sources(), decode_as: &options.decode_as, has_times: options.inputs.has_times() };
         let committed = shared.commit(|store| {
             let lanes = store.lanes_mut().par_iter_mut().zip(workers).enumerate();
             lanes.for_each(|(no, (lane, work))| {

@@ -93,6 +93,7 @@ impl StreamWorker {
 fn open(event: &Event, opened: &Opened, sink: &mut LaneSink<'_>) -> OpenStream {
     let by = client_by(opened.client_by);
     let mut connection = Connection::new(opened.client.clone(), opened.server.clone(), by, event.time);
+    connection.has_times = sink.shared.has_times;
     name_ends(&mut connection, opened);
     let decode_as = sink.shared.decode_as.for_ends(&opened.client, &opened.server);
     let id = sink.output.lane.add_connection(event.packet, connection);

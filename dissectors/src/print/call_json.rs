@@ -49,7 +49,8 @@ impl<'a> CallJson<'_, 'a> {
         json.key("client").string(&call.client().to_string());
         json.key("server").string(&call.server().to_string());
         self.write_method(&mut json);
-        json.key("start").string(&rfc3339(call.start()));
+        json.key("start");
+        optional(&mut json, call.start().map(rfc3339).as_deref());
         json.key("duration_ns");
         nanos(&mut json, call.duration_ns());
         json.key("deadline_ns");
@@ -215,7 +216,7 @@ impl<'a> CallJson<'_, 'a> {
         let body = message.body(scratch);
         json.begin_object();
         json.key("at_ns");
-        self.at(json, Some(message.at()));
+        self.at(json, message.at());
         self.write_file(json, "file", message.packet());
         json.key("packet").unsigned(message.packet().number());
         json.key("length").unsigned(message.length().into());
@@ -289,7 +290,7 @@ impl<'a> CallJson<'_, 'a> {
     }
 
     fn at(&self, json: &mut Writer<'_>, at: Option<Timestamp>) {
-        nanos(json, at.map(|at| at.nanos_since(self.call.start())));
+        nanos(json, at.and_then(|at| self.call.since_start(at)));
     }
 }
 

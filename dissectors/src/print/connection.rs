@@ -79,8 +79,10 @@ impl Printer<'_> {
                 json.key(key).string(process);
             }
         }
-        json.key("first").string(&rfc3339(connection.first()));
-        json.key("last").string(&rfc3339(connection.last()));
+        for (key, time) in [("first", connection.first()), ("last", connection.last())] {
+            json.key(key);
+            optional(&mut json, time.map(rfc3339).as_deref());
+        }
         json.key("packets").unsigned(connection.packets());
         for (key, direction) in [("to_server", Direction::ToServer), ("to_client", Direction::ToClient)] {
             json.key(key);

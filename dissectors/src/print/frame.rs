@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use rpcshark_captures::{Direction, Timestamp};
 
-use super::call_json::{rfc3339, write_notes};
+use super::call_json::{optional, rfc3339, write_notes};
 use super::fit::{self, MIN_WIDTH};
 use super::headers::{field_text, write_name, write_value};
 use super::{Escaped, Printer, Times};
@@ -81,7 +81,8 @@ impl Printer<'_> {
             None => json.null(),
         }
         json.key("packet").unsigned(frame.packet().number());
-        json.key("time").string(&rfc3339(frame.time()));
+        json.key("time");
+        optional(&mut json, frame.time().map(rfc3339).as_deref());
         json.key("connection").unsigned(frame.connection().into());
         json.key("direction").string(match frame.direction() {
             Direction::ToServer => "to_server",

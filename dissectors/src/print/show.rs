@@ -43,7 +43,7 @@ struct Show<'d, 'a> {
     with_bytes: bool,
     times: Option<&'d Times>,
     /// The time that was shown last.
-    before: Cell<Timestamp>,
+    before: Cell<Option<Timestamp>>,
     out: &'d mut Vec<u8>,
     drain: Drain<'d>,
 }
@@ -61,9 +61,10 @@ impl<'a> Show<'_, 'a> {
             .duration_ns()
             .map_or("duration unknown".to_owned(), |nanos| format!("took {}", self.printer.duration(nanos)));
         let kind = call.kind().map_or("kind unknown", Kind::name);
-        let start = match self.times {
-            None | Some(Times::Delta) => rfc3339(call.start()),
-            Some(times) => self.time(times, call.start(), None),
+        let start = match (call.start(), self.times) {
+            (None, _) => "time unknown".to_owned(),
+            (Some(start), None | Some(Times::Delta)) => rfc3339(start),
+            (Some(start), Some(times)) => self.time(times, start, None),
         };
         line!(self.out, "  {start}  {kind}  {took}  {}", call.protocol().name());
         line!(
@@ -88,7 +89,7 @@ impl<'a> Show<'_, 'a> {
         self.messages(Direction::ToServer);
         self.headers("request trailers", call.request_trailers(), None);
         if let Some(at) = call.half_close_at() {
-            line!(self.out, "↑ end {}", self.at(at));
+            line!(self.out, "↑ end {}", self.at(Some(at)));
         }
         call.interim_responses().for_each(|block| self.all_fields("interim response", block));
         self.headers("response headers", call.response_headers(), call.response_headers_at());
@@ -102,11 +103,15 @@ impl<'a> Show<'_, 'a> {
         }
     }
 
-    fn at(&self, at: Timestamp) -> String {
-        let before = self.before.replace(at);
+    /// When something happened; nothing where that is not known.
+    fn at(&self, at: Option<Timestamp>) -> String {
+        let Some((at, since_start)) = at.and_then(|at| Some((at, self.call.since_start(at)?))) else {
+            return String::new();
+        };
+        let before = self.before.replace(Some(at));
         match self.times {
-            None => format!("at {}", self.printer.duration(at.nanos_since(self.call.start()))),
-            Some(Times::Delta) => format!("after {}", self.time(&Times::Delta, at, Some(before))),
+            None => format!("at {}", self.printer.duration(since_start)),
+            Some(Times::Delta) => format!("after {}", self.time(&Times::Delta, at, before)),
             Some(times) => format!("at {}", self.time(times, at, None)),
         }
     }
@@ -119,8 +124,7 @@ impl<'a> Show<'_, 'a> {
     fn headers(&mut self, what: &str, headers: Option<HeadersView<'a>>, at: Option<Timestamp>) {
         let Some(headers) = headers else { return };
         let arrow = if what.starts_with("request") { '↑' } else { '↓' };
-        let at = at.map(|at| self.at(at)).unwrap_or_default();
-        line!(self.out, "{arrow} {what} {at}");
+        line!(self.out, "{arrow} {what} {}", self.at(at));
         let fields: Vec<_> = match self.printer.all_headers {
             true => headers.fields().collect(),
             false => headers.metadata().collect(),
@@ -226,7 +230,7 @@ impl<'a> Show<'_, 'a> {
         let call = self.call;
         for reset in call.resets() {
             let by = if reset.direction == Direction::ToServer { "↑" } else { "↓" };
-            line!(self.out, "{by} RST_STREAM {} {}", ErrorCode(reset.code).name(), self.at(reset.at));
+            line!(self.out, "{by} RST_STREAM {} {}", ErrorCode(reset.code).name(), self.at(Some(reset.at)));
         }
         let Some(status) = call.status() else { return };
         let schema = self.printer.viewer.schema;

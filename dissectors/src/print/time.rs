@@ -66,15 +66,16 @@ impl Times {
         }
     }
 
-    /// Appends the time, filled up with spaces before it to `width` columns.
+    /// Appends the time, filled up with spaces before it to `width` columns. One that is not known is left blank.
     pub(super) fn push(
         &self,
-        time: Timestamp,
+        time: Option<Timestamp>,
         before: Option<Timestamp>,
         decimals: u8,
         width: usize,
         out: &mut Vec<u8>,
     ) {
+        let Some(time) = time else { return push_right(width, out, |_| {}) };
         push_right(width, out, |out| match self {
             Self::Since(since) => push_seconds(time.nanos_since(*since), decimals, out),
             _ => out.extend_from_slice(self.text(time, before, decimals).as_bytes()),
@@ -99,7 +100,7 @@ mod tests {
         let text = |times: Times, decimals: u8| {
             let mut pushed = Vec::new();
             let width = times.width(decimals);
-            times.push(time, Some(before), decimals, width, &mut pushed);
+            times.push(Some(time), Some(before), decimals, width, &mut pushed);
             let text = times.text(time, Some(before), decimals);
             assert_eq!(String::from_utf8(pushed).unwrap(), format!("{text:>width$}"));
             text

@@ -32,6 +32,8 @@ pub struct Connection {
     pub roles_swapped: bool,
     /// The first time at which something of it was seen.
     pub first: Timestamp,
+    /// Whether the capture has times: all those of its calls and frames mean nothing where it has none.
+    pub has_times: bool,
     /// What there is to say about it.
     pub notes: Vec<Note>,
     /// How many notes there were beyond those kept.
@@ -146,6 +148,7 @@ impl Connection {
             calls: 0,
             roles_swapped: false,
             first,
+            has_times: true,
             notes: Vec::new(),
             notes_dropped: 0,
             client_process: None,

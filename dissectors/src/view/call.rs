@@ -271,19 +271,33 @@ impl<'a> CallView<'a> {
         }
     }
 
-    /// The time of the first byte that was seen of it.
-    pub const fn start(&self) -> Timestamp {
-        self.call.start
+    /// The time of the first byte that was seen of it; `None` where the capture has no times.
+    pub fn start(&self) -> Option<Timestamp> {
+        self.time(self.call.start)
+    }
+
+    /// How many nanoseconds after its start `at` is; `None` where the capture has no times.
+    pub fn since_start(&self, at: Timestamp) -> Option<i64> {
+        self.time(at).map(|at| at.nanos_since(self.call.start))
     }
 
     /// When the first thing that ended it was there.
-    pub const fn ended_at(&self) -> Option<Timestamp> {
-        self.call.ended_at
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        self.time(self.call.ended_at?)
     }
 
     /// How long it took, in nanoseconds, where both its start and its end were seen.
     pub fn duration_ns(&self) -> Option<i64> {
-        self.call.duration_ns()
+        self.has_times().then(|| self.call.duration_ns())?
+    }
+
+    /// Whether the capture has times. Where it has none, those of the store mean nothing.
+    fn has_times(&self) -> bool {
+        self.stored_connection().has_times
+    }
+
+    fn time(&self, time: Timestamp) -> Option<Timestamp> {
+        self.has_times().then_some(time)
     }
 
     /// The deadline that the client set, in nanoseconds from the start.
@@ -394,8 +408,8 @@ impl<'a> CallView<'a> {
     }
 
     /// When the last byte of it was there.
-    pub const fn request_headers_at(&self) -> Option<Timestamp> {
-        self.call.request_headers_at
+    pub fn request_headers_at(&self) -> Option<Timestamp> {
+        self.time(self.call.request_headers_at?)
     }
 
     /// The response's header block; a response whose one header block is its end has none.
@@ -404,8 +418,8 @@ impl<'a> CallView<'a> {
     }
 
     /// When the response's header block was there.
-    pub const fn response_headers_at(&self) -> Option<Timestamp> {
-        self.call.response_headers_at
+    pub fn response_headers_at(&self) -> Option<Timestamp> {
+        self.time(self.call.response_headers_at?)
     }
 
     /// The response's trailers, where they came in time.
@@ -488,8 +502,8 @@ impl<'a> CallView<'a> {
     }
 
     /// When the client said that it sends no more.
-    pub const fn half_close_at(&self) -> Option<Timestamp> {
-        self.call.half_close_at
+    pub fn half_close_at(&self) -> Option<Timestamp> {
+        self.time(self.call.half_close_at?)
     }
 
     /// Every RST_STREAM, in order.

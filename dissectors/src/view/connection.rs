@@ -76,14 +76,18 @@ impl<'a> ConnectionView<'a> {
         self.connection.server_process.as_deref()
     }
 
-    /// When something of it was seen first.
-    pub fn first(self) -> Timestamp {
-        self.facts().map_or(self.connection.first, |facts| facts.first)
+    /// When something of it was seen first; `None` where the capture has no times.
+    pub fn first(self) -> Option<Timestamp> {
+        self.time(self.facts().map_or(self.connection.first, |facts| facts.first))
     }
 
-    /// When something of it was seen last, as far as that is known.
-    pub fn last(self) -> Timestamp {
-        self.facts().map_or(self.connection.first, |facts| facts.last)
+    /// When something of it was seen last, as far as that is known; `None` where the capture has no times.
+    pub fn last(self) -> Option<Timestamp> {
+        self.time(self.facts().map_or(self.connection.first, |facts| facts.last))
+    }
+
+    fn time(self, time: Timestamp) -> Option<Timestamp> {
+        self.connection.has_times.then_some(time)
     }
 
     /// How many packets were of it.

@@ -44,9 +44,9 @@ impl<'a> FrameView<'a> {
         self.frame().packet
     }
 
-    /// When it was complete.
-    pub const fn time(self) -> Timestamp {
-        self.frame().time
+    /// When it was complete; `None` where the capture has no times.
+    pub fn time(self) -> Option<Timestamp> {
+        self.lane.connection(self.frame().connection).has_times.then_some(self.frame().time)
     }
 
     /// The number of its connection.

@@ -47,9 +47,9 @@ pub struct Body<'b> {
 }
 
 impl<'a> MessageView<'a> {
-    /// When its last byte was there.
-    pub const fn at(self) -> Timestamp {
-        self.message.at
+    /// When its last byte was there; `None` where the capture has no times.
+    pub fn at(self) -> Option<Timestamp> {
+        self.lane.connection(self.call.connection).has_times.then_some(self.message.at)
     }
 
     /// The packet that completed it: its file, and its number there.

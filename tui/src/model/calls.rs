@@ -83,7 +83,9 @@ impl CallColumn {
         let signs = style.theme.signs;
         match self {
             Self::No => Cell::text(call.no().to_string()),
-            Self::Time => Cell::text(style.times.text(call.start(), before, style.decimals)),
+            Self::Time => {
+                Cell::text(call.start().map_or(String::new(), |start| style.times.text(start, before, style.decimals)))
+            }
             Self::Connection => Cell::text(format!("c{}", call.connection().number())),
             Self::Method => match method_name(call) {
                 Some(name) => Cell::text(name),
@@ -108,7 +110,7 @@ impl CallColumn {
     pub fn comparison(self, call: &CallView<'_>) -> Option<Comparison> {
         let value = match self {
             Self::No => call.no().to_string(),
-            Self::Time => quoted(&rfc3339(call.start())),
+            Self::Time => quoted(&rfc3339(call.start()?)),
             Self::Connection => call.connection().number().to_string(),
             Self::Method => quoted(call.path().value()?),
             Self::Messages => {

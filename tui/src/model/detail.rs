@@ -14,7 +14,7 @@ use rpcshark_dissectors::protobuf::tree::{Node as Field, NodeName};
 use rpcshark_dissectors::view::{CallView, HeadersView, Kind, Known, MessageView, Scratch};
 
 use super::calls::quoted;
-use super::lines::{method_name, outcome_role, since};
+use super::lines::{method_name, outcome_role, since_start};
 use crate::text::{counted, safe};
 use crate::theme::{Role, Signs};
 use crate::widget::{ByteView, Comparison, Node, Part, Parts, Tree};
@@ -99,12 +99,12 @@ impl<'a> Builder<'_, 'a> {
                 parts.push(Part::quiet("   "));
             }
             parts.push(Part::new(sign.0, sign.1));
-            parts.push(Part::text(format!(" {what} {}", since(at, call.start(), self.decimals))));
+            parts.push(Part::text(format!(" {what} {}", since_start(call, at, self.decimals))));
         };
         let up = (self.signs.up, Role::ToServer);
         let down = (self.signs.down, Role::ToClient);
         moment(up, "headers", call.request_headers_at());
-        let first = |direction| call.messages(direction).next().map(|message| message.at());
+        let first = |direction| call.messages(direction).next()?.at();
         moment(up, "message", first(Direction::ToServer));
         moment(up, "end", call.half_close_at());
         moment(down, "headers", call.response_headers_at());
@@ -150,7 +150,7 @@ impl<'a> Builder<'_, 'a> {
             let node = Node {
                 name,
                 value: vec![Part::new(code.clone(), Role::Error)],
-                remark: vec![Part::quiet(since(reset.at, call.start(), self.decimals))],
+                remark: vec![Part::quiet(since_start(call, reset.at, self.decimals))],
                 copy: code,
                 ..Node::default()
             };

@@ -26,16 +26,17 @@ pub(crate) const fn is_failed(outcome: Option<Outcome>) -> bool {
 pub(crate) fn took_text(call: &CallView<'_>, now: Option<Timestamp>, decimals: u8, signs: &Signs) -> String {
     match (call.duration_ns(), call.outcome(), now) {
         (Some(nanos), _, _) => duration_text(nanos, decimals),
-        (None, Some(Outcome::Open), Some(now)) if now > call.start() => {
-            format!("{} {}", signs.at_least, duration_text(now.nanos_since(call.start()), decimals))
-        }
+        (None, Some(Outcome::Open), Some(now)) => match call.since_start(now).filter(|&nanos| nanos > 0) {
+            Some(nanos) => format!("{} {}", signs.at_least, duration_text(nanos, decimals)),
+            None => "?".to_owned(),
+        },
         _ => "?".to_owned(),
     }
 }
 
-/// A time since `start`, as the lines of one call show it: `+101 ms`.
-pub(crate) fn since(at: Timestamp, start: Timestamp, decimals: u8) -> String {
-    let nanos = at.nanos_since(start);
+/// A time since the start of `call`, as the lines of the call show it: `+101 ms`. Empty where it is not known.
+pub(crate) fn since_start(call: &CallView<'_>, at: Timestamp, decimals: u8) -> String {
+    let Some(nanos) = call.since_start(at) else { return String::new() };
     let sign = if nanos < 0 { "" } else { "+" };
     format!("{sign}{}", duration_text(nanos, decimals))
 }

@@ -9,7 +9,7 @@ use rpcshark_dissectors::protobuf::tree::{Node, NodeName};
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::view::{CallView, MessageView, Scratch, as_json};
 
-use super::lines::{method_name, since};
+use super::lines::{method_name, since_start};
 use crate::text::{counted, safe};
 use crate::theme::{Role, Signs};
 use crate::widget::{Part, Parts};
@@ -70,14 +70,15 @@ fn head(call: &CallView<'_>, signs: &Signs) -> Parts {
 }
 
 /// What happened, each with its time.
-fn happened(call: &CallView<'_>, decimals: u8, signs: &Signs) -> Vec<(Timestamp, Parts)> {
+fn happened(call: &CallView<'_>, decimals: u8, signs: &Signs) -> Vec<(Option<Timestamp>, Parts)> {
     let mut happened = Vec::new();
-    let line = |direction: Direction, at: Timestamp| {
+    let line = |direction: Direction, at: Option<Timestamp>| {
         let (sign, role) = match direction {
             Direction::ToServer => (signs.up, Role::ToServer),
             Direction::ToClient => (signs.down, Role::ToClient),
         };
-        vec![Part::new(format!(" {sign} "), role), Part::quiet(format!("{:<10} ", since(at, call.start(), decimals)))]
+        let since = at.map_or(String::new(), |at| since_start(call, at, decimals));
+        vec![Part::new(format!(" {sign} "), role), Part::quiet(format!("{since:<10} "))]
     };
     let mut scratch = Scratch::default();
     for direction in Direction::BOTH {
@@ -90,12 +91,14 @@ fn happened(call: &CallView<'_>, decimals: u8, signs: &Signs) -> Vec<(Timestamp,
         }
     }
     for reset in call.resets() {
-        let mut parts = line(reset.direction, reset.at);
+        let at = call.since_start(reset.at).map(|_| reset.at);
+        let mut parts = line(reset.direction, at);
         let code = safe(ErrorCode(reset.code).name().as_bytes());
         parts.push(Part::new(format!("RST_STREAM {code}"), Role::Error));
-        happened.push((reset.at, parts));
+        happened.push((at, parts));
     }
-    if let (Some(status), Some(at)) = (call.status(), call.ended_at()) {
+    if let Some(status) = call.status() {
+        let at = call.ended_at();
         let mut parts = line(Direction::ToClient, at);
         let role = if status.code.0 == 0 { Role::Ok } else { Role::Error };
         parts.push(Part::new(status.code.name().to_string(), role));

@@ -316,16 +316,15 @@ impl CallsScreen {
         let mut rows: Vec<Row> = Vec::new();
         let style = RowStyle { times, now: progress.last, decimals: progress.decimals, theme: canvas.theme };
         backend.look(&mut |viewer| {
-            let start = |row: u64| -> Option<Timestamp> {
-                Some(viewer.call_by_no(self.order.call(row, progress.calls)?)?.start())
-            };
+            let start =
+                |row: u64| -> Option<Timestamp> { viewer.call_by_no(self.order.call(row, progress.calls)?)?.start() };
             let mut before = self.list.top.checked_sub(1).and_then(start);
             rows.clear();
             for row in self.list.top..self.list.top + self.height {
                 let Some(no) = self.order.call(row, progress.calls) else { break };
                 let Some(call) = viewer.call_by_no(no) else { break };
                 rows.push(call_row(&call, &CallColumn::ALL, style, before, marks.contains(&no)));
-                before = Some(call.start());
+                before = call.start();
             }
         });
         let sorted = match &self.sort {

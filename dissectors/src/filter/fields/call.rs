@@ -156,7 +156,10 @@ fn server(call: &CallView<'_>, visit: &mut Visit<'_>) -> Flow {
 }
 
 fn start(call: &CallView<'_>, visit: &mut Visit<'_>) -> Flow {
-    value(Value::time(call.start()), visit)
+    match call.start() {
+        Some(start) => value(Value::time(start), visit),
+        None => visit(Item::Unknown),
+    }
 }
 
 /// The duration of an open call is absent; that of one whose start or end was not seen is unknown.
@@ -174,9 +177,10 @@ fn deadline(call: &CallView<'_>, visit: &mut Visit<'_>) -> Flow {
 
 fn first_answer(call: &CallView<'_>, visit: &mut Visit<'_>) -> Flow {
     let Some(first) = call.messages(Direction::ToClient).next() else { return CONTINUE };
-    match call.request_headers().is_some() {
-        true => value(Value::Duration(first.at().nanos_since(call.start()).into()), visit),
-        false => visit(Item::Unknown),
+    let since_start = first.at().and_then(|at| call.since_start(at));
+    match since_start.filter(|_| call.request_headers().is_some()) {
+        Some(nanos) => value(Value::Duration(nanos.into()), visit),
+        None => visit(Item::Unknown),
     }
 }
 

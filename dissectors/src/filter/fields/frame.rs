@@ -187,11 +187,17 @@ fn packet(frame: FrameView<'_>, visit: &mut Visit<'_>) -> Flow {
 }
 
 fn time(frame: FrameView<'_>, visit: &mut Visit<'_>) -> Flow {
-    value(Value::time(frame.time()), visit)
+    match frame.time() {
+        Some(time) => value(Value::time(time), visit),
+        None => visit(Item::Unknown),
+    }
 }
 
 fn time_epoch(frame: FrameView<'_>, visit: &mut Visit<'_>) -> Flow {
-    value(Value::Duration(frame.time().as_nanos().into()), visit)
+    match frame.time() {
+        Some(time) => value(Value::Duration(time.as_nanos().into()), visit),
+        None => visit(Item::Unknown),
+    }
 }
 
 fn is_http2(frame: FrameView<'_>) -> bool {
