@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use rpcshark_captures::{Direction, Endpoint, Packet, PacketNo, Place, SourceNo, Timestamp};
 use rpcshark_dissectors::filter::{Column, Filter, FilterScratch, Target, complete};
-use rpcshark_dissectors::header::Field;
 use rpcshark_dissectors::http2::hpack::Decoder;
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::{Body, Call, ClientBy, Connection, End, Keep, Message, Protocol, Store};
@@ -53,7 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut call = Call::new(Protocol::Grpc, connection, 1, Timestamp::EPOCH, PacketNo::new(0, 1));
     // Literals without indexing: :path /t.S/C and tenant t1.
     let block = b"\x04\x06/t.S/C\x00\x06tenant\x02t1";
-    let fields: Vec<Field> = Decoder::new(true).decode(block).fields;
+    let fields = Decoder::new(true).decode(block).fields;
     call.request_headers = Some(lane.headers.enter(&fields));
     for direction in Direction::BOTH {
         let whole = Body::Whole(Place::new(SourceNo(0), 0));
