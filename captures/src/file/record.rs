@@ -149,6 +149,13 @@ impl ByteOrder {
         }
     }
 
+    pub(crate) const fn u32_bytes(self, value: u32) -> [u8; 4] {
+        match self {
+            Self::Little => value.to_le_bytes(),
+            Self::Big => value.to_be_bytes(),
+        }
+    }
+
     #[inline]
     pub(crate) const fn u64(self, bytes: [u8; 8]) -> u64 {
         match self {

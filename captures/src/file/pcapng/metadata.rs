@@ -1,9 +1,11 @@
-//! Blocks that say something about the traffic: names of addresses, and secrets.
+//! Blocks that describe the traffic: names of addresses, and secrets.
 
 use std::net::IpAddr;
 
+use pcap_parser::{parse_decryptionsecretsblock_be, parse_decryptionsecretsblock_le};
+
 use super::super::info::DecryptionSecrets;
-use super::super::record::Log;
+use super::super::record::{ByteOrder, Log};
 use super::options::text;
 use super::section::{Bad, Block, Section};
 
@@ -18,6 +20,9 @@ const MAX_SECRETS: usize = 64 << 20;
 
 impl Section {
     /// Records of `type (2), length (2), address, names each with a NUL behind it, padding`, the last of type 0.
+    ///
+    /// They are not read by `pcap-parser`: without a record of type 0, or with one record that is cut short, it refuses
+    /// the block and all names in it are lost.
     pub(super) fn names(&mut self, block: &Block<'_>, log: &mut Log<'_>) -> Result<(), Bad> {
         const IPV4: u16 = 1;
         const IPV6: u16 = 2;
@@ -43,17 +48,19 @@ impl Section {
         Ok(())
     }
 
-    /// ```text
-    ///   0             4             8
-    ///   | what        | length      | secrets, padding, options
-    /// ```
+    /// Key material.
     pub(super) fn secrets(&mut self, block: &Block<'_>, log: &mut Log<'_>) -> Result<(), Bad> {
-        let (Some(kind), Some(len)) = (self.order.u32_at(block.body, 0), self.order.u32_at(block.body, 4)) else {
-            return Err(Bad::short("decryption secrets", block));
+        let bytes = block.padded(self.order);
+        let parsed = match self.order {
+            ByteOrder::Little => parse_decryptionsecretsblock_le(&bytes),
+            ByteOrder::Big => parse_decryptionsecretsblock_be(&bytes),
         };
-        let Some(bytes) = block.body.get(8..).and_then(|rest| rest.get(..len as usize)) else {
-            let why = format!("secrets of length {len} do not fit into their block");
-            return Err(Bad { skipped: "bad block", why });
+        let secrets = parsed.ok().map(|(_, secrets)| secrets);
+        // The data that `pcap-parser` gives has its padding.
+        let Some((kind, bytes)) = secrets
+            .and_then(|secrets| Some((secrets.secrets_type.0, secrets.data.get(..secrets.secrets_len as usize)?)))
+        else {
+            return Err(Bad::block("decryption secrets", block));
         };
         if log.known.secret_bytes + bytes.len() > MAX_SECRETS {
             let why = format!("more than {MAX_SECRETS} bytes of secrets");

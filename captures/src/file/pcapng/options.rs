@@ -1,5 +1,7 @@
 //! The options of a block, and text in them.
 
+use pcap_parser::PcapNGOption;
+
 use super::super::record::ByteOrder;
 
 /// The options of a block: `code (2), length (2), value, padding to 4 bytes`, up to code 0 or the end.
@@ -18,6 +20,13 @@ impl<'a> Iterator for Options<'a> {
         self.bytes = self.bytes.get(4 + len.next_multiple_of(4)..).unwrap_or_default();
         Some((code, value))
     }
+}
+
+/// The options of a block that `pcap-parser` has read, without their padding. It reads on behind the end of options
+/// (code 0); what stands there is not an option.
+pub(super) fn parsed_options<'a>(options: &'a [PcapNGOption<'_>]) -> impl Iterator<Item = (u16, &'a [u8])> {
+    let options = options.iter().take_while(|option| option.code.0 != 0);
+    options.filter_map(|option| Some((option.code.0, option.as_bytes().ok()?)))
 }
 
 /// Text of the capture; some writers count the NUL behind it.

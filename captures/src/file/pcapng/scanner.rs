@@ -45,8 +45,9 @@ impl PcapNg {
             }
             match framing(self.section.order, rest) {
                 Framing::Block { kind, len } => {
+                    let bytes = rest.get(..len).unwrap_or_default();
                     let body = rest.get(8..len - 4).unwrap_or_default();
-                    self.section.block(&Block { kind, body, at, start: upto + 8 }, found, log);
+                    self.section.block(&Block { kind, bytes, body, at, start: upto + 8 }, found, log);
                     upto += len;
                 }
                 Framing::Needs(need) if !window.ended => return Progress { upto, need },

@@ -12,20 +12,20 @@ use super::section::MAX_INTERFACES;
 use crate::LinkType;
 use crate::file::CaptureReader;
 
-const BOTH: [ByteOrder; 2] = [ByteOrder::Little, ByteOrder::Big];
+pub(super) const BOTH: [ByteOrder; 2] = [ByteOrder::Little, ByteOrder::Big];
 
 /// A file in the making.
-struct File(Bytes);
+pub(super) struct File(pub(super) Bytes);
 
 impl File {
     /// With a section header.
-    fn new(order: ByteOrder) -> Self {
+    pub(super) fn new(order: ByteOrder) -> Self {
         let mut file = Self(Bytes::new(order));
         file.section(order);
         file
     }
 
-    fn section(&mut self, order: ByteOrder) {
+    pub(super) fn section(&mut self, order: ByteOrder) {
         self.0.order = order;
         self.block(0x0a0d_0d0a, |body| {
             body.u32(0x1a2b_3c4d) // byte order
@@ -35,7 +35,7 @@ impl File {
         });
     }
 
-    fn block(&mut self, kind: u32, write: impl FnOnce(&mut Bytes)) {
+    pub(super) fn block(&mut self, kind: u32, write: impl FnOnce(&mut Bytes)) {
         let mut body = Bytes::new(self.0.order);
         write(&mut body);
         body.bytes.resize(body.bytes.len().next_multiple_of(4), 0);
@@ -48,11 +48,11 @@ impl File {
     }
 
     /// Microseconds, no snap length.
-    fn interface(&mut self, link: u16) {
+    pub(super) fn interface(&mut self, link: u16) {
         self.interface_with(link, 0, |_| {});
     }
 
-    fn interface_with(&mut self, link: u16, snaplen: u32, options: impl FnOnce(&mut Bytes)) {
+    pub(super) fn interface_with(&mut self, link: u16, snaplen: u32, options: impl FnOnce(&mut Bytes)) {
         self.block(1, |body| {
             body.u16(link) // link type
                 .u16(0) // reserved
@@ -61,11 +61,11 @@ impl File {
         });
     }
 
-    fn packet(&mut self, interface: u32, units: u64, data: &[u8]) {
+    pub(super) fn packet(&mut self, interface: u32, units: u64, data: &[u8]) {
         self.packet_with(interface, units, data, |_| {});
     }
 
-    fn packet_with(&mut self, interface: u32, units: u64, data: &[u8], options: impl FnOnce(&mut Bytes)) {
+    pub(super) fn packet_with(&mut self, interface: u32, units: u64, data: &[u8], options: impl FnOnce(&mut Bytes)) {
         self.block(6, |body| {
             body.u32(interface) // interface
                 .u32((units >> 32) as u32) // time, upper half
@@ -78,12 +78,12 @@ impl File {
         });
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         &self.0.bytes
     }
 }
 
-fn option(body: &mut Bytes, code: u16, write: impl FnOnce(&mut Bytes)) {
+pub(super) fn option(body: &mut Bytes, code: u16, write: impl FnOnce(&mut Bytes)) {
     let mut value = Bytes::new(body.order);
     write(&mut value);
     body.u16(code) // code
