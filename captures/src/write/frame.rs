@@ -1,6 +1,10 @@
-//! Ethernet, IPv4 (RFC 791) or IPv6 (RFC 8200) and TCP (RFC 9293) headers around bytes that never had any.
+//! Packets around bytes that were never sent in any: Ethernet, IPv4 (RFC 791) or IPv6 (RFC 8200) and TCP (RFC 9293),
+//! built by `etherparse`.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+
+use etherparse::{IpHeaders, Ipv4Header, Ipv6Header, PacketBuilder, TcpHeader, TcpOptions, ip_number};
 
 use crate::TcpFlags;
 
@@ -21,78 +25,75 @@ pub(super) struct Header {
 /// The longest payload of one segment: it leaves room for the headers in the 16-bit lengths of IPv4 and IPv6.
 pub(super) const MAX_SEGMENT: usize = 60 * 1024;
 
-/// The headers of the packet that carries `payload`, in `buffer`. Both ends are of one family; `payload` has at most
-/// [`MAX_SEGMENT`] bytes.
-pub(super) fn headers(header: &Header, payload: &[u8], buffer: &mut Vec<u8>) {
+/// Writes the packet that carries `payload` into `buffer`, in place of what is there.
+///
+/// # Errors
+///
+/// If `payload` has more than [`MAX_SEGMENT`] bytes and does not fit into a packet.
+pub(super) fn packet(header: &Header, payload: &[u8], buffer: &mut Vec<u8>) -> io::Result<()> {
     buffer.clear();
-    let options: &[u8] = match header.flags.has(TcpFlags::SYN) {
-        true => &SYN_OPTIONS,
-        false => &[],
-    };
-    let tcp_len = 20 + options.len() + payload.len();
-
     let (from, to) = match header.by_client {
         true => (CLIENT_MAC, SERVER_MAC),
         false => (SERVER_MAC, CLIENT_MAC),
     };
-    buffer.extend_from_slice(&to);
-    buffer.extend_from_slice(&from);
+    let builder = PacketBuilder::ethernet2(from, to).ip(ip_headers(header)).tcp_header(tcp_header(header));
+    builder.write(buffer, payload).map_err(io::Error::other)
+}
 
-    let mut sum = Sum::default();
+/// If one end has an IPv6 address, the packet is an IPv6 packet, and the other end's IPv4 address is mapped.
+fn ip_headers(header: &Header) -> IpHeaders {
     match (header.source.ip(), header.destination.ip()) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            buffer.extend_from_slice(&0x0800u16.to_be_bytes());
-            let at = buffer.len();
-            buffer.extend_from_slice(&[0x45, 0]); // version 4, 5 words; no service class
-            buffer.extend_from_slice(&(20 + tcp_len as u16).to_be_bytes());
-            buffer.extend_from_slice(&header.id.to_be_bytes());
-            buffer.extend_from_slice(&0x4000u16.to_be_bytes()); // do not fragment
-            buffer.extend_from_slice(&[64, 6]); // hop limit; TCP
-            buffer.extend_from_slice(&[0; 2]); // checksum
-            buffer.extend_from_slice(&source.octets());
-            buffer.extend_from_slice(&destination.octets());
-            let mut ip = Sum::default();
-            ip.add(&buffer[at..]);
-            buffer[at + 10..at + 12].copy_from_slice(&ip.checksum());
-            sum.add(&source.octets());
-            sum.add(&destination.octets());
+            let header = Ipv4Header {
+                identification: header.id,
+                dont_fragment: true,
+                time_to_live: HOP_LIMIT,
+                protocol: ip_number::TCP,
+                source: source.octets(),
+                destination: destination.octets(),
+                ..Ipv4Header::default()
+            };
+            IpHeaders::Ipv4(header, Default::default())
         }
         (source, destination) => {
             let octets = |ip| match ip {
                 IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
                 IpAddr::V6(ip) => ip.octets(),
             };
-            buffer.extend_from_slice(&0x86ddu16.to_be_bytes());
-            buffer.extend_from_slice(&[0x60, 0, 0, 0]); // version 6; no traffic class, no flow label
-            buffer.extend_from_slice(&(tcp_len as u16).to_be_bytes());
-            buffer.extend_from_slice(&[6, 64]); // TCP; hop limit
-            buffer.extend_from_slice(&octets(source));
-            buffer.extend_from_slice(&octets(destination));
-            sum.add(&octets(source));
-            sum.add(&octets(destination));
+            let header = Ipv6Header {
+                next_header: ip_number::TCP,
+                hop_limit: HOP_LIMIT,
+                source: octets(source),
+                destination: octets(destination),
+                ..Ipv6Header::default()
+            };
+            IpHeaders::Ipv6(header, Default::default())
         }
     }
-    // The rest of the pseudo header: protocol 6 and the TCP length.
-    sum.add(&[0, 6]);
-    sum.add(&(tcp_len as u16).to_be_bytes());
+}
 
-    let at = buffer.len();
-    buffer.extend_from_slice(&header.source.port().to_be_bytes());
-    buffer.extend_from_slice(&header.destination.port().to_be_bytes());
-    buffer.extend_from_slice(&header.seq.to_be_bytes());
-    buffer.extend_from_slice(&header.ack.to_be_bytes());
-    buffer.extend_from_slice(&[((5 + options.len() / 4) << 4) as u8, header.flags.0]);
-    buffer.extend_from_slice(&WINDOW.to_be_bytes());
-    buffer.extend_from_slice(&[0; 4]); // checksum; urgent pointer
-    buffer.extend_from_slice(options);
-    sum.add(&buffer[at..]);
-    sum.add(payload);
-    buffer[at + 16..at + 18].copy_from_slice(&sum.checksum());
+fn tcp_header(header: &Header) -> TcpHeader {
+    let options = match header.flags.has(TcpFlags::SYN) {
+        true => TcpOptions::from(SYN_OPTIONS),
+        false => TcpOptions::default(),
+    };
+    TcpHeader {
+        acknowledgment_number: header.ack,
+        fin: header.flags.has(TcpFlags::FIN),
+        syn: header.flags.has(TcpFlags::SYN),
+        rst: header.flags.has(TcpFlags::RST),
+        psh: header.flags.has(TcpFlags::PSH),
+        ack: header.flags.has(TcpFlags::ACK),
+        options,
+        ..TcpHeader::new(header.source.port(), header.destination.port(), header.seq, WINDOW)
+    }
 }
 
 /// Locally administered addresses.
 const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+const HOP_LIMIT: u8 = 64;
 
 /// With the scale below a window of a gigabyte, so that it never looks full.
 const WINDOW: u16 = 0xffff;
@@ -107,31 +108,6 @@ const SYN_OPTIONS: [u8; 8] = [
     3,
     14, // window scale, 3 bytes, 2^14: the largest
 ];
-
-/// The Internet checksum (RFC 1071): a ones' complement sum of 16-bit words, which may be summed in the machine's own
-/// byte order, and in words of 32 bits folded at the end.
-#[derive(Default)]
-struct Sum(u64);
-
-impl Sum {
-    /// Adds bytes; all but the last have an even length.
-    fn add(&mut self, bytes: &[u8]) {
-        let words = bytes.chunks_exact(4);
-        let rest = words.remainder();
-        let mut last = [0; 4];
-        last[..rest.len()].copy_from_slice(rest);
-        let sum: u64 = words.map(|word| u64::from(u32::from_ne_bytes([word[0], word[1], word[2], word[3]]))).sum();
-        self.0 += sum + u64::from(u32::from_ne_bytes(last));
-    }
-
-    fn checksum(&self) -> [u8; 2] {
-        let mut sum = self.0;
-        while sum > 0xffff {
-            sum = (sum >> 16) + (sum & 0xffff);
-        }
-        (!(sum as u16)).to_ne_bytes()
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -163,15 +139,15 @@ mod tests {
     fn checksums_are_what_a_receiver_expects() {
         for payload in [b"".as_slice(), b"a", b"abc", &[0xff; 1001], &[0; 61440]] {
             let mut packet = Vec::new();
-            headers(&header("10.0.0.7:41834", "10.0.0.8:50051"), payload, &mut packet);
-            packet.extend_from_slice(payload);
+            super::packet(&header("10.0.0.7:41834", "10.0.0.8:50051"), payload, &mut packet).expect("it fits");
+            assert!(packet.ends_with(payload));
             assert_eq!(plain_sum(&packet[14..34]), 0);
             let tcp_len = (packet.len() - 34) as u16;
             let pseudo = [&packet[26..34], &[0, 6], &tcp_len.to_be_bytes(), &packet[34..]].concat();
             assert_eq!(plain_sum(&pseudo), 0);
 
-            headers(&header("[fd72:7063::1]:1", "[::ffff:1.2.3.4]:2"), payload, &mut packet);
-            packet.extend_from_slice(payload);
+            super::packet(&header("[fd72:7063::1]:1", "1.2.3.4:2"), payload, &mut packet).expect("it fits");
+            assert!(packet.ends_with(payload));
             let tcp_len = (packet.len() - 54) as u16;
             let pseudo = [&packet[22..54], &[0, 6], &tcp_len.to_be_bytes(), &packet[54..]].concat();
             assert_eq!(plain_sum(&pseudo), 0);
@@ -179,10 +155,41 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_is_laid_out_as_the_rfcs_say() {
+        let syn = Header { flags: TcpFlags::SYN, ack: 0, ..header("10.0.0.7:41834", "10.0.0.8:50051") };
+        let mut packet = Vec::new();
+        super::packet(&syn, b"", &mut packet).expect("it fits");
+        let expected = [
+            &[2, 0, 0, 0, 0, 2][..], // destination
+            &[2, 0, 0, 0, 0, 1],     // source
+            &[0x08, 0x00],           // type: IPv4
+            &[0x45, 0],              // version 4, 5 words; no service class
+            &[0, 48],                // length
+            &[0, 3],                 // identification
+            &[0x40, 0],              // do not fragment
+            &[64, 6],                // hop limit; TCP
+            &[0x26, 0xb7],           // checksum
+            &[10, 0, 0, 7],          // source
+            &[10, 0, 0, 8],          // destination
+            &[0xa3, 0x6a],           // source port
+            &[0xc3, 0x83],           // destination port
+            &[0, 0, 0, 1],           // sequence number
+            &[0, 0, 0, 0],           // acknowledgment number
+            &[0x70, 0x02],           // 7 words; SYN
+            &[0xff, 0xff],           // window
+            &[0x1e, 0xc7],           // checksum
+            &[0, 0],                 // urgent pointer
+            &[2, 4, 0xf0, 0x00],     // maximum segment size: 61440
+            &[1, 3, 3, 14],          // no operation; window scale
+        ];
+        assert_eq!(packet, expected.concat());
+    }
+
+    #[test]
     fn the_longest_segment_fits_its_length_fields() {
         assert!(MAX_SEGMENT + 20 + 28 <= usize::from(u16::MAX));
         let mut packet = Vec::new();
-        headers(&header("10.0.0.7:1", "10.0.0.8:2"), &[1; MAX_SEGMENT], &mut packet);
+        super::packet(&header("10.0.0.7:1", "10.0.0.8:2"), &[1; MAX_SEGMENT], &mut packet).expect("it fits");
         assert_eq!(u16::from_be_bytes([packet[16], packet[17]]) as usize, MAX_SEGMENT + 40);
     }
 }

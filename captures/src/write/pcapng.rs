@@ -78,9 +78,9 @@ impl<W: Write> Pcapng<W> {
         Ok(file)
     }
 
-    /// Writes one packet, given in parts, with at most one comment.
-    pub fn packet(&mut self, time: Timestamp, parts: &[&[u8]], comment: Option<&str>) -> io::Result<()> {
-        let len = parts.iter().map(|part| part.len()).sum::<usize>() as u32;
+    /// Writes one packet, with at most one comment.
+    pub fn packet(&mut self, time: Timestamp, packet: &[u8], comment: Option<&str>) -> io::Result<()> {
+        let len = packet.len() as u32;
         let mut head = [0; 20]; // begins with the interface: 0
         write_time(&mut head[4..12], time);
         head[12..16].copy_from_slice(&len.to_ne_bytes()); // captured
@@ -95,7 +95,7 @@ impl<W: Write> Pcapng<W> {
         self.packets += 1;
         self.first.get_or_insert(time);
         self.last = self.last.max(time);
-        self.block(ENHANCED_PACKET, &head, parts)
+        self.block(ENHANCED_PACKET, &head, packet)
     }
 
     /// Gives an address a name.
@@ -165,20 +165,17 @@ impl<W: Write> Pcapng<W> {
     }
 
     /// Writes a block: type, length, `head`, `body` padded to 32 bits, the options put down, length again.
-    fn block(&mut self, kind: u32, head: &[u8], body: &[&[u8]]) -> io::Result<()> {
+    fn block(&mut self, kind: u32, head: &[u8], body: &[u8]) -> io::Result<()> {
         if !self.options.is_empty() {
             self.options.extend_from_slice(&[0; 4]); // opt_endofopt
         }
-        let body_len = body.iter().map(|part| part.len()).sum::<usize>();
-        let padding = body_len.next_multiple_of(4) - body_len;
-        let len = (12 + head.len() + body_len + padding + self.options.len()) as u32;
+        let padding = body.len().next_multiple_of(4) - body.len();
+        let len = (12 + head.len() + body.len() + padding + self.options.len()) as u32;
 
         self.out.write_all(&kind.to_ne_bytes())?;
         self.out.write_all(&len.to_ne_bytes())?;
         self.out.write_all(head)?;
-        for part in body {
-            self.out.write_all(part)?;
-        }
+        self.out.write_all(body)?;
         self.out.write_all(&[0; 3][..padding])?;
         self.out.write_all(&self.options)?;
         self.options.clear();
@@ -229,7 +226,7 @@ mod tests {
         let mut file = Pcapng::new(Vec::new(), &About::default()).expect("memory");
         let begin = file.out.len();
         file.count_lost(7);
-        file.packet(Timestamp::from_nanos(0x1_0000_0002), &[b"ab", b"c"], Some("hey")).expect("memory");
+        file.packet(Timestamp::from_nanos(0x1_0000_0002), b"abc", Some("hey")).expect("memory");
         let written: Vec<u32> =
             file.out[begin..].chunks(4).map(|word| u32::from_ne_bytes(word.try_into().unwrap())).collect();
         let expected = [
@@ -269,7 +266,7 @@ mod tests {
         let mut file = Pcapng::new(Vec::new(), &About::default()).expect("memory");
         let begin = file.out.len();
         let long = "x".repeat(100_000);
-        file.packet(Timestamp::from_nanos(-5), &[b"a"], Some(&long)).expect("memory");
+        file.packet(Timestamp::from_nanos(-5), b"a", Some(&long)).expect("memory");
         let len = u32::from_ne_bytes(file.out[begin + 4..begin + 8].try_into().unwrap());
         assert_eq!(len as usize, file.out.len() - begin);
     }

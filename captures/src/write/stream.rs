@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::addresses::{Content, addresses, name};
 use super::comment::{Ends, Party, not_recorded_comment};
-use super::frame::{Header, MAX_SEGMENT, headers};
+use super::frame::{self, Header, MAX_SEGMENT};
 use super::pcapng::{About, Pcapng};
 use crate::{Direction, TcpFlags, Timestamp};
 
@@ -24,7 +24,8 @@ pub struct StreamWriter<W> {
     packet_id: u16,
     /// The names given so far, so that each address is named once.
     names: HashMap<Ipv6Addr, String>,
-    header: Vec<u8>,
+    /// Memory for the packet that is written next.
+    packet: Vec<u8>,
 }
 
 /// A connection that is being written: what it needs to go on.
@@ -58,7 +59,7 @@ impl<W: Write> StreamWriter<W> {
             opened: 0,
             packet_id: 0,
             names: HashMap::new(),
-            header: Vec::with_capacity(128),
+            packet: Vec::new(),
         })
     }
 
@@ -256,8 +257,8 @@ impl<W: Write> StreamWriter<W> {
             flow.next = flow.next.wrapping_add(1);
         }
 
-        headers(&header, payload, &mut self.header);
-        self.file.packet(time, &[&self.header, payload], comment)
+        frame::packet(&header, payload, &mut self.packet)?;
+        self.file.packet(time, &self.packet, comment)
     }
 }
 
