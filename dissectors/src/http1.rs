@@ -12,7 +12,7 @@ use rpcshark_captures::budget::{self, Kind};
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::{Data, Direction, Input};
 
-use crate::grpc::ContentType;
+use crate::grpc::{ContentType, binary_values};
 use crate::header::{Coded, Field, Octets, Text};
 use crate::held::Held;
 use crate::http2::{Http2, add_held};
@@ -248,7 +248,8 @@ impl Http1 {
             lane.connection_mut(self.connection)
                 .note(Note::new(Severity::Warning, "upgrade-early", text).at(last.packet));
         }
-        let mut next = Http2::upgraded(self.connection, &fields, body.data(), (first, last), lane);
+        let settings = http2_settings(&head);
+        let mut next = Http2::upgraded(self.connection, &fields, body.data(), (first, last), &settings, lane);
         for data in self.behind.data() {
             next.input(Direction::ToServer, Input::Data(data), lane);
         }
@@ -480,6 +481,12 @@ fn request_fields(head: &[u8]) -> Arc<[Field]> {
     let pseudo = pseudo.into_iter().map(|(name, value)| field(name, value));
     let others = fields(head).filter(|(name, _)| !CONNECTION_FIELDS.contains(&name.as_slice()));
     pseudo.chain(others.map(|(name, value)| field(&name, value))).collect()
+}
+
+/// The payload of the SETTINGS frame that the request carries (RFC 7540 §3.2.1); empty where that is not base64.
+fn http2_settings(head: &[u8]) -> Vec<u8> {
+    let value = fields(head).find(|(name, _)| name == b"http2-settings").map(|(_, value)| value);
+    value.and_then(|value| binary_values(value).next().flatten()).unwrap_or_default()
 }
 
 /// Fields that are about the HTTP/1 connection (RFC 9113 §8.2.2), or stand as pseudo-header fields already.

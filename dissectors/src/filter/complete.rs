@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn fields_functions_and_values_are_offered() {
-        assert_eq!(texts("rpc.sta"), ["rpc.start", "rpc.status", "rpc.status_message"]);
+        assert_eq!(texts("rpc.sta"), ["rpc.start", "rpc.stalled", "rpc.status", "rpc.status_message"]);
         assert_eq!(texts("len"), ["len("]);
         assert_eq!(texts("rpc.status == UNA"), ["UNAVAILABLE", "UNAUTHENTICATED"]);
         assert_eq!(texts("rpc.no == 5 && (rpc.outcome in {ok, re"), ["reset"]);

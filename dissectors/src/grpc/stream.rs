@@ -500,6 +500,14 @@ impl GrpcStream {
         self.sides.swap(0, 1);
     }
 
+    /// Whether a part of a message was sent and the rest of it is still to come.
+    pub fn is_inside_message(&self, direction: Direction) -> bool {
+        let side = self.side(direction);
+        let text = side.web.as_ref().and_then(|web| web.text.as_ref());
+        let at_boundary = text.map_or_else(|| side.framer.at_boundary(), TextFramer::at_boundary);
+        self.call.is_some() && side.trial.is_none() && !side.opaque && !at_boundary
+    }
+
     fn side(&self, direction: Direction) -> &Side {
         &self.sides[direction.index()]
     }
@@ -572,7 +580,10 @@ impl Trial {
 }
 
 fn enter_call(lane: &mut Lane, connection: ConnectionId, stream: u32, begin: Arrival) -> CallId {
-    lane.add_call(Call::new(Protocol::Grpc, connection, stream, begin.time, begin.packet))
+    let flow_known = lane.connection(connection).flow_known;
+    let mut call = Call::new(Protocol::Grpc, connection, stream, begin.time, begin.packet);
+    call.flow_known = flow_known;
+    lane.add_call(call)
 }
 
 fn enter(lane: &mut Lane, id: CallId, direction: Direction, framed: &Framed, order: EventOrder, guessed: bool) {

@@ -155,6 +155,7 @@ impl Http2 {
         if let Some(wrong) = wrong {
             self.violation(id, wrong, span.last, lane);
         }
+        self.flow_headers(id, direction, span.last.time);
         match direction {
             Direction::ToServer => {
                 let opened = &mut self.opened[usize::from(id.is_multiple_of(2))];

@@ -10,11 +10,13 @@ use rpcshark_captures::budget::{Held, Kind};
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::{Data, Direction, Input};
 
+use super::flow::{self, FlowControl, Sent};
 use super::frame::{Flags, FrameHeader, FrameType};
 use super::lifecycle::{RefusedStreams, WaitingResets};
 use super::payload::{self, Parsed, Payload};
 use super::resync::{self, CHAIN, Limits};
 use super::sender::{Announced, BlockOf, Sender};
+use super::settings::{Setting, SettingId, Settings};
 use super::state::Event;
 use super::streams::{Stream, Streams};
 use crate::framed::{Framed, Framing, Half, Position};
@@ -40,6 +42,9 @@ pub struct Http2 {
     pub(super) resets: WaitingResets,
     /// What GOAWAY has refused, by its direction.
     pub(super) refused: [RefusedStreams; 2],
+    pub(super) flow: FlowControl,
+    /// The last bytes of either direction.
+    pub(super) last: Arrival,
 }
 
 /// What is read behind a frame header, or instead of one.
@@ -97,20 +102,29 @@ impl Http2 {
             opened: [0; 2],
             resets: WaitingResets::default(),
             refused: Default::default(),
+            flow: FlowControl::new(whole),
+            last: Arrival::default(),
         }
     }
 
     /// A connection that was HTTP/1.1 until both sides agreed to go on with HTTP/2 (RFC 7540 §3.2): its request, as `fields`
-    /// and `body`, is stream 1, half-closed towards the server. `first` and `last` are the bounds of the request's head.
+    /// and `body`, is stream 1, half-closed towards the server. `first` and `last` are the bounds of the request's head. `settings`:
+    /// those in its HTTP2-Settings field.
     pub fn upgraded<'b>(
         connection: ConnectionId,
         fields: &Arc<[Field]>,
         body: impl Iterator<Item = Data<'b>>,
         (first, last): (FirstByte, Arrival),
+        settings: &[u8],
         lane: &mut Lane,
     ) -> Self {
         let mut this = Self::new(connection, JoinPoint::Start);
-        lane.connection_mut(connection).protocol = ConnectionProtocol::Http2;
+        let entry = lane.connection_mut(connection);
+        entry.protocol = ConnectionProtocol::Http2;
+        entry.flow_known = true;
+        // RFC 7540 §3.2.1: they are in force without an acknowledgment.
+        this.senders[Direction::ToClient.index()].obey(Announced::by(Settings(settings)));
+        this.update_initial_windows(last.time);
         let list = lane.headers.enter(fields);
         let span = lane.event_span(Direction::ToServer, first, first.origin.offset, last);
         this.header_block(1, Some(list), false, &span, lane);
@@ -168,7 +182,9 @@ impl Http2 {
         *have += head.bytes.len();
         if *have == PREFACE.len() {
             half.position = Position::boundary();
+            lane.connection_mut(self.framing.connection).flow_known = true;
         }
+        let half = self.half(direction);
         half.offset = rest.offset;
         *data = rest;
     }
@@ -178,7 +194,11 @@ impl Http2 {
         if let Some(wrong) = wrong {
             self.violation(header.stream, wrong, begin, lane);
         }
-        if let Some(rpc) = self.streams.get_mut(header.stream).and_then(Stream::rpc) {
+        let Some(stream) = self.streams.get_mut(header.stream) else { return };
+        if header.length > 0 {
+            flow::data_begins(&self.flow, stream, direction, begin, lane);
+        }
+        if let Some(rpc) = stream.rpc() {
             rpc.data_begins(direction);
         }
     }
@@ -213,8 +233,14 @@ impl Http2 {
         let end_stream = header.flags.contains(Flags::END_STREAM);
         match header.kind {
             FrameType::DATA => {
-                if let Some(rpc) = self.streams.get_mut(header.stream).and_then(Stream::rpc) {
+                let mut stream = self.streams.get_mut(header.stream);
+                let window = stream.as_deref_mut().map(|stream| &mut stream.flow[span.direction.index()]);
+                let sent = self.flow.data(window, span.direction, header.length, span.last.time);
+                if let Some(rpc) = stream.and_then(Stream::rpc) {
                     rpc.data_ends(lane, span.direction);
+                }
+                if sent != Sent::Allowed {
+                    self.sent_beyond(sent, header.stream, lane);
                 }
                 if lane.keep.frames {
                     let mut shown = self.frame(span.direction, &header, span.last);
@@ -245,19 +271,35 @@ impl Http2 {
         let connection = self.framing.connection;
         match parsed {
             // What is missing might be what matters.
-            _ if holes => {}
+            _ if holes || matches!(parsed, Payload::Malformed(_)) => {
+                if matches!(header.kind, FrameType::SETTINGS | FrameType::WINDOW_UPDATE) {
+                    self.lose_flow(lane);
+                }
+            }
             Payload::Settings(_) if header.flags.contains(Flags::ACK) => {
                 let (sender, other) = self.senders_from(span.direction);
                 other.acknowledged_by(sender);
+                self.update_initial_windows(now.time);
                 lane.add_connection_event(connection, &span, || ConnectionEventKind::SettingsAcknowledged);
             }
             Payload::Settings(settings) => {
                 let (sender, other) = self.senders_from(span.direction);
+                let is_followed = sender.has_room();
                 sender.announces(Announced::by(settings), other);
+                let initial = settings.last(SettingId::INITIAL_WINDOW_SIZE);
+                match is_followed
+                    && initial.is_none_or(|size| Setting { id: SettingId::INITIAL_WINDOW_SIZE, value: size }.is_valid())
+                {
+                    true => self.update_initial_windows(now.time),
+                    false => self.lose_flow(lane),
+                }
                 lane.add_connection_event(connection, &span, || {
                     let pairs = settings.iter().take(MAX_SETTINGS_KEPT).map(|setting| (setting.id.0, setting.value));
                     ConnectionEventKind::Settings(pairs.collect())
                 });
+            }
+            Payload::WindowUpdate { increment } => {
+                self.window_update(header.stream, span.direction.reverse(), increment, now.time);
             }
             Payload::RstStream(code) => self.rst_stream(header.stream, code.0, span, lane),
             Payload::GoAway { last_stream, error, debug } => {
@@ -452,6 +494,7 @@ impl Framed<{ FrameHeader::LEN }> for Http2 {
         if let Some(block) = self.sender(direction).bytes_lost() {
             block.frames.into_iter().for_each(|frame| lane.add_frame(frame));
         }
+        self.lose_flow(lane);
     }
 
     fn swap_kept(&mut self, lane: &mut Lane) {
@@ -477,7 +520,10 @@ impl Http2 {
 impl Parser for Http2 {
     fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver> {
         match input {
-            Input::Data(data) => self.read(direction, data, lane),
+            Input::Data(data) => {
+                self.last = Arrival::from(&data);
+                self.read(direction, data, lane);
+            }
             Input::Gap(gap) => self.gap(direction, &gap, lane),
         }
         self.release_resets(false, lane);

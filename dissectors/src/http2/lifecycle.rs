@@ -3,6 +3,7 @@
 use rpcshark_captures::Direction;
 
 use super::connection::Http2;
+use super::flow::stream_torn;
 use super::state::{Event, State};
 use super::streams::{Carries, Stream};
 use crate::grpc::GrpcStream;
@@ -166,9 +167,8 @@ impl Http2 {
 
     fn reset(&mut self, id: u32, code: u32, span: &EventSpan, lane: &mut Lane) {
         // A reset says nothing about a stream of which nothing else was seen.
-        if self.streams.get_mut(id).is_none() {
-            return;
-        }
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        stream_torn(&self.flow, stream, span.last, lane);
         let direction = span.direction;
         let wrong = self.advance(id, Event::Reset, direction, span.last, lane);
         if let Some(wrong) = wrong {
@@ -215,6 +215,7 @@ impl Http2 {
     /// `in_advance`: the GOAWAY came before the stream.
     fn refuse(&mut self, id: u32, span: &EventSpan, in_advance: bool, lane: &mut Lane) {
         let Some(stream) = self.streams.get_mut(id).filter(|stream| stream.state != State::Closed) else { return };
+        stream_torn(&self.flow, stream, span.last, lane);
         if let Some(rpc) = stream.rpc() {
             rpc.refused(lane, span, in_advance);
         }
@@ -251,11 +252,14 @@ impl Http2 {
     /// Ends what is still open: by the connection's end, or (`None`) by that of the capture.
     pub(super) fn abandon(&mut self, end: Option<&EventSpan>, lane: &mut Lane) {
         self.release_resets(true, lane);
+        self.keep_windows(self.framing.connection, lane);
+        let now = end.map_or(self.last, |span| span.last);
         let breaks = self.framing.halves.each_ref().map(|half| half.breaks);
         let broken_at = self.framing.halves.each_ref().map(|half| half.broken_at);
         let mut open = Vec::new();
         for (id, stream) in self.streams.in_order() {
             stream.pass_breaks(&breaks, &broken_at, lane);
+            stream_torn(&self.flow, stream, now, lane);
             if let Some(rpc) = stream.rpc() {
                 rpc.abandon(lane, end);
             }

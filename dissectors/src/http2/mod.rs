@@ -5,6 +5,9 @@ mod connection;
 mod error_code;
 #[cfg(test)]
 mod event_tests;
+mod flow;
+#[cfg(test)]
+mod flow_tests;
 mod frame;
 pub mod hpack;
 mod lifecycle;

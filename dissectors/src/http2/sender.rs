@@ -22,6 +22,8 @@ pub(super) struct Sender {
     early_acks: u32,
     /// The largest frame that this sender may send, as far as the other side has said so.
     pub(super) max_frame_size: Option<u32>,
+    /// The initial window of its streams, as far as the other side has said so and this one has acknowledged it.
+    pub(super) initial_window: Option<u32>,
 }
 
 /// What of a SETTINGS frame matters for reading.
@@ -29,6 +31,7 @@ pub(super) struct Sender {
 pub(super) struct Announced {
     header_table_size: Option<u32>,
     max_frame_size: Option<u32>,
+    initial_window: Option<u32>,
 }
 
 impl Announced {
@@ -36,6 +39,7 @@ impl Announced {
         Self {
             header_table_size: settings.last(SettingId::HEADER_TABLE_SIZE),
             max_frame_size: settings.last(SettingId::MAX_FRAME_SIZE),
+            initial_window: settings.last(SettingId::INITIAL_WINDOW_SIZE),
         }
     }
 }
@@ -89,6 +93,7 @@ impl Sender {
             unacknowledged: VecDeque::new(),
             early_acks: 0,
             max_frame_size: None,
+            initial_window: None,
         }
     }
 
@@ -141,11 +146,22 @@ impl Sender {
     }
 
     /// `settings` of the other side are in force for what this side sends.
-    fn obey(&mut self, settings: Announced) {
+    pub(super) fn obey(&mut self, settings: Announced) {
         if let Some(size) = settings.header_table_size {
             self.hpack.set_limit(size);
         }
         self.max_frame_size = settings.max_frame_size.or(self.max_frame_size);
+        self.initial_window = settings.initial_window.or(self.initial_window);
+    }
+
+    /// The largest initial window among the SETTINGS of this sender that are not acknowledged.
+    pub(super) fn announced_initial_window(&self) -> Option<u32> {
+        self.unacknowledged.iter().filter_map(|settings| settings.initial_window).max()
+    }
+
+    /// Whether more SETTINGS of this sender can wait for their acknowledgment.
+    pub(super) fn has_room(&self) -> bool {
+        self.unacknowledged.len() < MAX_UNACKNOWLEDGED
     }
 }
 

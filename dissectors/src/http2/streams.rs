@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use hashbrown::HashMap;
 use rpcshark_captures::Direction;
 
+use super::flow::StreamWindow;
 use super::state::State;
 use crate::Arrival;
 use crate::grpc::GrpcStream;
@@ -28,6 +29,8 @@ pub(super) struct Stream {
     pub(super) answered_at: Option<u64>,
     /// The breaks in each direction that it has passed.
     pub(super) breaks: [u32; 2],
+    /// Its windows, by the [`Direction::index`] of the DATA.
+    pub(super) flow: [StreamWindow; 2],
 }
 
 /// What a stream carries.
@@ -52,6 +55,7 @@ impl Stream {
             ended: [false; 2],
             answered_at: None,
             breaks: [0; 2],
+            flow: Default::default(),
         }
     }
 

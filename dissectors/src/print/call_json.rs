@@ -9,7 +9,7 @@ use super::{Printer, tree};
 use crate::http2::ErrorCode;
 use crate::json::{Drain, Writer, write_base64_draining};
 use crate::protobuf::JsonPrinter;
-use crate::view::{CallView, HeadersView, Kind, MessageView, Outcome, Scratch, StatusView};
+use crate::view::{CallView, HeadersView, Kind, Known, MessageView, Outcome, Scratch, StatusView};
 use crate::{Note, Severity};
 
 impl<'a> Printer<'a> {
@@ -55,6 +55,7 @@ impl<'a> CallJson<'_, 'a> {
         nanos(&mut json, call.duration_ns());
         json.key("deadline_ns");
         nanos(&mut json, call.deadline_ns().value().and_then(|ns| i64::try_from(ns).ok()));
+        self.write_stalls(&mut json);
         json.key("outcome");
         optional(&mut json, call.outcome().map(Outcome::name));
         json.key("end");
@@ -89,6 +90,16 @@ impl<'a> CallJson<'_, 'a> {
         json.key("notes");
         write_notes(&mut json, &call.notes());
         json.end_object();
+    }
+
+    fn write_stalls(&self, json: &mut Writer<'_>) {
+        match self.call.stalls() {
+            Known::Absent => {}
+            stalls => {
+                json.key("stalled_ns");
+                nanos(json, stalls.value().and_then(|stalls| i64::try_from(stalls.total_ns()).ok()));
+            }
+        }
     }
 
     fn write_method(&self, json: &mut Writer<'_>) {

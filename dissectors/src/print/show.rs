@@ -15,7 +15,7 @@ use crate::http2::ErrorCode;
 use crate::json::{self, Drain, checkpoint};
 use crate::protobuf::JsonPrinter;
 use crate::protobuf::tree::Node;
-use crate::view::{Body, CallView, HeadersView, Kind, MessageView, Scratch};
+use crate::view::{Body, CallView, FLOW_CONTROL_STALL, HeadersView, Kind, Known, MessageView, Scratch};
 
 /// Bytes of a run that are shown beside a field.
 const MAX_BYTES_SHOWN: usize = 4096;
@@ -85,6 +85,7 @@ impl<'a> Show<'_, 'a> {
         if let Some(deadline) = call.deadline_ns().value() {
             line!(self.out, "  deadline {}", exact_duration_text(deadline));
         }
+        self.stalls();
         self.headers("request headers", call.request_headers(), call.request_headers_at());
         self.messages(Direction::ToServer);
         self.headers("request trailers", call.request_trailers(), None);
@@ -97,10 +98,30 @@ impl<'a> Show<'_, 'a> {
         call.further_response_headers().for_each(|block| self.all_fields("response headers again", block));
         self.headers("trailers", call.trailers(), call.ended_at());
         self.end();
-        for note in call.notes() {
+        // The lines at the top say it in more detail.
+        for note in call.notes().into_iter().filter(|note| note.kind != FLOW_CONTROL_STALL) {
             let at = note.packet.map(|packet| format!("packet {}: ", packet.number())).unwrap_or_default();
             line!(self.out, "! {at}{}", Escaped(note.text.as_bytes()));
         }
+    }
+
+    fn stalls(&mut self) {
+        let Known::Seen(stalls) = self.call.stalls() else { return };
+        for (direction, sender) in [(Direction::ToServer, "client"), (Direction::ToClient, "server")] {
+            let waits = stalls.of(direction);
+            if waits.count == 0 {
+                continue;
+            }
+            let by = [(waits.stream_ns, "stream"), (waits.connection_ns, "connection")];
+            let by: Vec<_> = by.into_iter().filter(|(nanos, _)| *nanos > 0).collect();
+            let by = by.iter().map(|(nanos, window)| format!("{} by the {window}'s window", self.duration(*nanos)));
+            let times = if waits.count == 1 { "once".to_owned() } else { format!("{} times", waits.count) };
+            line!(self.out, "  flow control stopped the {sender} {times}: {}", by.collect::<Vec<_>>().join(", "));
+        }
+    }
+
+    fn duration(&self, nanos: u64) -> String {
+        self.printer.duration(i64::try_from(nanos).unwrap_or(i64::MAX))
     }
 
     /// When something happened; nothing where that is not known.

@@ -4,6 +4,7 @@ use std::num::NonZero;
 
 use rpcshark_captures::{Direction, PacketNo, Place, Timestamp};
 
+use super::flow::CallFlow;
 use super::headers::HeaderListId;
 use super::ids::ConnectionId;
 use crate::Note;
@@ -54,6 +55,8 @@ pub struct Call {
     pub more: Option<Box<Vec<Message>>>,
     /// What most calls do not have.
     pub rare: Option<Box<RareFacts>>,
+    /// Whether [`CallFlow::stalls`] are all of its waits: false behind bytes that are missing, and for ttrpc.
+    pub flow_known: bool,
     /// The current batch has changed it (see [`Lane::call_mut`](super::Lane::call_mut)).
     pub(super) changed: bool,
     /// Both sides have ended it.
@@ -273,6 +276,8 @@ pub struct RareFacts {
     pub ttrpc_opaque: bool,
     /// The flags of a ttrpc call's opening Request; 0 also where it was not seen.
     pub ttrpc_flags: u8,
+    /// What flow control did to it.
+    pub flow: Option<Box<CallFlow>>,
     /// The number of its connection inside an NRI trunk.
     pub trunk: Option<u32>,
     /// What there is to say about it.
@@ -328,6 +333,7 @@ impl Call {
             response: None,
             more: None,
             rare: None,
+            flow_known: false,
             changed: false,
             complete: false,
             forgotten: false,
@@ -406,6 +412,12 @@ impl Call {
         }
     }
 
+    /// Enters that the sender whose data goes in `direction` waited for flow control (see [`Stalls::add`]).
+    pub fn add_stall(&mut self, direction: Direction, stream_ns: u64, connection_ns: u64, packet: PacketNo) {
+        let rare = self.rare.get_or_insert_default();
+        rare.flow.get_or_insert_default().stalls.add(direction, stream_ns, connection_ns, packet);
+    }
+
     /// Enters a note.
     pub fn note(&mut self, note: Note) {
         let rare = self.rare.get_or_insert_default();
@@ -442,6 +454,9 @@ impl Call {
         let messages = self.request.iter_mut().chain(&mut self.response);
         for message in messages.chain(self.more.iter_mut().flat_map(|more| more.iter_mut())) {
             message.direction = message.direction.reverse();
+        }
+        if let Some(flow) = self.rare.as_mut().and_then(|rare| rare.flow.as_mut()) {
+            flow.swap_roles();
         }
         for reset in self.rare.iter_mut().flat_map(|rare| rare.resets.iter_mut()) {
             reset.direction = reset.direction.reverse();

@@ -5,6 +5,7 @@ use std::num::NonZero;
 use rpcshark_captures::connection::Facts;
 use rpcshark_captures::{Endpoint, Timestamp};
 
+use super::flow::Windows;
 use crate::Note;
 
 /// A connection: its ends, what it speaks, how much went over it.
@@ -42,6 +43,10 @@ pub struct Connection {
     pub client_process: Option<Box<str>>,
     /// The process at the server's end.
     pub server_process: Option<Box<str>>,
+    /// Whether the flow control of HTTP/2 can be followed: everything since its beginning was seen.
+    pub flow_known: bool,
+    /// Its windows as they are at its end or at that of the capture, where they are known.
+    pub windows: Option<Box<Windows>>,
     /// The packet in which it was first seen, by its position in the reading.
     pub(super) birth: u64,
     /// The current batch has changed it (see [`Lane::connection_mut`](super::Lane::connection_mut)).
@@ -153,6 +158,8 @@ impl Connection {
             notes_dropped: 0,
             client_process: None,
             server_process: None,
+            flow_known: false,
+            windows: None,
             birth: 0,
             changed: false,
         }

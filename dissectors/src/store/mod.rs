@@ -10,6 +10,7 @@ mod commit;
 mod completed;
 mod connection;
 mod events;
+mod flow;
 mod frame;
 mod headers;
 mod ids;
@@ -30,6 +31,7 @@ pub use connection::{ClientBy, Connection, ConnectionProtocol, Party, process_te
 pub use events::{
     CallEvent, CallEventKind, ConnectionEvent, ConnectionEventKind, EventOrder, EventSpan, MAX_DEBUG_DATA, Occurrence,
 };
+pub use flow::{CallFlow, SenderStalls, Stalls, Windows};
 pub use frame::{Frame, Framing};
 pub use headers::{HeaderList, HeaderListId, HeaderLists};
 pub use ids::{CallId, CallRef, ConnectionId, ConnectionRef, LaneNo, SortKey};

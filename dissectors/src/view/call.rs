@@ -11,7 +11,9 @@ use crate::grpc::{HeaderFacts, HeaderValue, Role, Status, parse_timeout, percent
 use crate::http2::ErrorCode;
 use crate::protobuf::wire::{Fields, Value};
 use crate::schema::{MessageIx, Method, Schema, Seen};
-use crate::store::{Call, CallRef, Connection, End, Guesses, HeaderListId, Lane, MessageFlags, Protocol, Reset};
+use crate::store::{
+    Call, CallRef, Connection, End, Guesses, HeaderListId, Lane, MessageFlags, Protocol, Reset, Stalls, Windows,
+};
 use crate::ttrpc::{self, Flags};
 use crate::{Note, Severity};
 
@@ -521,6 +523,24 @@ impl<'a> CallView<'a> {
         self.call.last_packet
     }
 
+    /// How long its senders waited for flow control. Absent where none did, and for ttrpc, which has no flow control; unknown where
+    /// the beginning of the connection, bytes behind it, or the times are missing. Of an open call: so far.
+    pub fn stalls(&self) -> Known<&'a Stalls> {
+        let stalls = self.call.rare.as_ref().and_then(|rare| rare.flow.as_ref()).map(|flow| &flow.stalls);
+        match stalls {
+            _ if self.call.protocol == Protocol::Ttrpc => Known::Absent,
+            _ if !self.call.flow_known || self.start().is_none() => Known::Unknown,
+            Some(stalls) if !stalls.is_empty() => Known::Seen(stalls),
+            _ => Known::Absent,
+        }
+    }
+
+    /// The windows of its stream in bytes, by the [`Direction::index`] of the data, where the stream was open at the end of the
+    /// capture and they are known.
+    pub fn windows(&self) -> Option<Windows> {
+        self.call.rare.as_ref()?.flow.as_ref()?.windows
+    }
+
     /// Its notes, and those that follow from what is known of it.
     pub fn notes(&self) -> Vec<Note> {
         let call = self.call;
@@ -542,6 +562,7 @@ impl<'a> CallView<'a> {
             }
         }
         notes.extend(self.deadline_note());
+        notes.extend(Direction::BOTH.into_iter().filter_map(|direction| self.stall_note(direction)));
         if self.duration_ns().is_some_and(|duration| duration < 0) {
             let text = "the call ends before it starts: its request was captured later than the answer, because packets are out \
                         of order or clocks differ";
@@ -555,6 +576,30 @@ impl<'a> CallView<'a> {
             notes.push(Note::new(Severity::Info, "more-notes", more_notes(u64::from(dropped))));
         }
         notes
+    }
+
+    /// A wait for flow control that is long enough to matter.
+    fn stall_note(&self, direction: Direction) -> Option<Note> {
+        let stalls = self.stalls().value()?.of(direction);
+        if stalls.total_ns() < MIN_NOTED_STALL_NS {
+            return None;
+        }
+        let sender = match direction {
+            Direction::ToServer => "client",
+            Direction::ToClient => "server",
+        };
+        let window = match (stalls.stream_ns, stalls.connection_ns) {
+            (_, 0) => "the stream's window was used up".to_owned(),
+            (0, _) => "the connection's window was used up".to_owned(),
+            (stream, connection) => format!(
+                "the stream's window was used up for {}, the connection's for {}",
+                milliseconds(stream),
+                milliseconds(connection)
+            ),
+        };
+        let total = milliseconds(stalls.total_ns());
+        let text = format!("flow control stopped the {sender} for {total}: {window}");
+        Some(Note { packet: stalls.first_end, ..Note::new(Severity::Info, FLOW_CONTROL_STALL, text) })
     }
 
     /// The deadline is not known where the name of the field that holds it is not in the capture, but its value is.
@@ -685,4 +730,15 @@ fn status_parts(bytes: &[u8]) -> (u32, &[u8], Vec<&[u8]>) {
 
 fn status_code(bytes: &[u8]) -> u32 {
     status_parts(bytes).0
+}
+
+/// The kind of the note on a call whose sender waited for flow control. [`CallView::stalls`] has the lengths.
+pub const FLOW_CONTROL_STALL: &str = "flow-control-stall";
+
+/// Shorter waits for flow control have no note: a fast sender that fills the window again and again causes many.
+const MIN_NOTED_STALL_NS: u64 = 1_000_000;
+
+/// A duration in milliseconds, to the microsecond.
+fn milliseconds(nanos: u64) -> String {
+    format!("{}.{:03} ms", nanos / 1_000_000, nanos / 1000 % 1000)
 }

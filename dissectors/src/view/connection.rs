@@ -6,7 +6,7 @@ use rpcshark_captures::{Direction, Endpoint, Timestamp};
 use super::Viewer;
 use super::call::more_notes;
 use crate::note::way;
-use crate::store::{ClientBy, Connection, ConnectionProtocol};
+use crate::store::{ClientBy, Connection, ConnectionProtocol, Windows};
 use crate::{Note, Severity};
 
 /// A connection.
@@ -115,6 +115,12 @@ impl<'a> ConnectionView<'a> {
     /// How many calls are on it.
     pub const fn calls(self) -> u32 {
         self.connection.calls
+    }
+
+    /// Its windows of HTTP/2 flow control in bytes, by the [`Direction::index`] of the data, as they are at its end or at that
+    /// of the capture. None where they are not known.
+    pub fn windows(self) -> Option<Windows> {
+        self.connection.windows.as_deref().copied()
     }
 
     /// Its notes, and those that follow from what its transport knows.

@@ -20,7 +20,7 @@ mod viewer;
 
 pub use crate::known::Known;
 pub use bodies::{Bodies, NoBodies};
-pub use call::{CallView, Kind, MappedFrom, MappedStatus, Outcome, StatusView, Totals};
+pub use call::{CallView, FLOW_CONTROL_STALL, Kind, MappedFrom, MappedStatus, Outcome, StatusView, Totals};
 pub use connection::ConnectionView;
 pub use frame::FrameView;
 pub use guess::Guesser;

@@ -30,6 +30,12 @@ pub(super) static FIELDS: &[FieldSpec] = &[
         "Time from the start to the first response message",
         Get::Call(first_answer),
     ),
+    spec(
+        "rpc.stalled",
+        Type::Duration,
+        "Time for which flow control stopped a sender; absent if it did not",
+        Get::Call(stalled),
+    ),
     spec("rpc.outcome", Type::Word(OUTCOMES), "How the call went", Get::Call(outcome)),
     spec(
         "rpc.status",
@@ -173,6 +179,10 @@ fn duration(call: &CallView<'_>, visit: &mut Visit<'_>) -> Flow {
 
 fn deadline(call: &CallView<'_>, visit: &mut Visit<'_>) -> Flow {
     known(call.deadline_ns(), visit, |nanos, visit| value(Value::Duration(nanos.into()), visit))
+}
+
+fn stalled(call: &CallView<'_>, visit: &mut Visit<'_>) -> Flow {
+    known(call.stalls(), visit, |stalls, visit| value(Value::Duration(stalls.total_ns().into()), visit))
 }
 
 fn first_answer(call: &CallView<'_>, visit: &mut Visit<'_>) -> Flow {
