@@ -103,6 +103,7 @@ fn evaluate(made: Made<'_>, schema: &Schema, filter: &Filter) -> Truth {
     let connection = Connection::new(end(4000), end(50051), ClientBy::Syn, Timestamp::EPOCH);
     let connection = lane.add_connection(Packet::default(), connection);
     let mut call = Call::new(Protocol::Grpc, connection, 1, Timestamp::from_nanos(1_000_000_000), PacketNo::new(0, 1));
+    call.flow_known = true;
     let mut enter = |block: &[u8]| lane.headers.enter(&Decoder::new(true).decode(block).fields);
     call.request_headers = made.request.map(&mut enter);
     call.response_headers = made.response.map(&mut enter);
