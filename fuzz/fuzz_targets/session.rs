@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
         let time = Timestamp::from_nanos(order as i64);
         let offset = sent[direction.index()];
         sent[direction.index()] += bytes.len() as u64;
-        lane.at(order, 0);
+        lane.set_sort_key(order, 0);
         let gap = Gap { length: Some(bytes.len() as u64), cause: GapCause::Lost, packet, time };
         let acked = (what & 4 != 0).then_some(sent[direction.reverse().index()]);
         let data = Data { bytes, packet, time, at: Place::new(SourceNo(0), offset), offset, acked };

@@ -1,14 +1,13 @@
-//! IP fragments, and putting them together (RFC 791 §3.2, RFC 8200 §4.5).
+//! Reassembly of IP fragments (RFC 791 §3.2, RFC 8200 §4.5).
 //!
-//! Of bytes that two fragments hold, those that came first count. A fragment that the snap length cut still says how
-//! many bytes it had: the datagram is then returned as far as it was captured without a hole, and its length field
-//! tells that more was sent.
+//! If two fragments hold the same bytes, those that came first count. The length of a fragment that the snap length cut
+//! is still known: the datagram is then returned up to its first hole, and its length field shows that more was sent.
 
 use std::collections::VecDeque;
-use std::fmt;
 
-use super::Skip;
-use super::ip::V4_MAPPED;
+use super::next::{FragmentHeader, V4_MAPPED};
+use super::rest::Rest;
+use super::skip::{Skip, Unassembled};
 use crate::RawPacket;
 use crate::budget::MemoryLimit;
 
@@ -33,9 +32,9 @@ const MAX_PAYLOAD: u32 = 65_535 - 20;
 /// A piece of an IP datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Fragment<'a> {
-    /// Who sent the datagram, as in [`Address`](crate::Address).
+    /// The source address, as in [`Address`](crate::Address).
     pub source: u128,
-    /// To whom.
+    /// The destination address.
     pub destination: u128,
     /// The protocol of what the datagram carries; in IPv6 only the first fragment's counts.
     pub protocol: u8,
@@ -51,24 +50,20 @@ pub struct Fragment<'a> {
     pub cut: u32,
 }
 
-/// Why a fragment became part of no datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Unassembled {
-    /// Others of its datagram did not come (in time).
-    Incomplete,
-    /// Too many datagrams were incomplete at once.
-    Crowded,
-    /// It contradicts others, or its datagram would be too long or be cut too small.
-    Malformed,
-}
-
-impl fmt::Display for Unassembled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Incomplete => "IP fragment whose others are missing",
-            Self::Crowded => "IP fragment, too many datagrams incomplete at once",
-            Self::Malformed => "malformed IP fragment",
-        })
+impl<'a> Fragment<'a> {
+    /// The fragment that `rest` is.
+    #[cold]
+    pub(super) fn new(rest: Rest<'a>, header: FragmentHeader) -> Self {
+        Self {
+            source: rest.ends.source,
+            destination: rest.ends.destination,
+            protocol: header.protocol,
+            id: header.id,
+            offset: header.offset,
+            more: header.more,
+            payload: rest.data,
+            cut: rest.cut,
+        }
     }
 }
 
@@ -407,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn fragments_that_cannot_be_are_refused() {
+    fn impossible_fragments_are_refused() {
         for bad in [
             piece(v4(), 0, &[]),
             piece(v4(), 0, &TCP[..9]),
@@ -432,7 +427,7 @@ mod tests {
     proptest! {
         /// Pieces of one datagram in any number, order and overlap give that datagram or none.
         #[test]
-        fn no_order_gives_wrong_bytes(cuts in proptest::collection::vec((0u32..32, 1u32..32, any::<bool>()), 1..40)) {
+        fn fragments_in_any_order_give_the_right_bytes(cuts in proptest::collection::vec((0u32..32, 1u32..32, any::<bool>()), 1..40)) {
             let truth: Vec<u8> = (0..=255).collect();
             let mut defragmenter = Defragmenter::default();
             for (start, len, snapped) in cuts {

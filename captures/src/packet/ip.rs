@@ -1,8 +1,12 @@
 //! IPv4 (RFC 791) and IPv6 with its extension headers (RFC 8200), and what IP carries.
 
-use super::peel::PeelResult;
-use super::rest::{Rest, be16};
-use super::{Fragment, Layer, Peeled, Skip, link, tcp, tunnel};
+use etherparse::err::{ipv4, ipv6};
+use etherparse::{Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice};
+
+use super::next::{Ends, FragmentHeader, Next, Step};
+use super::rest::Rest;
+use super::skip::{Layer, Skip};
+use super::tcp;
 
 /// How many extension headers one IPv6 packet may have: RFC 8200 §4.1 names seven places for them.
 const MAX_EXTENSIONS: usize = 12;
@@ -11,60 +15,60 @@ const MAX_EXTENSIONS: usize = 12;
 /// (`GSO_MAX_SIZE`); more than this is not a packet.
 const MAX_OFFLOADED: usize = 1 << 20;
 
-/// Ethernet pads what it carries to this many bytes, so that the end of anything shorter may be padding.
+/// Ethernet pads its payload to this many bytes, so that the end of anything shorter may be padding.
 const MIN_ETHERNET_PAYLOAD: usize = 46;
 
 /// IPv4 or IPv6, by the version in the first byte.
-pub(super) fn either(rest: Rest<'_>) -> PeelResult<'_> {
+pub(super) fn either(rest: &mut Rest<'_>) -> Step {
     let [first] = rest.peek(Layer::Link)?;
     match first >> 4 {
-        4 => ipv4(rest),
-        6 => ipv6(rest),
+        4 => Ok(Next::Ipv4),
+        6 => Ok(Next::Ipv6),
         _ => Err(Skip::EtherType(0)),
     }
 }
 
-/// ```text
-///  0     1    2        4    6             8    9       10         12       16       20
-/// +-----+----+--------+----+-------------+----+-------+----------+--------+--------+---------+
-/// |4,ihl|tos | length | id |flags, offset|ttl |protoc.| checksum | source | dest.  | options |
-/// +-----+----+--------+----+-------------+----+-------+----------+--------+--------+---------+
-/// ```
+/// An IPv4 packet.
 #[inline]
-pub(super) fn ipv4(packet: Rest<'_>) -> PeelResult<'_> {
-    let header: &[u8; 20] = packet.peek(Layer::Ipv4)?;
-    let header_len = usize::from(header[0] & 0x0f) * 4;
-    if header[0] >> 4 != 4 || header_len < header.len() {
-        return Err(Skip::Malformed(Layer::Ipv4));
-    }
-    let protocol = header[9];
-    let len = match be16(header[2], header[3]) {
-        0 => offloaded_len(packet, header_len, protocol)?,
+pub(super) fn ipv4(rest: &mut Rest<'_>) -> Step {
+    let header = match Ipv4HeaderSlice::from_slice(rest.data) {
+        Ok(header) => header,
+        Err(ipv4::HeaderSliceError::Len(error)) => return Err(rest.too_short(error.required_len, Layer::Ipv4)),
+        Err(ipv4::HeaderSliceError::Content(_)) => return Err(Skip::Malformed(Layer::Ipv4)),
+    };
+    let header_len = header.slice().len();
+    let protocol = header.protocol().0;
+    let len = match header.total_len() {
+        0 => offloaded_len(*rest, header_len, protocol)?,
         len => usize::from(len),
     };
-    let rest = packet.sized(len).after(header_len, Layer::Ipv4)?;
-    let source = mapped([header[12], header[13], header[14], header[15]]);
-    let destination = mapped([header[16], header[17], header[18], header[19]]);
-    let (more, offset) = more_and_offset(header[6], header[7]);
-    if more || offset != 0 {
-        let id = u32::from(be16(header[4], header[5]));
-        return fragment(rest, Fragment { source, destination, protocol, id, offset, more, payload: &[], cut: 0 });
+    rest.set_len(len);
+    rest.advance(header_len, Layer::Ipv4)?;
+    rest.ends = Ends::v4(header.source(), header.destination());
+    if header.is_fragmenting_payload() {
+        let header = FragmentHeader {
+            protocol,
+            id: u32::from(header.identification()),
+            offset: u32::from(header.fragments_offset().byte_offset()),
+            more: header.more_fragments(),
+        };
+        return fragment(header);
     }
     match protocol {
-        TCP => tcp::segment(rest, source, destination),
-        _ => carried(rest, protocol, source, destination),
+        TCP => Ok(Next::Tcp),
+        _ => Ok(Next::IpPayload(protocol)),
     }
 }
 
-/// The length of a packet that says 0 because the sender left segmentation to its network card, and was captured
-/// before that: what the frame holds.
+/// The length of a packet whose length field is 0 because the sender left segmentation to its network card, and was
+/// captured before that: the length of the frame.
 #[cold]
 fn offloaded_len(packet: Rest<'_>, header_len: usize, protocol: u8) -> Result<usize, Skip> {
     let sent = packet.sent();
     match sent {
         MAX_OFFLOADED.. => Err(Skip::Malformed(Layer::Ipv4)),
-        // So short a packet has nothing to segment, and what follows its TCP header may be Ethernet's padding: none
-        // of it is taken for payload.
+        // So short a packet has nothing to segment, and what follows its TCP header may be Ethernet's padding: it has
+        // no payload.
         ..=MIN_ETHERNET_PAYLOAD if protocol == TCP => {
             let offset = packet.data.get(header_len + 12).ok_or(Skip::Cut(Layer::Tcp))?;
             Ok(sent.min(header_len + tcp::header_len(*offset)))
@@ -73,122 +77,97 @@ fn offloaded_len(packet: Rest<'_>, header_len: usize, protocol: u8) -> Result<us
     }
 }
 
-/// ```text
-///  0                  4        6      7      8        24       40
-/// +------------------+--------+------+------+--------+--------+
-/// | 6, class, label  | length | next | hops | source | dest.  |
-/// +------------------+--------+------+------+--------+--------+
-/// ```
+/// An IPv6 packet, with the extension headers.
 #[inline]
-pub(super) fn ipv6(mut rest: Rest<'_>) -> PeelResult<'_> {
-    let header: &[u8; 40] = rest.take(Layer::Ipv6)?;
-    let [first, _, _, _, len_high, len_low, next, _, addresses @ ..] = header;
-    if first >> 4 != 6 {
-        return Err(Skip::Malformed(Layer::Ipv6));
-    }
-    let rest = match be16(*len_high, *len_low) {
-        // A jumbogram (RFC 2675), or segmentation left to the network card. No padding: with a TCP header the frame is
-        // longer than Ethernet's minimum.
-        0 if rest.sent() < MAX_OFFLOADED => rest,
-        0 => return Err(Skip::Malformed(Layer::Ipv6)),
-        len => rest.sized(usize::from(len)),
+pub(super) fn ipv6(rest: &mut Rest<'_>) -> Step {
+    let header = match Ipv6HeaderSlice::from_slice(rest.data) {
+        Ok(header) => header,
+        Err(ipv6::HeaderSliceError::Len(error)) => return Err(rest.too_short(error.required_len, Layer::Ipv6)),
+        Err(ipv6::HeaderSliceError::Content(_)) => return Err(Skip::Malformed(Layer::Ipv6)),
     };
-    let (source, destination) = addresses.split_at(16);
-    let (source, destination) = (number(source), number(destination));
-    match *next {
-        TCP => tcp::segment(rest, source, destination),
-        next => extensions(rest, next, source, destination),
+    rest.advance(header.slice().len(), Layer::Ipv6)?;
+    match header.payload_length() {
+        // A jumbogram (RFC 2675), or segmentation offloading. No padding: with a TCP header the frame is longer than
+        // Ethernet's minimum.
+        0 if rest.sent() < MAX_OFFLOADED => {}
+        0 => return Err(Skip::Malformed(Layer::Ipv6)),
+        len => rest.set_len(usize::from(len)),
+    }
+    rest.ends = Ends::v6(header.source(), header.destination());
+    match header.next_header().0 {
+        TCP => Ok(Next::Tcp),
+        next => extensions(rest, next),
     }
 }
 
 /// The headers between IPv6's own and what it carries: each names the next one in its first byte.
-fn extensions<'a>(mut rest: Rest<'a>, mut next: u8, source: u128, destination: u128) -> PeelResult<'a> {
+fn extensions(rest: &mut Rest<'_>, mut next: u8) -> Step {
     for _ in 0..MAX_EXTENSIONS {
         match next {
             HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | MOBILITY | HOST_IDENTITY | SHIM6 => {
-                let [following, len] = *rest.peek(Layer::Ipv6)?;
-                rest = rest.after(8 + usize::from(len) * 8, Layer::Ipv6)?;
-                next = following;
+                let header = Ipv6RawExtHeaderSlice::from_slice(rest.data);
+                let header = header.map_err(|error| rest.too_short(error.required_len, Layer::Ipv6))?;
+                next = header.next_header().0;
+                rest.advance(header.slice().len(), Layer::Ipv6)?;
             }
             FRAGMENT => {
-                let [following, _, high, low, id @ ..]: [u8; 8] = *rest.take(Layer::Ipv6)?;
-                let (more, offset) = more_and_offset_v6(high, low);
+                let header = Ipv6FragmentHeaderSlice::from_slice(rest.data);
+                let header = header.map_err(|error| rest.too_short(error.required_len, Layer::Ipv6))?;
+                next = header.next_header().0;
+                rest.advance(header.slice().len(), Layer::Ipv6)?;
                 // RFC 6946: a fragment that is the whole datagram is handled alone.
-                if more || offset != 0 {
-                    let id = u32::from_be_bytes(id);
-                    let protocol = following;
-                    let (payload, cut) = (&[][..], 0);
-                    let found = Fragment { source, destination, protocol, id, offset, more, payload, cut };
-                    return fragment(rest, found);
+                if header.is_fragmenting_payload() {
+                    let header = FragmentHeader {
+                        protocol: next,
+                        id: header.identification(),
+                        offset: u32::from(header.fragment_offset().byte_offset()),
+                        more: header.more_fragments(),
+                    };
+                    return fragment(header);
                 }
-                next = following;
             }
-            _ => return carried(rest, next, source, destination),
+            AUTHENTICATION => next = authentication(rest)?,
+            TCP => return Ok(Next::Tcp),
+            _ => return Ok(Next::IpPayload(next)),
         }
     }
     Err(Skip::TooDeep)
 }
 
-/// What IP carries, by its protocol number.
-fn carried<'a>(mut rest: Rest<'a>, protocol: u8, source: u128, destination: u128) -> PeelResult<'a> {
-    match protocol {
-        TCP => tcp::segment(rest, source, destination),
-        UDP => tunnel::udp(rest),
-        GRE => tunnel::gre(rest.deeper()?),
-        IPV4 => ipv4(rest.deeper()?),
-        IPV6 => ipv6(rest.deeper()?),
-        MPLS => link::mpls(rest.deeper()?),
-        // RFC 4302 §2.2: the length counts 4-byte words, without the first two.
-        AUTHENTICATION => {
-            let [following, len] = *rest.peek(Layer::Ipv4)?;
-            rest = rest.deeper()?.after((usize::from(len) + 2) * 4, Layer::Ipv4)?;
-            carried_or_extended(rest, following, source, destination)
-        }
-        _ => Err(Skip::Protocol(protocol)),
-    }
+/// An authentication header. RFC 4302 §2.2: the length counts 4-byte words, without the first two.
+///
+/// RFC 1826 §3.1 allowed the length 0, without authentication data; `etherparse` refuses that.
+fn authentication(rest: &mut Rest<'_>) -> Result<u8, Skip> {
+    let [next, len] = *rest.peek(Layer::Ipv4)?;
+    rest.advance((usize::from(len) + 2) * 4, Layer::Ipv4)?;
+    Ok(next)
 }
 
-/// What follows an authentication header: in IPv6, further extension headers may.
-fn carried_or_extended<'a>(rest: Rest<'a>, next: u8, source: u128, destination: u128) -> PeelResult<'a> {
-    match source >> 32 == V4_MAPPED >> 32 {
-        true => carried(rest, next, source, destination),
-        false => extensions(rest, next, source, destination),
-    }
+/// What IP carries, by its protocol number.
+pub(super) fn payload(rest: &mut Rest<'_>, protocol: u8) -> Step {
+    let next = match protocol {
+        TCP => return Ok(Next::Tcp),
+        UDP => return Ok(Next::Udp),
+        GRE => Next::Gre,
+        IPV4 => Next::Ipv4,
+        IPV6 => Next::Ipv6,
+        MPLS => Next::Mpls,
+        AUTHENTICATION => Next::IpPayload(authentication(rest)?),
+        _ => return Err(Skip::Protocol(protocol)),
+    };
+    rest.nest()?;
+    Ok(next)
 }
 
 /// A fragment, unless no fragment of its datagram can lead to TCP.
 #[cold]
-fn fragment<'a>(rest: Rest<'a>, fragment: Fragment<'a>) -> PeelResult<'a> {
-    match fragment.protocol {
+fn fragment(header: FragmentHeader) -> Step {
+    match header.protocol {
         TCP | UDP | GRE | IPV4 | IPV6 | MPLS | AUTHENTICATION | ROUTING | DESTINATION_OPTIONS => {
-            Ok(Peeled::Fragment(Fragment { payload: rest.data, cut: rest.cut, ..fragment }))
+            Ok(Next::Fragment(header))
         }
         protocol => Err(Skip::Protocol(protocol)),
     }
-}
-
-/// IPv4's "more fragments" flag and the offset in bytes.
-#[inline]
-fn more_and_offset(high: u8, low: u8) -> (bool, u32) {
-    (high & 0x20 != 0, u32::from(be16(high & 0x1f, low)) * 8)
-}
-
-/// IPv6's, which has the flag at the other end.
-fn more_and_offset_v6(high: u8, low: u8) -> (bool, u32) {
-    (low & 1 != 0, u32::from(be16(high, low & !7)))
-}
-
-/// What IPv4-mapped IPv6 addresses begin with.
-pub(super) const V4_MAPPED: u128 = 0xffff_0000_0000;
-
-#[inline]
-fn mapped(address: [u8; 4]) -> u128 {
-    V4_MAPPED | u128::from(u32::from_be_bytes(address))
-}
-
-#[inline]
-fn number(address: &[u8]) -> u128 {
-    u128::from_be_bytes(address.try_into().expect("half of 32 bytes"))
 }
 
 const HOP_BY_HOP: u8 = 0;
@@ -229,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_options_are_passed_by() {
+    fn ipv4_options_are_skipped() {
         let mut packet = ipv4(6, &[&[0x94, 0x04, 0x00, 0x00][..], &TCP].concat()); // router alert
         packet[0] = 0x46; // header of 6 words
         assert_peels(LinkType::IPV4, &packet);
     }
 
     #[test]
-    fn extension_headers_are_passed_by() {
+    fn extension_headers_are_skipped() {
         let headers = [
             &[43, 0, 1, 4, 0, 0, 0, 0][..],                     // hop-by-hop: next routing, padding
             &[60, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], // routing: next destination options, 16 bytes
@@ -253,14 +232,14 @@ mod tests {
     }
 
     #[test]
-    fn errors_that_quote_tcp_are_no_segments() {
+    fn icmp_errors_that_quote_tcp_are_not_segments() {
         let quote = [&[3, 4, 0, 0, 0, 0, 5, 0xdc][..], &ipv4(6, &TCP)].concat();
         assert_skips(LinkType::IPV4, &ipv4(1, &quote), Skip::Protocol(1));
         assert_skips(LinkType::IPV6, &ipv6(58, &quote), Skip::Protocol(58));
     }
 
     #[test]
-    fn lengths_that_contradict_themselves_are_said() {
+    fn contradicting_lengths_are_malformed() {
         let mut short = ipv4(6, &TCP);
         short[2..4].copy_from_slice(&[0, 19]);
         assert_skips(LinkType::IPV4, &short, Skip::Malformed(Layer::Ipv4));
@@ -275,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn length_0_means_the_frame_s() {
+    fn length_0_means_the_length_of_the_frame() {
         let mut v4 = ethernet(0x0800, &ipv4(6, &TCP));
         v4[16..18].fill(0);
         assert_segment(segment(peel(LinkType::ETHERNET, &v4, v4.len() as u32)), &v4, V4, PAYLOAD.len());
@@ -287,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn length_0_in_a_short_frame_does_not_make_payload_of_padding() {
+    fn length_0_in_a_short_frame_does_not_turn_padding_into_payload() {
         let mut packet = ethernet(0x0800, &ipv4(6, &TCP[..24]));
         packet[16..18].fill(0);
         packet.resize(60, 0);
@@ -327,7 +306,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_do_harm(bytes in proptest::collection::vec(any::<u8>(), 0..200), sent: u32) {
+        fn random_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), sent: u32) {
             for link in LINKS {
                 check(LinkType(link), &bytes, sent);
             }
@@ -335,7 +314,7 @@ mod tests {
 
         /// Real packets with a few bytes changed come further in than random bytes do.
         #[test]
-        fn no_changed_bytes_do_harm(
+        fn changed_bytes_do_not_panic(
             which in 0usize..6,
             changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..6),
             sent in 0u32..400,
@@ -359,7 +338,7 @@ mod tests {
     /// Every link type that is taken apart, and one that is not.
     const LINKS: [u16; 16] = [0, 1, 9, 12, 14, 50, 51, 101, 108, 113, 228, 229, 276, 147, 271, 195];
 
-    /// What is found lies where it says.
+    /// The payload lies where `payload_at` says.
     fn check(link: LinkType, bytes: &[u8], sent: u32) {
         if let Peeled::Segment(found) = peel(link, bytes, sent) {
             let at = found.payload_at as usize;

@@ -3,9 +3,11 @@
 //! Link types: <https://www.tcpdump.org/linktypes.html>. Tags: IEEE 802.1Q. Labels: RFC 3032, RFC 4385. PPPoE: RFC 2516.
 //! PPP: RFC 1661, RFC 1662. 802.2 with SNAP: RFC 1042.
 
-use super::peel::PeelResult;
+use etherparse::SingleVlanHeaderSlice;
+
+use super::next::{Next, Step};
 use super::rest::{Rest, be16};
-use super::{Layer, Skip, ip};
+use super::skip::{Layer, Skip};
 use crate::LinkType;
 
 /// An Ethernet frame.
@@ -17,18 +19,19 @@ use crate::LinkType;
 /// +-------------+--------+---------------+
 /// ```
 #[inline]
-pub(super) fn ethernet(mut rest: Rest<'_>) -> PeelResult<'_> {
+pub(super) fn ethernet(rest: &mut Rest<'_>) -> Step {
     let header: &[u8; 14] = rest.take(Layer::Link)?;
     match be16(header[12], header[13]) {
-        IPV4 => ip::ipv4(rest),
-        type_or_len => by_type_or_len(rest, type_or_len),
+        IPV4 => Ok(Next::Ipv4),
+        type_or_len => Ok(Next::TypeOrLen(type_or_len)),
     }
 }
 
-/// A packet of any other link type.
+/// A packet of any link type: its own header, up to the first layer that other link types have too.
 #[inline]
-pub(super) fn other(link: LinkType, mut rest: Rest<'_>) -> PeelResult<'_> {
+pub(super) fn first(link: LinkType, rest: &mut Rest<'_>) -> Step {
     match link {
+        LinkType::ETHERNET => Ok(Next::Ethernet),
         LinkType::LINUX_SLL => {
             let header: &[u8; 16] = rest.take(Layer::Link)?;
             cooked(rest, be16(header[2], header[3]), be16(header[14], header[15]))
@@ -38,61 +41,75 @@ pub(super) fn other(link: LinkType, mut rest: Rest<'_>) -> PeelResult<'_> {
             cooked(rest, be16(header[8], header[9]), be16(header[0], header[1]))
         }
         LinkType::NULL | LinkType::LOOP => loopback(rest),
-        LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD => ip::either(rest),
-        LinkType::IPV4 => ip::ipv4(rest),
-        LinkType::IPV6 => ip::ipv6(rest),
-        LinkType::PPP | LinkType::PPP_HDLC => hdlc(rest),
-        LinkType::PPP_ETHER => pppoe(rest),
+        LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD => Ok(Next::Ip),
+        LinkType::IPV4 => Ok(Next::Ipv4),
+        LinkType::IPV6 => Ok(Next::Ipv6),
+        LinkType::PPP | LinkType::PPP_HDLC => Ok(Next::Hdlc),
+        LinkType::PPP_ETHER => Ok(Next::Pppoe),
         _ => Err(Skip::Link(link)),
     }
 }
 
 /// What follows a Linux cooked header: with most devices its protocol field is an Ethernet type.
 #[inline]
-fn cooked(rest: Rest<'_>, device: u16, protocol: u16) -> PeelResult<'_> {
+fn cooked(rest: &mut Rest<'_>, device: u16, protocol: u16) -> Step {
     match (device, protocol) {
         (ARPHRD_NETLINK, _) => Err(Skip::EtherType(0)),
-        (_, IPV4) => ip::ipv4(rest),
-        (_, SLL_802_2) => llc(rest),
+        (_, IPV4) => Ok(Next::Ipv4),
+        (_, SLL_802_2) => Ok(Next::Llc),
         _ => by_ether_type(rest, protocol),
     }
 }
 
 /// What an Ethernet type names, or, below the smallest one, an 802.2 packet of that length.
-fn by_type_or_len(rest: Rest<'_>, type_or_len: u16) -> PeelResult<'_> {
+pub(super) fn by_type_or_len(rest: &mut Rest<'_>, type_or_len: u16) -> Step {
     match type_or_len {
-        0..MIN_ETHER_TYPE => llc(rest.trimmed(usize::from(type_or_len))),
+        0..MIN_ETHER_TYPE => {
+            rest.trim(usize::from(type_or_len));
+            Ok(Next::Llc)
+        }
         ether_type => by_ether_type(rest, ether_type),
     }
 }
 
 /// What an Ethernet type names.
-pub(super) fn by_ether_type(rest: Rest<'_>, ether_type: u16) -> PeelResult<'_> {
+pub(super) fn by_ether_type(rest: &mut Rest<'_>, ether_type: u16) -> Step {
     match ether_type {
-        IPV4 => ip::ipv4(rest),
-        IPV6 => ip::ipv6(rest),
-        VLAN | VLAN_SERVICE | VLAN_OLD_1 | VLAN_OLD_2 | VLAN_OLD_3 => vlan(rest.deeper()?),
-        MPLS | MPLS_MULTICAST => mpls(rest.deeper()?),
-        PPPOE_SESSION => pppoe(rest.deeper()?),
-        BRIDGED => ethernet(rest.deeper()?),
+        IPV4 => Ok(Next::Ipv4),
+        IPV6 => Ok(Next::Ipv6),
+        VLAN | VLAN_SERVICE | VLAN_OLD_1 | VLAN_OLD_2 | VLAN_OLD_3 => nested(rest, Next::Vlan),
+        MPLS | MPLS_MULTICAST => nested(rest, Next::Mpls),
+        PPPOE_SESSION => nested(rest, Next::Pppoe),
+        BRIDGED => nested(rest, Next::Ethernet),
         _ => Err(Skip::EtherType(ether_type)),
     }
 }
 
+/// A layer inside another one, beyond the plain link, IP, TCP.
+fn nested(rest: &mut Rest<'_>, next: Next) -> Step {
+    rest.nest()?;
+    Ok(next)
+}
+
 /// A tag: priority and VLAN id, then the Ethernet type of what is tagged.
-fn vlan(mut rest: Rest<'_>) -> PeelResult<'_> {
-    let [_, _, high, low] = *rest.take(Layer::Vlan)?;
-    by_type_or_len(rest, be16(high, low))
+pub(super) fn vlan(rest: &mut Rest<'_>) -> Step {
+    let tag = SingleVlanHeaderSlice::from_slice(rest.data);
+    let tag = tag.map_err(|error| rest.too_short(error.required_len, Layer::Vlan))?;
+    rest.advance(tag.slice().len(), Layer::Vlan)?;
+    by_type_or_len(rest, tag.ether_type().0)
 }
 
 /// 802.2: access points and a control byte; with SNAP, an organisation and its protocol number.
-fn llc(mut rest: Rest<'_>) -> PeelResult<'_> {
+pub(super) fn llc(rest: &mut Rest<'_>) -> Step {
     let [sap, _, _] = *rest.take(Layer::Llc)?;
     match sap {
-        LLC_IP => ip::ipv4(rest),
+        LLC_IP => Ok(Next::Ipv4),
         LLC_SNAP => match *rest.take(Layer::Llc)? {
             // RFC 1042 uses organisation 0, 802.1H bridges 0x0000f8; others number their own protocols.
-            [0, 0, 0 | 0xf8, high, low] => by_ether_type(rest.deeper()?, be16(high, low)),
+            [0, 0, 0 | 0xf8, high, low] => {
+                rest.nest()?;
+                by_ether_type(rest, be16(high, low))
+            }
             _ => Err(Skip::Llc(sap)),
         },
         _ => Err(Skip::Llc(sap)),
@@ -100,30 +117,33 @@ fn llc(mut rest: Rest<'_>) -> PeelResult<'_> {
 }
 
 /// A stack of labels: 20 bits of label, 3 of class, 1 that marks the last, 8 of hops.
-pub(super) fn mpls(mut rest: Rest<'_>) -> PeelResult<'_> {
+pub(super) fn mpls(rest: &mut Rest<'_>) -> Step {
     loop {
         let [_, _, last, _] = *rest.take(Layer::Mpls)?;
         if last & 1 != 0 {
             return labelled(rest);
         }
-        rest = rest.deeper()?;
+        rest.nest()?;
     }
 }
 
 /// Nothing says what labels carry. IP shows by its version; Ethernet comes with a control word, which begins with a zero
 /// (RFC 4385), or without one, and then shows by its type.
-fn labelled(rest: Rest<'_>) -> PeelResult<'_> {
+fn labelled(rest: &mut Rest<'_>) -> Step {
     let [first] = rest.peek(Layer::Mpls)?;
     let version = first >> 4;
     match version {
-        4 => return ip::ipv4(rest),
-        6 => return ip::ipv6(rest),
+        4 => return Ok(Next::Ipv4),
+        6 => return Ok(Next::Ipv6),
         _ => {}
     }
     let [.., high, low]: [u8; 14] = *rest.peek(Layer::Mpls)?;
     match (be16(high, low), version) {
-        (IPV4 | IPV6 | VLAN, _) => ethernet(rest.deeper()?),
-        (_, 0) => ethernet(rest.deeper()?.after(4, Layer::Mpls)?),
+        (IPV4 | IPV6 | VLAN, _) => nested(rest, Next::Ethernet),
+        (_, 0) => {
+            rest.advance(4, Layer::Mpls)?;
+            nested(rest, Next::Ethernet)
+        }
         _ => Err(Skip::EtherType(MPLS)),
     }
 }
@@ -136,29 +156,35 @@ fn labelled(rest: Rest<'_>) -> PeelResult<'_> {
 /// | 0x11 | code | session | length |
 /// +------+------+---------+--------+
 /// ```
-fn pppoe(mut rest: Rest<'_>) -> PeelResult<'_> {
+pub(super) fn pppoe(rest: &mut Rest<'_>) -> Step {
     let [version, code, _, _, high, low] = *rest.take(Layer::Pppoe)?;
     match (version, code) {
-        (0x11, 0) => ppp(rest.trimmed(usize::from(be16(high, low)))),
+        (0x11, 0) => {
+            rest.trim(usize::from(be16(high, low)));
+            Ok(Next::Ppp)
+        }
         (0x11, _) => Err(Skip::EtherType(0x8863)),
         _ => Err(Skip::Malformed(Layer::Pppoe)),
     }
 }
 
 /// PPP, perhaps behind HDLC's address and control bytes. Cisco's HDLC has an Ethernet type instead of PPP's protocol.
-pub(super) fn hdlc(mut rest: Rest<'_>) -> PeelResult<'_> {
+pub(super) fn hdlc(rest: &mut Rest<'_>) -> Step {
     match *rest.peek(Layer::Ppp)? {
-        [0xff, 0x03] => ppp(rest.after(2, Layer::Ppp)?),
+        [0xff, 0x03] => {
+            rest.advance(2, Layer::Ppp)?;
+            Ok(Next::Ppp)
+        }
         [0x0f | 0x8f, 0] => {
             let [_, _, high, low] = *rest.take(Layer::Ppp)?;
             by_ether_type(rest, be16(high, low))
         }
-        _ => ppp(rest),
+        _ => Ok(Next::Ppp),
     }
 }
 
 /// A protocol number, which may have been compressed: its first byte is even where a second one follows.
-fn ppp(mut rest: Rest<'_>) -> PeelResult<'_> {
+pub(super) fn ppp(rest: &mut Rest<'_>) -> Step {
     let [first] = *rest.take(Layer::Ppp)?;
     let protocol = match first & 1 {
         0 => {
@@ -168,21 +194,21 @@ fn ppp(mut rest: Rest<'_>) -> PeelResult<'_> {
         _ => u16::from(first),
     };
     match protocol {
-        PPP_IPV4 => ip::ipv4(rest),
-        PPP_IPV6 => ip::ipv6(rest),
-        PPP_MPLS | PPP_MPLS_MULTICAST => mpls(rest.deeper()?),
+        PPP_IPV4 => Ok(Next::Ipv4),
+        PPP_IPV6 => Ok(Next::Ipv6),
+        PPP_MPLS | PPP_MPLS_MULTICAST => nested(rest, Next::Mpls),
         _ => Err(Skip::Ppp(protocol)),
     }
 }
 
 /// BSD loopback: an address family in the byte order of the capturing host, or of the network.
-fn loopback(mut rest: Rest<'_>) -> PeelResult<'_> {
+fn loopback(rest: &mut Rest<'_>) -> Step {
     let family = u32::from_le_bytes(*rest.take(Layer::Link)?);
     // Families are small numbers: a large one was read in the wrong order.
     match if family > 0xffff { family.swap_bytes() } else { family } {
-        AF_INET => ip::ipv4(rest),
+        AF_INET => Ok(Next::Ipv4),
         // What IPv6 is called by Linux; NetBSD, OpenBSD and Windows' Npcap; FreeBSD; macOS.
-        10 | 24 | 28 | 30 => ip::ipv6(rest),
+        10 | 24 | 28 | 30 => Ok(Next::Ipv6),
         family => Err(Skip::Family(family)),
     }
 }
@@ -201,7 +227,7 @@ const VLAN_OLD_1: u16 = 0x9100;
 const VLAN_OLD_2: u16 = 0x9200;
 const VLAN_OLD_3: u16 = 0x9300;
 
-/// The smallest number that is a type and no length (IEEE 802.3 §3.2.6).
+/// The smallest number that is a type, not a length (IEEE 802.3 §3.2.6).
 const MIN_ETHER_TYPE: u16 = 0x0600;
 
 const LLC_IP: u8 = 0x06;
@@ -253,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_of_every_kind_are_taken_off() {
+    fn tags_of_every_kind_are_removed() {
         for outer in [0x8100, 0x88a8, 0x9100, 0x9200] {
             let one = tag(0x0800, &ipv4(6, &TCP));
             assert_peels(LinkType::ETHERNET, &ethernet(outer, &one));
@@ -263,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_taken_off_down_to_the_last() {
+    fn labels_are_removed_down_to_the_last() {
         let labels = [
             0x00, 0x01, 0x00, 0x40, // label 16, more follow, 64 hops
             0x00, 0x02, 0x01, 0x40, // label 32, the last, 64 hops
@@ -366,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_without_an_end_are_given_up() {
+    fn endless_tags_are_given_up() {
         let deep = (0..100).fold(tag(0x0800, &ipv4(6, &TCP)), |inner, _| tag(0x8100, &inner));
         assert_skips(LinkType::ETHERNET, &ethernet(0x8100, &deep), Skip::TooDeep);
     }

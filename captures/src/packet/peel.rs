@@ -1,7 +1,10 @@
-//! The way in: from a link type and a slice to what lies innermost.
+//! The driver: from a link type and a slice to what lies innermost.
 
+use super::fragment::Fragment;
+use super::next::{Next, Step};
 use super::rest::Rest;
-use super::{Fragment, Skip, ip, link};
+use super::skip::Skip;
+use super::{ip, link, tcp, tunnel};
 use crate::{LinkType, Segment};
 
 /// What was found in a packet.
@@ -15,26 +18,79 @@ pub enum Peeled<'a> {
     Skipped(Skip),
 }
 
-/// What a layer returns: never `Ok(Peeled::Skipped(_))`, so that `?` ends the peeling.
-pub(super) type PeelResult<'a> = Result<Peeled<'a>, Skip>;
-
 /// Finds the TCP segment in a packet's `data`, of which `original_len` bytes were sent.
 ///
-/// Where tunnels lie in each other, the innermost segment counts. VLAN tags, labels and tunnel ids are no part of the
-/// flow: one connection can be seen both with and without them.
+/// If tunnels are nested, the innermost segment counts. VLAN tags, labels and tunnel ids are not part of the flow: one
+/// connection can be seen both with and without them.
 #[inline]
 pub fn peel<'a>(link: LinkType, data: &'a [u8], original_len: u32) -> Peeled<'a> {
-    let rest = Rest::new(data, original_len);
+    let mut rest = Rest::new(data, original_len);
     match link {
-        LinkType::ETHERNET => link::ethernet(rest),
-        _ => link::other(link, rest),
+        LinkType::ETHERNET => layers(Next::Ethernet, rest),
+        _ => match link::first(link, &mut rest) {
+            Ok(next) => layers(next, rest),
+            Err(skip) => Peeled::Skipped(skip),
+        },
     }
-    .unwrap_or_else(Peeled::Skipped)
 }
 
 /// Finds the TCP segment in an IP datagram, as the [`Defragmenter`](super::Defragmenter) returns it.
 ///
-/// A datagram can hold fragments of another one (a tunnel inside of it); those are to be pushed again.
+/// A datagram can hold fragments of another one (a tunnel inside it); those have to be pushed again.
 pub fn peel_datagram(bytes: &[u8]) -> Peeled<'_> {
-    ip::either(Rest::new(bytes, 0)).unwrap_or_else(Peeled::Skipped)
+    layers(Next::Ip, Rest::new(bytes, 0))
+}
+
+/// Reads layer after layer, beginning with `next`. Every layer takes bytes off the rest or counts as nested, so that
+/// this ends.
+///
+/// Ethernet, IPv4 and TCP are read right here, since nearly all packets have only these.
+fn layers(mut next: Next, mut rest: Rest<'_>) -> Peeled<'_> {
+    loop {
+        let step = match next {
+            Next::Ethernet => link::ethernet(&mut rest),
+            Next::Ipv4 => ip::ipv4(&mut rest),
+            Next::Tcp => {
+                return match tcp::segment(&mut rest) {
+                    Ok(segment) => Peeled::Segment(segment),
+                    Err(skip) => Peeled::Skipped(skip),
+                };
+            }
+            Next::Fragment(header) => return Peeled::Fragment(Fragment::new(rest, header)),
+            next => {
+                let step;
+                (step, rest) = uncommon(next, rest);
+                step
+            }
+        };
+        next = match step {
+            Ok(next) => next,
+            Err(skip) => return Peeled::Skipped(skip),
+        };
+    }
+}
+
+/// The layers that few packets have. The rest is passed by value, so that it stays in registers where this is not called.
+#[inline(never)]
+fn uncommon(next: Next, mut rest: Rest<'_>) -> (Step, Rest<'_>) {
+    let step = match next {
+        Next::Ethernet => link::ethernet(&mut rest),
+        Next::TypeOrLen(number) => link::by_type_or_len(&mut rest, number),
+        Next::Vlan => link::vlan(&mut rest),
+        Next::Llc => link::llc(&mut rest),
+        Next::Mpls => link::mpls(&mut rest),
+        Next::Pppoe => link::pppoe(&mut rest),
+        Next::Hdlc => link::hdlc(&mut rest),
+        Next::Ppp => link::ppp(&mut rest),
+        Next::Ip => ip::either(&mut rest),
+        Next::Ipv4 => ip::ipv4(&mut rest),
+        Next::Ipv6 => ip::ipv6(&mut rest),
+        Next::IpPayload(protocol) => ip::payload(&mut rest, protocol),
+        Next::Udp => tunnel::udp(&mut rest),
+        Next::Gre => tunnel::gre(&mut rest),
+        Next::Vxlan => tunnel::vxlan(&mut rest),
+        Next::Geneve => tunnel::geneve(&mut rest),
+        Next::Tcp | Next::Fragment(_) => Ok(next),
+    };
+    (step, rest)
 }

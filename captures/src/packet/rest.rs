@@ -1,6 +1,7 @@
 //! What is left of a packet while layers are peeled off it.
 
-use super::{Layer, Skip};
+use super::next::Ends;
+use super::skip::{Layer, Skip};
 
 /// How many layers may lie inside each other beyond the plain link, IP, TCP: VLAN tags, MPLS labels, tunnels. Real
 /// networks stack fewer than ten; the limit keeps hostile packets from nesting as deep as they are long.
@@ -15,6 +16,8 @@ pub(super) struct Rest<'a> {
     pub(super) cut: u32,
     /// Where `data` begins, from the beginning of the packet.
     pub(super) at: u32,
+    /// The addresses of the innermost IP header so far.
+    pub(super) ends: Ends,
     /// How many layers deep.
     depth: u8,
 }
@@ -23,7 +26,8 @@ impl<'a> Rest<'a> {
     /// A whole packet, of which `sent` bytes were sent.
     #[inline]
     pub(super) fn new(data: &'a [u8], sent: u32) -> Self {
-        Self { data, cut: (sent as usize).saturating_sub(data.len()) as u32, at: 0, depth: 0 }
+        let cut = (sent as usize).saturating_sub(data.len()) as u32;
+        Self { data, cut, at: 0, ends: Ends::default(), depth: 0 }
     }
 
     /// How many bytes were sent.
@@ -46,49 +50,58 @@ impl<'a> Rest<'a> {
         self.data.first_chunk().ok_or_else(|| self.too_short(N, layer))
     }
 
-    /// What follows the next `len` bytes, which are `layer`'s.
+    /// Takes the next `len` bytes, which are `layer`'s.
     #[inline]
-    pub(super) fn after(self, len: usize, layer: Layer) -> Result<Self, Skip> {
-        match self.data.get(len..) {
-            Some(data) => Ok(Self { data, at: self.at + len as u32, ..self }),
-            None => Err(self.too_short(len, layer)),
-        }
+    pub(super) fn advance(&mut self, len: usize, layer: Layer) -> Result<(), Skip> {
+        let Some(data) = self.data.get(len..) else { return Err(self.too_short(len, layer)) };
+        self.data = data;
+        self.at += len as u32;
+        Ok(())
     }
 
-    /// What follows the next `len` bytes, which are `layer`'s and may be cut themselves: then nothing of what follows was
-    /// captured, but how much it was is known.
+    /// Takes the next `len` bytes, which are `layer`'s and may be cut themselves: then nothing of what follows was
+    /// captured, but its length is known.
     #[inline]
-    pub(super) fn after_or_cut(self, len: usize, layer: Layer) -> Result<Self, Skip> {
+    pub(super) fn advance_or_cut(&mut self, len: usize, layer: Layer) -> Result<(), Skip> {
         if self.data.len() >= len {
-            return self.after(len, layer);
+            return self.advance(len, layer);
         }
-        match self.sent().checked_sub(len) {
-            Some(sent) => Ok(Self { data: &[], cut: sent as u32, at: self.at + self.data.len() as u32, ..self }),
-            None => Err(Skip::Malformed(layer)),
-        }
+        let Some(sent) = self.sent().checked_sub(len) else { return Err(Skip::Malformed(layer)) };
+        self.at += self.data.len() as u32;
+        self.data = &[];
+        self.cut = sent as u32;
+        Ok(())
     }
 
-    /// The first `len` bytes, where `len` is to be trusted more than what the capture file says was sent.
+    /// Keeps the first `len` bytes, where `len` is more reliable than the length that the capture file says was sent.
     #[inline]
-    pub(super) fn sized(self, len: usize) -> Self {
+    pub(super) fn set_len(&mut self, len: usize) {
         match self.data.get(..len) {
-            Some(data) => Self { data, cut: 0, ..self },
-            None => Self { cut: (len - self.data.len()) as u32, ..self },
+            Some(data) => (self.data, self.cut) = (data, 0),
+            None => self.cut = (len - self.data.len()) as u32,
         }
     }
 
-    /// The first `len` bytes, or all where there are fewer.
-    pub(super) fn trimmed(self, len: usize) -> Self {
-        if len < self.sent() { self.sized(len) } else { self }
+    /// Keeps the first `len` bytes, or all if there are fewer.
+    pub(super) fn trim(&mut self, len: usize) {
+        if len < self.sent() {
+            self.set_len(len);
+        }
     }
 
-    /// The same bytes, one layer further in.
-    pub(super) fn deeper(self) -> Result<Self, Skip> {
-        if self.depth < MAX_DEPTH { Ok(Self { depth: self.depth + 1, ..self }) } else { Err(Skip::TooDeep) }
+    /// Counts one nested layer more.
+    pub(super) fn nest(&mut self) -> Result<(), Skip> {
+        if self.depth >= MAX_DEPTH {
+            return Err(Skip::TooDeep);
+        }
+        self.depth += 1;
+        Ok(())
     }
 
+    // By value: a reference would keep the rest in memory instead of registers on the way that nearly all packets take.
+    /// Why `layer`, which needs `needed` bytes, cannot be read: the snap length cut it, or it never had them.
     #[cold]
-    fn too_short(&self, needed: usize, layer: Layer) -> Skip {
+    pub(super) fn too_short(self, needed: usize, layer: Layer) -> Skip {
         if needed <= self.sent() { Skip::Cut(layer) } else { Skip::Malformed(layer) }
     }
 }

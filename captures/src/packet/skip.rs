@@ -1,16 +1,15 @@
-//! Why a packet gives no TCP segment.
+//! Why a packet has no TCP segment.
 
 use std::fmt;
 
-use super::Unassembled;
 use crate::LinkType;
 
-/// Why a packet gives no TCP segment. Equal values are equal reasons, so that they can be counted.
+/// Why a packet has no TCP segment. Equal values are equal reasons, so that they can be counted.
 ///
 /// `Display` writes the reason as `connections -v` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Skip {
-    /// A link type that this crate does not take apart.
+    /// A link type that this crate does not read.
     Link(LinkType),
     /// Not IP, by its Ethernet type (0 where the layer has none).
     EtherType(u16),
@@ -32,7 +31,28 @@ pub enum Skip {
     Unassembled(Unassembled),
 }
 
-/// A layer, to say in which one a packet ended.
+/// Why a fragment did not become part of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unassembled {
+    /// Other fragments of its datagram did not come (in time).
+    Incomplete,
+    /// Too many datagrams were incomplete at once.
+    Crowded,
+    /// It contradicts others, or its datagram would be too long or be cut too small.
+    Malformed,
+}
+
+impl fmt::Display for Unassembled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Incomplete => "IP fragment whose others are missing",
+            Self::Crowded => "IP fragment, too many datagrams incomplete at once",
+            Self::Malformed => "malformed IP fragment",
+        })
+    }
+}
+
+/// A layer, to name the one in which a packet ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layer {
     /// The header that the link type stands for: Ethernet, Linux cooked, BSD loopback, raw.

@@ -1,25 +1,28 @@
-//! Tunnels: packets inside of UDP and GRE.
+//! Tunnels: packets inside UDP and GRE.
 //!
 //! VXLAN: RFC 7348. Geneve: RFC 8926. GRE: RFC 2784, RFC 2890, with PPP RFC 2637. ERSPAN: draft-foschiano-erspan-03.
 
-use super::peel::PeelResult;
+use super::link;
+use super::next::{Next, Step};
 use super::rest::{Rest, be16};
-use super::{Layer, Skip, link};
+use super::skip::{Layer, Skip};
 
-/// A UDP datagram: only tunnels are of interest, known by the port that they are sent to.
-pub(super) fn udp(mut rest: Rest<'_>) -> PeelResult<'_> {
+/// A UDP datagram. Only tunnels matter; they are recognised by the destination port.
+pub(super) fn udp(rest: &mut Rest<'_>) -> Step {
     let [_, _, port_high, port_low, len_high, len_low, _, _] = *rest.take(Layer::Udp)?;
-    let rest = match be16(len_high, len_low) {
-        len @ 8.. => rest.trimmed(usize::from(len) - 8),
-        // Segmentation left to the network card, or a jumbogram: the IP layer knows.
-        0 => rest,
+    match be16(len_high, len_low) {
+        len @ 8.. => rest.trim(usize::from(len) - 8),
+        // Segmentation offloading, or a jumbogram: the length is known from the IP layer.
+        0 => {}
         _ => return Err(Skip::Malformed(Layer::Udp)),
-    };
-    match be16(port_high, port_low) {
-        VXLAN_PORT | VXLAN_LINUX_PORT => vxlan(rest.deeper()?),
-        GENEVE_PORT => geneve(rest.deeper()?),
-        _ => Err(Skip::Protocol(UDP)),
     }
+    let next = match be16(port_high, port_low) {
+        VXLAN_PORT | VXLAN_LINUX_PORT => Next::Vxlan,
+        GENEVE_PORT => Next::Geneve,
+        _ => return Err(Skip::Protocol(UDP)),
+    };
+    rest.nest()?;
+    Ok(next)
 }
 
 /// ```text
@@ -28,12 +31,12 @@ pub(super) fn udp(mut rest: Rest<'_>) -> PeelResult<'_> {
 /// | flags | reserved | network | reserved |
 /// +-------+----------+---------+----------+
 /// ```
-fn vxlan(mut rest: Rest<'_>) -> PeelResult<'_> {
+pub(super) fn vxlan(rest: &mut Rest<'_>) -> Step {
     let [flags, ..]: [u8; 8] = *rest.take(Layer::Vxlan)?;
     // RFC 7348 §5: the flag that says that there is a network id MUST be set.
     match flags & 0x08 {
         0 => Err(Skip::Protocol(UDP)),
-        _ => link::ethernet(rest),
+        _ => Ok(Next::Ethernet),
     }
 }
 
@@ -43,12 +46,12 @@ fn vxlan(mut rest: Rest<'_>) -> PeelResult<'_> {
 /// | version, opt. words| flags | type | network | reserved | options   |
 /// +--------------------+-------+------+---------+----------+-----------+
 /// ```
-fn geneve(mut rest: Rest<'_>) -> PeelResult<'_> {
+pub(super) fn geneve(rest: &mut Rest<'_>) -> Step {
     let [version_len, _, high, low, ..]: [u8; 8] = *rest.take(Layer::Geneve)?;
     if version_len >> 6 != 0 {
         return Err(Skip::Protocol(UDP));
     }
-    let rest = rest.after(usize::from(version_len & 0x3f) * 4, Layer::Geneve)?;
+    rest.advance(usize::from(version_len & 0x3f) * 4, Layer::Geneve)?;
     link::by_ether_type(rest, be16(high, low))
 }
 
@@ -58,7 +61,7 @@ fn geneve(mut rest: Rest<'_>) -> PeelResult<'_> {
 /// | flags | type | checksum, reserved | key | sequence | ack |
 /// +-------+------+--------------------+-----+----------+-----+
 /// ```
-pub(super) fn gre(mut rest: Rest<'_>) -> PeelResult<'_> {
+pub(super) fn gre(rest: &mut Rest<'_>) -> Step {
     let [high, low, type_high, type_low] = *rest.take(Layer::Gre)?;
     let flags = be16(high, low);
     let version = flags & 7;
@@ -67,25 +70,31 @@ pub(super) fn gre(mut rest: Rest<'_>) -> PeelResult<'_> {
     }
     let acknowledged = if version == 1 { GRE_ACK } else { 0 };
     let optional = flags & (GRE_CHECKSUM | GRE_KEY | GRE_SEQUENCE | acknowledged);
-    let mut rest = rest.after(optional.count_ones() as usize * 4, Layer::Gre)?;
+    rest.advance(optional.count_ones() as usize * 4, Layer::Gre)?;
     match be16(type_high, type_low) {
-        PPP => link::hdlc(rest),
+        PPP => Ok(Next::Hdlc),
         // Type I has no sequence number and no header, type II has both.
-        ERSPAN_2 if flags & GRE_SEQUENCE == 0 => link::ethernet(rest.deeper()?),
-        ERSPAN_2 => link::ethernet(rest.deeper()?.after(8, Layer::Gre)?),
+        ERSPAN_2 if flags & GRE_SEQUENCE == 0 => erspan(rest, 0),
+        ERSPAN_2 => erspan(rest, 8),
         ERSPAN_3 => {
             let [.., last]: [u8; 12] = *rest.take(Layer::Gre)?;
-            let platform = usize::from(last & 1) * 8;
-            link::ethernet(rest.deeper()?.after(platform, Layer::Gre)?)
+            erspan(rest, usize::from(last & 1) * 8)
         }
         ether_type => link::by_ether_type(rest, ether_type),
     }
 }
 
+/// A mirrored Ethernet frame behind the last `len` bytes of an ERSPAN header.
+fn erspan(rest: &mut Rest<'_>, len: usize) -> Step {
+    rest.nest()?;
+    rest.advance(len, Layer::Gre)?;
+    Ok(Next::Ethernet)
+}
+
 const UDP: u8 = 17;
 
 const VXLAN_PORT: u16 = 4789;
-/// Linux's default, from before there was an assigned one.
+/// Linux's default, from before a port was assigned.
 const VXLAN_LINUX_PORT: u16 = 8472;
 const GENEVE_PORT: u16 = 6081;
 
