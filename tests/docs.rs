@@ -30,7 +30,7 @@ fn options(text: &str) -> impl Iterator<Item = &str> {
 fn every_command_and_option_is_described() {
     let page = document("docs/cli.md");
     let words: BTreeSet<&str> = options(&page).collect();
-    for command in ["calls", "frames", "show", "connections"] {
+    for command in ["calls", "frames", "show", "methods", "connections"] {
         assert!(page.contains(&format!("`rpcshark {command} ")), "{command}");
         let help = run(&[command, "--help"]).stdout;
         for option in options(&help) {
@@ -44,7 +44,7 @@ fn every_command_and_option_is_described() {
 
 #[test]
 fn every_option_that_is_described_is_there() {
-    let all: String = ["calls", "frames", "show", "connections", "fields", "record"]
+    let all: String = ["calls", "frames", "show", "methods", "connections", "fields", "record"]
         .map(|command| run(&[command, "--help"]).stdout)
         .concat();
     for name in ["docs/cli.md", "README.md"] {

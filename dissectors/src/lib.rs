@@ -21,6 +21,7 @@ pub mod protobuf;
 pub mod schema;
 mod seek;
 mod session;
+pub mod statistics;
 pub mod store;
 #[cfg(test)]
 mod testing;

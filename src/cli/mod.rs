@@ -10,10 +10,12 @@ mod frames;
 mod generate;
 mod input;
 mod memory;
+mod methods;
 mod order;
 mod output;
 mod paint;
 mod remarks;
+mod selected;
 mod shares;
 mod show;
 mod tui;
@@ -84,6 +86,7 @@ enum Command {
     Calls(calls::CallsArgs),
     Frames(frames::FramesArgs),
     Show(show::ShowArgs),
+    Methods(methods::MethodsArgs),
     Connections(connections::ConnectionsArgs),
     Fields(fields::FieldsArgs),
     Record(RecordArgs),
@@ -129,6 +132,7 @@ pub fn main() -> ExitCode {
         (Some(Command::Calls(args)), _) => calls::run(args),
         (Some(Command::Frames(args)), _) => frames::run(args),
         (Some(Command::Show(args)), _) => show::run(args),
+        (Some(Command::Methods(args)), _) => methods::run(args),
         (Some(Command::Connections(args)), _) => connections::run(args),
         (Some(Command::Fields(args)), _) => fields::run(&args),
         (Some(Command::Completions(args)), _) => generate::completions(&args),

@@ -7,6 +7,7 @@ use std::io;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
+use rpcshark_dissectors::print::{Line, Tone};
 
 /// When output is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -43,6 +44,29 @@ const BAD: Style = AnsiColor::Red.on_default();
 const DOUBT: Style = AnsiColor::Yellow.on_default();
 const UP: Style = AnsiColor::Cyan.on_default();
 const DOWN: Style = AnsiColor::Magenta.on_default();
+
+const FAINT: Style = Style::new().dimmed();
+
+/// Appends a line whose parts have tones, and a newline.
+pub(super) fn push_line(line: &Line, paint: bool, out: &mut Vec<u8>) {
+    for span in line.spans() {
+        let style = match span.tone {
+            Tone::Plain => None,
+            Tone::Heading => Some(HEADING),
+            Tone::Good => Some(GOOD),
+            Tone::Bad => Some(BAD),
+            Tone::Doubt => Some(DOUBT),
+            Tone::Up => Some(UP),
+            Tone::Down => Some(DOWN),
+            Tone::Faint => Some(FAINT),
+        };
+        match style.filter(|_| paint) {
+            Some(style) => out.extend_from_slice(styled(style, &span.text).as_bytes()),
+            None => out.extend_from_slice(span.text.as_bytes()),
+        }
+    }
+    out.push(b'\n');
+}
 
 /// A heading: all of it.
 pub(super) fn heading(text: &str) -> String {

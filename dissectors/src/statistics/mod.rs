@@ -1,0 +1,18 @@
+//! Statistics over the calls of a capture, as values: tables of methods, problems by kind, and a summary.
+//!
+//! Everything here is computed from [`view`](crate::view) and knows nothing of how it is shown; `print` turns it into text and
+//! JSON, and the terminal UI into screens.
+
+mod group;
+mod grouping;
+mod histogram;
+mod latencies;
+mod measure;
+mod span;
+
+pub use group::{Group, Outcomes, ResultKey, Traffic};
+pub use grouping::{GroupBy, GroupKey, Groups};
+pub use histogram::{Bucket, Histogram};
+pub use latencies::{Latencies, Quantiles};
+pub use measure::Measure;
+pub use span::TimeSpan;
