@@ -23,7 +23,7 @@ message Item { string sku = 1; int32 size = 2; }
 message Ask {
   string id = 1; repeated int32 numbers = 2; optional string nick = 3; Item item = 4; repeated Item items = 5;
   map<string, string> labels = 6; State state = 7; bytes raw = 8; google.protobuf.Duration ttl = 9; bool yes = 10; double ratio = 11;
-  int32 count = 12;
+  int32 count = 12; string password = 13 [debug_redact = true]; Item sealed = 14 [debug_redact = true];
 }
 message Reply { Ask echo = 1; string only_here = 2; }
 message Other { int64 id = 1; }
@@ -360,6 +360,29 @@ fn a_secret_is_there_and_compares_as_unknown() {
     for (filter, hidden, revealed) in filters {
         assert_eq!(ask(CALL, filter), hidden, "{filter}");
         assert_eq!(ask(Made { reveal: true, ..CALL }, filter), revealed, "{filter} with secrets");
+    }
+}
+
+#[test]
+fn a_field_that_is_marked_debug_redact_compares_as_unknown() {
+    let body: &[u8] = &[
+        0x0a, 2, b'i', b'd', // id
+        0x6a, 3, b'p', b'w', b'1', // password
+        0x72, 3, 0x0a, 1, b'z', // sealed: sku
+    ];
+    let marked = Made { body: Some(body), ..CALL };
+    let filters = [
+        ("rpc.request.id == id", True, True),
+        ("rpc.request.password", True, True),
+        ("rpc.request.password == pw1", Unknown, True),
+        ("rpc.request.password != pw1", Unknown, False),
+        ("!(rpc.request.password == \"***\")", Unknown, True),
+        ("rpc.request.sealed.sku == z", Unknown, True),
+        ("pbf.t.Ask.password matches \"^p\"", Unknown, True),
+    ];
+    for (filter, hidden, revealed) in filters {
+        assert_eq!(ask(marked, filter), hidden, "{filter}");
+        assert_eq!(ask(Made { reveal: true, ..marked }, filter), revealed, "{filter} with secrets");
     }
 }
 

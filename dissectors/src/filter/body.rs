@@ -11,6 +11,7 @@ use super::value::{Item, Names, Type, Value};
 use crate::protobuf::typed::{self, Packed, Shape};
 use crate::protobuf::wire::{self, Fields, MAX_DEPTH};
 use crate::schema::{Cardinality, Field, Kind, Message, MessageIx, Schema, WellKnown};
+use crate::view::Body;
 
 /// A path from a message type to a field somewhere in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,8 @@ struct PathStep {
     key: Option<MapKey>,
     /// Whether the message is the entry of a map: its fields always have a value.
     in_entry: bool,
+    /// Whether the schema marks the field `debug_redact`.
+    redact: bool,
 }
 
 /// The key of a map entry.
@@ -144,6 +147,7 @@ fn step(schema: &Schema, message: MessageIx, field: &Field) -> PathStep {
         oneof: field.oneof,
         key: None,
         in_entry: schema.messages.get(message.0 as usize).is_some_and(|message| message.map_entry),
+        redact: field.redact,
     }
 }
 
@@ -209,9 +213,35 @@ impl BodyPath {
         self.steps.last().and_then(|step| message_ix(step.kind))
     }
 
-    /// Visits the values that `bytes`, a message of the path's type, has at the path. `cut`: bytes at its end are missing.
-    pub(super) fn walk(&self, schema: &Schema, bytes: &[u8], cut: bool, visit: &mut Visit<'_>) -> Flow {
-        self.level(schema, bytes, &self.steps, cut, visit)
+    /// Visits the values that `body`, a message of the path's type, has at the path.
+    pub(super) fn walk_body(&self, schema: &Schema, body: &Body<'_>, visit: &mut Visit<'_>) -> Flow {
+        let hide = body.hides_marked_fields();
+        match body.content() {
+            Some(bytes) => self.walk_hiding(schema, bytes, hide, false, visit),
+            // The bytes that are left of a message that is cut short can be looked at.
+            None => self.walk_hiding(schema, body.wire(), hide, true, visit),
+        }
+    }
+
+    /// Visits the values that `bytes`, a message of the path's type, has at the path. `hide`: what lies in a field that is
+    /// marked `debug_redact` is hidden. `cut`: bytes at the end are missing.
+    pub(super) fn walk_hiding(
+        &self,
+        schema: &Schema,
+        bytes: &[u8],
+        hide: bool,
+        cut: bool,
+        visit: &mut Visit<'_>,
+    ) -> Flow {
+        match self.steps.iter().position(|step| step.redact).filter(|_| hide) {
+            None => self.level(schema, bytes, &self.steps, cut, visit),
+            Some(marked) => self.level(schema, bytes, &self.steps[..=marked], cut, &mut |item| {
+                visit(match item {
+                    Item::Value(value) => Item::Hidden(value.as_bytes().map_or(0, <[u8]>::len)),
+                    other => other,
+                })
+            }),
+        }
     }
 
     fn level(&self, schema: &Schema, bytes: &[u8], steps: &[PathStep], cut: bool, visit: &mut Visit<'_>) -> Flow {
@@ -499,7 +529,7 @@ mod tests {
         let schema = compile(PROTO);
         let path = resolve(&schema, schema.message("t.Order").unwrap(), path).unwrap();
         let mut found = Vec::new();
-        let _ = path.walk(&schema, bytes, cut, &mut |item| {
+        let _ = path.walk_hiding(&schema, bytes, false, cut, &mut |item| {
             found.push(match item {
                 Item::Value(Value::Text(text)) => Item::Value(Value::Text(Cow::Owned(text.into_owned()))),
                 Item::Value(Value::Bytes(text)) => Item::Value(Value::Bytes(Cow::Owned(text.into_owned()))),

@@ -492,7 +492,10 @@ impl Operand {
             }
             Source::AnyField(reach, path) => messages(subject, |message| {
                 found(message, reach, schema, &mut scratch.body, &mut |inside| match inside {
-                    Some(bytes) => path.walk(schema, bytes, false, &mut |item| each(item, &self.variant)),
+                    Some(bytes) => {
+                        let hide = message.hides_marked_fields();
+                        path.walk_hiding(schema, bytes, hide, false, &mut |item| each(item, &self.variant))
+                    }
                     None => each(Item::Unknown, &self.variant),
                 })
             }),
@@ -542,10 +545,8 @@ fn body(
     let Some((path, variant)) = roots.get(&ty) else { return ControlFlow::Continue(()) };
     let body = message.body(scratch);
     match body.content() {
-        Some(bytes) => path.walk(schema, bytes, false, &mut |item| visit(item, variant)),
-        // What there is of a message that is cut short can be looked at.
-        None if !message.is_compressed() => path.walk(schema, body.wire(), true, &mut |item| visit(item, variant)),
-        None => visit(Item::Unknown, variant),
+        None if message.is_compressed() => visit(Item::Unknown, variant),
+        _ => path.walk_body(schema, &body, &mut |item| visit(item, variant)),
     }
 }
 

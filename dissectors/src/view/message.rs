@@ -126,6 +126,11 @@ impl<'a> MessageView<'a> {
         self.masked(wire, inflated, masked)
     }
 
+    /// Whether values of fields marked `debug_redact` are hidden.
+    pub const fn hides_marked_fields(self) -> bool {
+        self.viewer.redaction.hides_marked_fields()
+    }
+
     /// The body with the values of the fields hidden that its type marks `debug_redact`.
     fn masked<'b>(self, wire: &'b [u8], inflated: Result<Option<&'b [u8]>, Note>, masked: &'b mut Vec<u8>) -> Body<'b>
     where
