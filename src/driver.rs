@@ -9,6 +9,8 @@ use rpcshark_captures::{Data, Direction, Input, Place, Sources, Spill};
 use rpcshark_dissectors::store::{ConnectionId, Lane};
 use rpcshark_dissectors::{Arrival, Joining, Session};
 
+use crate::tap::Tap;
+
 /// A connection that is dissected.
 pub(crate) struct SessionDriver {
     pub(crate) id: ConnectionId,
@@ -27,6 +29,8 @@ pub(crate) struct Output<'a> {
     pub(crate) budget: &'a mut Budget,
     /// Where bytes are kept that lie nowhere; nothing where none are kept.
     pub(crate) spill: Option<SpillTo<'a>>,
+    /// Learns what connections deliver, where somebody wants to know.
+    pub(crate) tap: Option<&'a mut Tap>,
 }
 
 /// A spill file that is made when it is needed.
@@ -63,6 +67,9 @@ impl SessionDriver {
             Input::Data(data) if !session.is_passed() => Input::Data(Data { at: output.place(&data), ..data }),
             other => other,
         };
+        if let Some(tap) = &mut output.tap {
+            tap.input(self.id, direction, &input);
+        }
         session.input(direction, input, output.lane);
         output.budget.update(self.holder, &mut self.account, session.held());
     }
@@ -71,6 +78,9 @@ impl SessionDriver {
     pub(crate) fn close(&mut self, closing: Closing, output: &mut Output<'_>) {
         let Some(session) = &mut self.session else { return };
         let Closing { direction, how, packet, time } = closing;
+        if let Some(tap) = &mut output.tap {
+            tap.closed(self.id, &closing);
+        }
         output.lane.set_sort_key(packet.order, self.rank);
         session.closed(direction, how, Arrival { time, packet: packet.no }, output.lane);
         output.budget.update(self.holder, &mut self.account, session.held());

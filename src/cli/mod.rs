@@ -3,6 +3,7 @@
 mod calls;
 mod columns;
 mod connections;
+mod export;
 mod fields;
 mod filter;
 mod frame_rows;
@@ -87,6 +88,7 @@ enum Command {
     Frames(frames::FramesArgs),
     Show(show::ShowArgs),
     Methods(methods::MethodsArgs),
+    Export(export::ExportArgs),
     Connections(connections::ConnectionsArgs),
     Fields(fields::FieldsArgs),
     Record(RecordArgs),
@@ -133,6 +135,7 @@ pub fn main() -> ExitCode {
         (Some(Command::Frames(args)), _) => frames::run(args),
         (Some(Command::Show(args)), _) => show::run(args),
         (Some(Command::Methods(args)), _) => methods::run(args),
+        (Some(Command::Export(args)), _) => export::run(args),
         (Some(Command::Connections(args)), _) => connections::run(args),
         (Some(Command::Fields(args)), _) => fields::run(&args),
         (Some(Command::Completions(args)), _) => generate::completions(&args),

@@ -1,6 +1,7 @@
 //! Where output goes: results to standard output, everything else to standard error; and the exit status.
 
 use std::io::{self, IsTerminal, Stderr, Stdout, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use rpcshark_dissectors::print::Escaped;
 
 use super::paint::ShownCall;
 use crate::load::Progress;
+use crate::output_file::OutputError;
 use crate::signals::INTERRUPTED;
 
 /// Exit status: nothing matched, with `--exit-code`.
@@ -25,6 +27,9 @@ pub(super) const CANNOT_OPEN: u8 = 3;
 
 /// Exit status: a file was read only in part.
 pub(super) const IN_PART: u8 = 4;
+
+/// Exit status: refused for safety.
+pub(super) const REFUSED: u8 = 5;
 
 /// Why a command cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +52,20 @@ pub(super) enum Problem {
     /// The terminal cannot be used.
     #[error("{0:#}")]
     Terminal(anyhow::Error),
+    /// The file to be written cannot be opened.
+    #[error(transparent)]
+    OutputFile(#[from] OutputError),
+    /// It cannot be written to.
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Refused for safety.
+    #[error("{0}")]
+    Refused(String),
     /// Standard output cannot be written to.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
@@ -57,16 +76,21 @@ impl Problem {
     pub(super) fn tell(self) -> ExitCode {
         match &self {
             // Whoever read the output has seen enough.
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Self::Output(error) | Self::Write { source: error, .. } if error.kind() == io::ErrorKind::BrokenPipe => {
+                return ExitCode::SUCCESS;
+            }
             Self::Schema | Self::Interrupted => {}
             Self::Filter(error) => {
                 complain(&error.text());
                 repeat(&error.place());
             }
+            Self::OutputFile(error @ OutputError::System { source, .. }) => complain(&format!("{error}: {source}")),
             _ => complain(&self.to_string()),
         }
         ExitCode::from(match self {
-            Self::Usage(_) | Self::Filter(_) | Self::Schema => USAGE,
+            Self::Usage(_) | Self::Filter(_) | Self::Schema | Self::OutputFile(OutputError::Terminal) => USAGE,
+            Self::Refused(_) | Self::OutputFile(OutputError::Held(_) | OutputError::Symlink { .. }) => REFUSED,
+            Self::Write { .. } | Self::OutputFile(OutputError::System { .. }) => CANNOT_OPEN,
             Self::Capture(_) | Self::Output(_) | Self::Terminal(_) => CANNOT_OPEN,
             Self::Interrupted => INTERRUPTED,
         })

@@ -60,7 +60,7 @@ pub(super) struct ShowArgs {
 
 /// Calls chosen by their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CallNumbers {
+pub(super) enum CallNumbers {
     All,
     /// From the first to the last, both included.
     Range(u32, u32),
@@ -89,7 +89,7 @@ impl FromStr for CallNumbers {
 
 impl CallNumbers {
     /// The numbers among those of `count` calls, and the first number that no call has.
-    fn among(self, count: u32) -> (RangeInclusive<u32>, Option<u32>) {
+    pub(super) fn among(self, count: u32) -> (RangeInclusive<u32>, Option<u32>) {
         match self {
             Self::All => (1..=count, None),
             Self::Range(first, last) => {

@@ -13,6 +13,7 @@ use super::streams::StreamWorker;
 use crate::decode_as::DecodeAsRules;
 use crate::driver::{Output, SessionDriver, SpillTo};
 use crate::ends::set_recorded_ends;
+use crate::tap::Tap;
 
 /// What a lane works with, besides the store's lane.
 pub(super) struct LaneWorker {
@@ -21,6 +22,8 @@ pub(super) struct LaneWorker {
     spill: Option<Spill>,
     /// What may be held back for all connections of the lane.
     budget: Budget,
+    /// Learns what connections deliver, where that is wanted.
+    pub(super) tap: Option<Tap>,
 }
 
 /// A TCP connection.
@@ -33,7 +36,7 @@ pub(super) struct TcpConnection {
 impl LaneWorker {
     pub(super) fn new(memory: MemoryLimit) -> Self {
         let budget = Budget::new(memory.lane());
-        Self { connections: Connections::new(), streams: StreamWorker::default(), spill: None, budget }
+        Self { connections: Connections::new(), streams: StreamWorker::default(), spill: None, budget, tap: None }
     }
 
     /// What was released because the memory budget was exceeded.
@@ -44,7 +47,7 @@ impl LaneWorker {
     /// Works through the lane's packets of a batch.
     pub(super) fn batch(&mut self, no: u8, batch: &Batch, partition: &Partition, lane: &mut Lane, shared: &Shared<'_>) {
         let spill = Some(SpillTo { sources: shared.sources, spill: &mut self.spill });
-        let output = Output { lane, budget: &mut self.budget, spill };
+        let output = Output { lane, budget: &mut self.budget, spill, tap: self.tap.as_mut() };
         let mut sink = LaneSink { output, shared, ends: None };
         let mut indices = partition.of_lane(no).peekable();
         while let Some(index) = indices.next() {
@@ -83,7 +86,7 @@ impl LaneWorker {
     /// The capture has ended.
     pub(super) fn finish(&mut self, lane: &mut Lane, shared: &Shared<'_>) {
         let spill = Some(SpillTo { sources: shared.sources, spill: &mut self.spill });
-        let output = Output { lane, budget: &mut self.budget, spill };
+        let output = Output { lane, budget: &mut self.budget, spill, tap: self.tap.as_mut() };
         let mut sink = LaneSink { output, shared, ends: None };
         self.connections.finish(&mut sink);
         self.streams.finish(&mut sink);
@@ -92,7 +95,7 @@ impl LaneWorker {
     /// What the end of the capture says of streams that no TCP packets hold.
     pub(super) fn last_events(&mut self, no: u8, partition: &Partition, lane: &mut Lane, shared: &Shared<'_>) {
         let spill = Some(SpillTo { sources: shared.sources, spill: &mut self.spill });
-        let output = Output { lane, budget: &mut self.budget, spill };
+        let output = Output { lane, budget: &mut self.budget, spill, tap: self.tap.as_mut() };
         let mut sink = LaneSink { output, shared, ends: None };
         for event in partition.events_of_lane(no) {
             self.streams.event(event, partition.events(), &mut sink);

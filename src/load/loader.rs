@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use rpcshark_captures::budget::{MemoryLimit, Released};
 use rpcshark_captures::file::{Batch, CaptureReader, Error, FileInfo, Notice, OpenOptions, Spool};
 use rpcshark_captures::{Skip, Sources, Timestamp};
-use rpcshark_dissectors::store::{Committed, Keep, Store};
+use rpcshark_dissectors::store::{Committed, ConnectionRef, Keep, Store};
 
 use super::lane::{LaneWorker, Shared};
 use super::lengths::PacketLengths;
@@ -21,6 +21,7 @@ use super::partition::{LANES, Partition, Partitioner, Selection};
 use super::shared::{Progress, SharedStore, StoreGuard};
 use crate::decode_as::DecodeAsRules;
 use crate::signals::Stop;
+use crate::tap::{Delivery, Tap};
 
 /// What to read, and what to keep of it.
 #[derive(Clone, Debug)]
@@ -206,6 +207,19 @@ impl Loader {
     /// Reads one connection only; what else the capture holds is passed over. To be called before the first step.
     pub(super) fn select(&mut self, selection: Selection) {
         self.selection = Some(selection);
+    }
+
+    /// Learns what connections deliver: `tap` is asked for each lane. To be called before the first step.
+    pub(super) fn set_taps(&mut self, tap: impl Fn(u16) -> Tap) {
+        for (lane, worker) in (0..).zip(&mut self.workers) {
+            worker.tap = Some(tap(lane));
+        }
+    }
+
+    /// What a connection has delivered, if a tap was set for it.
+    pub(super) fn take_deliveries(&mut self, at: ConnectionRef) -> Vec<Delivery> {
+        let tap = self.workers.get_mut(usize::from(at.lane.0)).and_then(|worker| worker.tap.as_mut());
+        tap.map(|tap| tap.take(at.id)).unwrap_or_default()
     }
 
     /// Whether what is selected is a stream that no TCP packets hold.

@@ -5,6 +5,7 @@
 //! order of the packets. Connections are independent, so what comes out does not depend on how many threads work. The
 //! next batch is fetched meanwhile.
 
+mod exact;
 mod frames;
 mod lane;
 mod lengths;
@@ -16,6 +17,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use exact::{ExactConnection, ExactFrame, ExactReading};
 pub(crate) use frames::ConnectionFrames;
 pub(crate) use lengths::PacketLengths;
 pub(crate) use loader::{Inputs, LoadOptions, Loaded, Loader};

@@ -88,7 +88,7 @@ impl Live {
         self.order += 1;
         let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
         let Some(lane) = self.store.lanes_mut().first_mut() else { return };
-        let mut output = Output { lane, budget: &mut self.budget, spill: None };
+        let mut output = Output { lane, budget: &mut self.budget, spill: None, tap: None };
         if let Some(live) = self.connections.get_mut(&connection) {
             work(live, packet, &mut output);
         }
@@ -144,7 +144,7 @@ impl Tap for Live {
         let Some(mut live) = self.connections.remove(&connection) else { return };
         self.holders.remove(&live.holder);
         if let Some(lane) = self.store.lanes_mut().first_mut() {
-            live.driver.finish(&mut Output { lane, budget: &mut self.budget, spill: None });
+            live.driver.finish(&mut Output { lane, budget: &mut self.budget, spill: None, tap: None });
         }
     }
 

@@ -39,12 +39,20 @@ pub struct Stream {
     /// By direction.
     flows: [Flow; 2],
     reset: bool,
+    /// By direction: how much of the other flow its packets acknowledge at most.
+    limits: [Option<u64>; 2],
 }
 
 #[derive(Debug, Default)]
 struct Flow {
     /// The sequence number of the next byte.
     next: u32,
+    /// That of the first byte.
+    first: u32,
+    /// How many bytes were written or skipped.
+    sent: u64,
+    /// How many of them the other end has acknowledged.
+    acknowledged: u64,
     /// How many bytes were written since the other end acknowledged.
     unacknowledged: usize,
     closed: bool,
@@ -72,10 +80,12 @@ impl<W: Write> StreamWriter<W> {
         let mut flows = <[Flow; 2]>::default();
         for direction in Direction::BOTH {
             let number = number << 1 | direction.index() as u64;
-            flows[direction.index()].next = mix(self.seed ^ number) as u32;
+            let flow = &mut flows[direction.index()];
+            flow.next = mix(self.seed ^ number) as u32;
+            flow.first = flow.next.wrapping_add(1);
         }
         let opening = Some((ends.clone(), time));
-        Ok(Stream { opening, number, client: unknown, server: unknown, flows, reset: false })
+        Ok(Stream { opening, number, client: unknown, server: unknown, flows, reset: false, limits: [None; 2] })
     }
 
     /// Nothing more is known of a connection: it stays open in the file, if it was not closed or reset.
@@ -123,14 +133,25 @@ impl<W: Write> StreamWriter<W> {
             return Ok(());
         }
         self.shake_hands(stream, Content::Unknown)?;
-        let comment = not_recorded_comment(direction, bytes);
         self.file.count_lost(bytes.div_ceil(MAX_SEGMENT as u64));
+        self.skip(stream, direction, bytes, time)
+    }
+
+    /// Bytes are left out: as [`Self::lost`], but the file's statistics do not count them as lost.
+    pub fn skip(&mut self, stream: &mut Stream, direction: Direction, bytes: u64, time: Timestamp) -> io::Result<()> {
+        if bytes == 0 || stream.reset || stream.flows[direction.index()].closed {
+            return Ok(());
+        }
+        self.shake_hands(stream, Content::Unknown)?;
+        let comment = not_recorded_comment(direction, bytes);
+        let limit = stream.limits[direction.reverse().index()].take();
         let mut left = bytes;
         while left > 0 {
             let step = left.min(LARGEST_SKIP);
             left -= step;
             let flow = &mut stream.flows[direction.index()];
             flow.next = flow.next.wrapping_add(step as u32);
+            flow.sent += step;
             // The other end has them: its acknowledgment tells readers not to wait for them.
             self.packet(
                 stream,
@@ -141,6 +162,7 @@ impl<W: Write> StreamWriter<W> {
                 (left == 0).then_some(comment.as_str()),
             )?;
         }
+        stream.limits[direction.reverse().index()] = limit;
         Ok(())
     }
 
@@ -233,10 +255,18 @@ impl<W: Write> StreamWriter<W> {
             Direction::ToServer => (stream.client, stream.server),
             Direction::ToClient => (stream.server, stream.client),
         };
+        let limit = stream.limits[direction.index()];
         let other = &mut stream.flows[direction.reverse().index()];
-        let ack = match flags.has(TcpFlags::ACK) {
-            true => other.next,
-            false => 0,
+        let ack = match limit.filter(|_| !other.closed) {
+            _ if !flags.has(TcpFlags::ACK) => 0,
+            None => {
+                other.acknowledged = other.sent;
+                other.next
+            }
+            Some(limit) => {
+                other.acknowledged = limit.min(other.sent).max(other.acknowledged);
+                other.first.wrapping_add(other.acknowledged as u32)
+            }
         };
         other.unacknowledged = 0;
 
@@ -253,12 +283,32 @@ impl<W: Write> StreamWriter<W> {
         self.packet_id = self.packet_id.wrapping_add(1);
         flow.unacknowledged += payload.len();
         flow.next = flow.next.wrapping_add(payload.len() as u32);
+        flow.sent += payload.len() as u64;
         if flags.has(TcpFlags::SYN) || flags.has(TcpFlags::FIN) {
             flow.next = flow.next.wrapping_add(1);
         }
 
         frame::packet(&header, payload, &mut self.packet)?;
         self.file.packet(time, &self.packet, comment)
+    }
+}
+
+impl Stream {
+    /// How many bytes of a direction were written or skipped.
+    pub const fn sent(&self, direction: Direction) -> u64 {
+        match direction {
+            Direction::ToServer => self.flows[0].sent,
+            Direction::ToClient => self.flows[1].sent,
+        }
+    }
+
+    /// From here on, packets of `direction` acknowledge at most the first `limit` bytes of the other direction, but never
+    /// less than before. `None`, as at the beginning: all that were written.
+    pub const fn limit_acknowledgment(&mut self, direction: Direction, limit: Option<u64>) {
+        match direction {
+            Direction::ToServer => self.limits[0] = limit,
+            Direction::ToClient => self.limits[1] = limit,
+        }
     }
 }
 
@@ -385,6 +435,22 @@ mod tests {
         assert_eq!(stream.flows[0].next, 3);
         writer.close(&mut stream, Direction::ToServer, at(2)).expect("memory");
         assert_eq!(stream.flows[0].next, 4);
+    }
+
+    #[test]
+    fn a_sender_acknowledges_only_what_it_had_received() {
+        let mut writer = StreamWriter::new(Vec::new(), &About::default()).expect("memory");
+        let mut stream = writer.open(&ends(), at(1)).expect("memory");
+        writer.data(&mut stream, Direction::ToClient, b"answer", at(2), None).expect("memory");
+        writer.data(&mut stream, Direction::ToClient, b"end", at(3), None).expect("memory");
+        for limit in [Some(6), Some(2), None] {
+            stream.limit_acknowledgment(Direction::ToServer, limit);
+            writer.data(&mut stream, Direction::ToServer, b"x", at(4), None).expect("memory");
+        }
+        assert_eq!((stream.sent(Direction::ToServer), stream.sent(Direction::ToClient)), (3, 9));
+        let seen = packets(&writer.finish().expect("memory"));
+        let acks: Vec<u32> = seen[5..].iter().map(|packet| packet.2).collect();
+        assert_eq!(acks, [7, 7, 10], "never less than before");
     }
 
     #[test]

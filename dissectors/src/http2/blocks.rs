@@ -28,7 +28,7 @@ impl Http2 {
         };
         let mut frames = Vec::new();
         if lane.keep.frames {
-            let mut shown = self.frame(span.direction, &header, span.last);
+            let mut shown = self.frame(&header, &span);
             (shown.padding, shown.priority, shown.promised) = (padding, priority, promised);
             if !holes {
                 shown.notes.extend(faults.iter().map(|fault| fault.note(header.kind).at(span.last.packet)));
@@ -53,7 +53,7 @@ impl Http2 {
     /// CONTINUATION.
     pub(super) fn block_goes_on(&mut self, frame: &Arrived<'_>, lane: &mut Lane) {
         let Arrived { header, span, payload, holes, .. } = *frame;
-        let shown = lane.keep.frames.then(|| self.frame(span.direction, &header, span.last));
+        let shown = lane.keep.frames.then(|| self.frame(&header, &span));
         let sender = self.sender(span.direction);
         let Some(mut block) = sender.block.take().filter(|block| block.stream == header.stream) else {
             // Its beginning is not there: whatever it inserted is not known.

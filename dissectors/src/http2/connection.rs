@@ -243,7 +243,7 @@ impl Http2 {
                     self.sent_beyond(sent, header.stream, lane);
                 }
                 if lane.keep.frames {
-                    let mut shown = self.frame(span.direction, &header, span.last);
+                    let mut shown = self.frame(&header, &span);
                     shown.padding = pad;
                     if holes {
                         shown.notes.push(holes_note(span.last));
@@ -266,7 +266,7 @@ impl Http2 {
         let Arrived { header, span, payload, holes, .. } = *frame;
         let now = span.last;
         // The stream's call is looked up before a reset closes it.
-        let shown = lane.keep.frames.then(|| self.frame(span.direction, &header, now));
+        let shown = lane.keep.frames.then(|| self.frame(&header, &span));
         let Parsed { payload: parsed, faults } = payload::parse(header, payload);
         let connection = self.framing.connection;
         match parsed {
@@ -323,12 +323,13 @@ impl Http2 {
     }
 
     /// A frame as `frames` shows it, without what only some types have.
-    pub(super) fn frame(&mut self, direction: Direction, header: &FrameHeader, now: Arrival) -> Frame {
+    pub(super) fn frame(&mut self, header: &FrameHeader, span: &EventSpan) -> Frame {
         Frame {
-            packet: now.packet,
-            time: now.time,
+            packet: span.last.packet,
+            time: span.last.time,
+            extent: span.first.origin.offset..span.end,
             connection: self.framing.connection,
-            direction,
+            direction: span.direction,
             protocol: FrameOf::Http2,
             stream: header.stream,
             kind: header.kind.0,
@@ -484,7 +485,9 @@ impl Framed<{ FrameHeader::LEN }> for Http2 {
         if let Open::Frame(open) = open
             && lane.keep.frames
         {
-            let mut frame = self.frame(direction, &open.header, now);
+            let there = FrameHeader::LEN as u64 + u64::from(open.header.length - open.left);
+            let span = lane.event_span(direction, open.first, open.first.origin.offset + there, now);
+            let mut frame = self.frame(&open.header, &span);
             frame.notes.push(holes_note(now));
             lane.add_frame(frame);
         }

@@ -1,5 +1,7 @@
 //! A frame, as `frames` shows it. Frames are not kept: they are handed out batch by batch to whoever wants them.
 
+use std::ops::Range;
+
 use rpcshark_captures::{Direction, PacketNo, Timestamp};
 
 use super::completed::CompletedMessages;
@@ -15,6 +17,8 @@ pub struct Frame {
     pub packet: PacketNo,
     /// When its last byte was there.
     pub time: Timestamp,
+    /// Where its bytes stand in their flow, with its header. Where it is cut by a gap of unknown length: as far as they came.
+    pub extent: Range<u64>,
     /// Its connection.
     pub connection: ConnectionId,
     /// Which way it went.

@@ -179,9 +179,11 @@ impl Ttrpc {
             FrameType::REQUEST | FrameType::RESPONSE | FrameType::DATA => Box::default(),
             _ => contents.beginning().into(),
         };
+        let begin = frame.span.first.origin.offset;
         lane.add_frame(Frame {
             packet: now.packet,
             time: now.time,
+            extent: begin..frame.span.end.min(begin + FrameHeader::LEN as u64 + u64::from(header.length)),
             connection: self.framing.connection,
             direction: if reversed { direction.reverse() } else { direction },
             protocol: FrameOf::Ttrpc,

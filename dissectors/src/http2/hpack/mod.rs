@@ -1,4 +1,4 @@
-//! Header compression for HTTP/2, RFC 7541, read by somebody who only listens.
+//! Header compression for HTTP/2, RFC 7541, read by somebody who only listens, and written without a table.
 //!
 //! A [`Decoder`] holds what one direction has inserted and turns header blocks into [`Field`](crate::header::Field)s. An endpoint may give up on
 //! the first error; a listener may have joined late or lost bytes, so here nothing fails: what cannot be known is
@@ -24,6 +24,7 @@
 
 mod cache;
 mod decoder;
+mod encoder;
 mod fault;
 mod huffman;
 mod integer;
@@ -34,5 +35,6 @@ mod tests;
 
 pub(super) use cache::Cache;
 pub use decoder::{Block, Decoder, MAX_BLOCK, MAX_DECODED, MAX_FAULTS, MAX_FIELDS, MAX_STRING};
+pub use encoder::{FieldToWrite, encode};
 pub use fault::{Fault, FaultKind};
 pub use table::{KEPT_AT_LEAST, KEPT_AT_MOST};

@@ -1,0 +1,344 @@
+//! Writing calls as a capture that stands alone.
+//!
+//! What the connections had delivered is gone through in the order of the reading, so that a reader of the export meets
+//! everything in the same order: requests and answers, acknowledgments, gaps, closes.
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+
+use rpcshark_captures::connection::Close;
+use rpcshark_captures::write::{About, Ends, Party, Process, Stream, StreamWriter};
+use rpcshark_captures::{Direction, Endpoint, Sources, Timestamp};
+use rpcshark_dissectors::store::{CallId, CallRef, Connection, ConnectionProtocol, ConnectionRef, Framing, Store};
+
+use super::flow::FlowBytes;
+use super::piece::{Action, Piece};
+use super::{http2, ttrpc};
+use crate::load::{ExactConnection, ExactFrame, ExactReading};
+use crate::tap::{Delivered, Delivery};
+
+/// What was exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exported {
+    /// Connections that were written.
+    pub(crate) connections: usize,
+    /// NRI trunks that were written whole, since their calls cannot be told apart.
+    pub(crate) whole_trunks: usize,
+    /// Runs of bytes that could not be read again; they are gaps in the export.
+    pub(crate) unreadable: u64,
+}
+
+/// The connections of `calls`, each once, in the order of their first calls.
+pub(crate) fn connections_of(store: &Store, calls: &[CallRef]) -> Vec<ConnectionRef> {
+    let mut known = HashSet::new();
+    let connections = calls.iter().map(|&at| ConnectionRef { lane: at.lane, id: store.call(at).connection });
+    connections.filter(|&at| known.insert(at)).collect()
+}
+
+/// Writes `calls` of a reading to `out`.
+///
+/// # Errors
+///
+/// If `out` cannot be written.
+pub(crate) fn export_capture<W: Write>(reading: &ExactReading, calls: &[CallRef], out: W) -> io::Result<(W, Exported)> {
+    let shown: HashSet<CallRef> = calls.iter().copied().collect();
+    let about = About { description: "exported calls in synthetic TCP".into(), ..About::default() };
+    let mut writer = StreamWriter::new(out, &about)?;
+    let mut exported = Exported { connections: reading.connections.len(), ..Exported::default() };
+    let mut all: Vec<Rewriting<'_>> = Vec::new();
+    let mut order = Vec::new();
+    for (number, connection) in reading.connections.iter().enumerate() {
+        let rewriting = Rewriting::new(reading, connection, &shown, &mut exported);
+        all.push(rewriting);
+        let deliveries = connection.deliveries.iter().enumerate();
+        order.extend(deliveries.map(|(index, delivery)| (delivery.order, number, index)));
+    }
+    // One packet can deliver several things of one connection: their order is kept.
+    order.sort_by_key(|&(order, number, _)| (order, number));
+    for (_, number, index) in order {
+        if let Some(rewriting) = all.get_mut(number)
+            && let Some(delivery) = rewriting.connection.deliveries.get(index)
+        {
+            rewriting.deliver(delivery, &mut writer, &mut exported)?;
+        }
+    }
+    for rewriting in all {
+        if let Some(stream) = rewriting.stream {
+            writer.end(stream)?;
+        }
+    }
+    Ok((writer.finish()?, exported))
+}
+
+/// A connection that is being written again.
+struct Rewriting<'a> {
+    connection: &'a ExactConnection,
+    sources: &'a Sources,
+    ends: Ends,
+    first: Timestamp,
+    /// Its beginning was not seen.
+    joined: bool,
+    /// The roles are not those that were assumed at the beginning.
+    swapped: bool,
+    protocol: Framing,
+    /// By the direction as seen.
+    flows: [Flow; 2],
+    stream: Option<Stream>,
+    /// What is gathered for one packet.
+    packet: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+/// One flow of it.
+#[derive(Default)]
+struct Flow {
+    pieces: Vec<Piece>,
+    /// The piece that comes next, or that is being written.
+    next: usize,
+    /// Behind a gap: a reader has to find where frames begin.
+    broken: bool,
+    /// Bytes in which no frames were found, since the last frame.
+    passed: u64,
+    /// Offsets in the original flow, each with the one in the export, in order.
+    written: Vec<(u64, u64)>,
+}
+
+/// Stands for a gap of unknown length: no frame reaches beyond it.
+const UNKNOWN_GAP: u64 = 1 << 25;
+
+impl<'a> Rewriting<'a> {
+    fn new(
+        reading: &'a ExactReading,
+        connection: &'a ExactConnection,
+        shown: &HashSet<CallRef>,
+        exported: &mut Exported,
+    ) -> Self {
+        let store: &Store = &reading.store;
+        let stored = store.connection(connection.at);
+        let protocol = connection.frames.first().map_or(Framing::Http2, |frame| frame.protocol);
+        let joined = stored.facts.as_ref().is_some_and(|facts| facts.joined);
+        let sources = &*reading.sources;
+        let flows = Direction::BOTH.map(|seen| {
+            let bytes = FlowBytes::new(&connection.deliveries, seen, sources);
+            let mut frames: Vec<ExactFrame> =
+                connection.frames.iter().filter(|frame| frame.seen == seen).cloned().collect();
+            frames.sort_by_key(|frame| (frame.extent.start, frame.extent.end));
+            let lane = store.lane(connection.at.lane);
+            let of_connection = shown
+                .iter()
+                .filter(|at| at.lane == connection.at.lane && store.call(**at).connection == connection.at.id);
+            let pieces = match protocol {
+                Framing::Http2 => {
+                    let streams = of_connection.map(|&at| store.call(at).stream).collect();
+                    Some(http2::pieces(&frames, &streams, &bytes, lane))
+                }
+                Framing::Ttrpc => {
+                    let calls: HashSet<CallId> = of_connection.map(|at| at.id).collect();
+                    ttrpc::pieces(&frames, &calls, &bytes)
+                }
+            };
+            let pieces = pieces.unwrap_or_else(|| {
+                exported.whole_trunks += 1;
+                vec![Piece::copy(0..bytes.end())]
+            });
+            Flow { pieces, ..Flow::default() }
+        });
+        if stored.protocol == ConnectionProtocol::Nri && exported.whole_trunks > 0 {
+            exported.whole_trunks = exported.whole_trunks.div_ceil(2);
+        }
+        Self {
+            connection,
+            sources,
+            ends: ends_of(stored),
+            first: stored.first,
+            joined,
+            swapped: stored.roles_swapped,
+            protocol,
+            flows,
+            stream: None,
+            packet: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    fn oriented(&self, seen: Direction) -> Direction {
+        if self.swapped { seen.reverse() } else { seen }
+    }
+
+    fn deliver<W: Write>(
+        &mut self,
+        delivery: &Delivery,
+        writer: &mut StreamWriter<W>,
+        exported: &mut Exported,
+    ) -> io::Result<()> {
+        if self.stream.is_none() {
+            let mut stream = writer.open(&self.ends, self.first)?;
+            if self.joined {
+                for direction in Direction::BOTH {
+                    writer.skip(&mut stream, direction, 1, delivery.time)?;
+                }
+                self.flows.iter_mut().for_each(|flow| flow.broken = true);
+            }
+            self.stream = Some(stream);
+        }
+        let Some(mut stream) = self.stream.take() else { return Ok(()) };
+        let direction = self.oriented(delivery.seen);
+        let result = match delivery.what {
+            Delivered::Data { at, len, acked } => {
+                let limit = acked.map(|acked| self.flows[delivery.seen.reverse().index()].offset_in_export(acked));
+                stream.limit_acknowledgment(direction, limit);
+                let mut scratch = std::mem::take(&mut self.scratch);
+                let bytes = self.sources.get(at, len as usize, &mut scratch).unwrap_or_else(|_| {
+                    exported.unreadable += 1;
+                    &[]
+                });
+                let result = match bytes.is_empty() {
+                    true => self.gap(delivery, Some(len.into()), &mut stream, writer),
+                    false => self.data(delivery, bytes, &mut stream, writer),
+                };
+                self.scratch = scratch;
+                result
+            }
+            Delivered::Gap(length) => self.gap(delivery, length, &mut stream, writer),
+            Delivered::Closed(Close::Fin) => writer.close(&mut stream, direction, delivery.time),
+            Delivered::Closed(Close::Rst | Close::Timeout) => writer.reset(&mut stream, direction, delivery.time),
+            Delivered::Closed(Close::EndOfCapture) => Ok(()),
+        };
+        self.stream = Some(stream);
+        result
+    }
+
+    /// Bytes of a flow.
+    fn data<W: Write>(
+        &mut self,
+        delivery: &Delivery,
+        bytes: &[u8],
+        stream: &mut Stream,
+        writer: &mut StreamWriter<W>,
+    ) -> io::Result<()> {
+        let direction = self.oriented(delivery.seen);
+        let time = delivery.time;
+        let begin = delivery.offset;
+        let end = begin + bytes.len() as u64;
+        let protocol = self.protocol;
+        let flow = &mut self.flows[delivery.seen.index()];
+        let packet = &mut self.packet;
+        packet.clear();
+        let mut at = begin;
+        while at < end {
+            let Some(piece) = flow.pieces.get(flow.next) else {
+                flow.passed += end - at;
+                break;
+            };
+            if piece.range.end <= at {
+                flow.next += 1;
+                continue;
+            }
+            if piece.range.start > at {
+                let to = piece.range.start.min(end);
+                flow.passed += to - at;
+                at = to;
+                continue;
+            }
+            let begins = at == piece.range.start;
+            let to = piece.range.end.min(end);
+            let ends = to == piece.range.end;
+            if begins && !matches!(piece.action, Action::Drop { .. }) {
+                if flow.passed > 0 && !flow.broken {
+                    writer.data(stream, direction, packet, time, None)?;
+                    packet.clear();
+                    writer.skip(stream, direction, flow.passed, time)?;
+                    flow.broken = true;
+                }
+                if std::mem::take(&mut flow.broken) && protocol == Framing::Http2 {
+                    packet.extend_from_slice(&http2::boundary_marks());
+                }
+            }
+            flow.passed = 0;
+            match &piece.action {
+                Action::Copy => {
+                    let part = (at - begin) as usize..(to - begin) as usize;
+                    packet.extend_from_slice(bytes.get(part).unwrap_or_default());
+                }
+                Action::Replace { bytes, head } => {
+                    let (first, rest) = bytes.split_at((*head).min(bytes.len()));
+                    packet.extend_from_slice(if begins { first } else { &[] });
+                    packet.extend_from_slice(if ends { rest } else { &[] });
+                }
+                Action::Drop { .. } => {}
+            }
+            at = to;
+            if ends {
+                flow.next += 1;
+                // A frame of ttrpc that comes alone shows a reader where frames begin.
+                if protocol == Framing::Ttrpc {
+                    writer.data(stream, direction, packet, time, None)?;
+                    packet.clear();
+                }
+            }
+        }
+        writer.data(stream, direction, packet, time, None)?;
+        flow.written.push((end, stream.sent(direction)));
+        Ok(())
+    }
+
+    /// Bytes are missing from a flow.
+    fn gap<W: Write>(
+        &mut self,
+        delivery: &Delivery,
+        length: Option<u64>,
+        stream: &mut Stream,
+        writer: &mut StreamWriter<W>,
+    ) -> io::Result<()> {
+        let direction = self.oriented(delivery.seen);
+        let flow = &mut self.flows[delivery.seen.index()];
+        let begin = delivery.offset;
+        let end = begin + length.unwrap_or(0);
+        while flow.pieces.get(flow.next).is_some_and(|piece| piece.range.end <= begin) {
+            flow.next += 1;
+        }
+        let piece = flow.pieces.get(flow.next).filter(|piece| piece.range.start < begin);
+        // Inside a frame whose length is known its reader goes on behind it.
+        let inside = piece.filter(|piece| length.is_some() && end <= piece.range.end);
+        match inside.map(|piece| &piece.action) {
+            Some(Action::Drop { counted: true }) => {}
+            Some(Action::Copy | Action::Replace { .. }) => {
+                writer.lost(stream, direction, length.unwrap_or(UNKNOWN_GAP), delivery.time)?;
+            }
+            Some(Action::Drop { counted: false }) | None => {
+                writer.lost(stream, direction, length.unwrap_or(UNKNOWN_GAP), delivery.time)?;
+                flow.broken = true;
+            }
+        }
+        flow.written.push((end, stream.sent(direction)));
+        Ok(())
+    }
+}
+
+impl Flow {
+    /// Where in the export that stands which was written for the first `offset` bytes.
+    fn offset_in_export(&self, offset: u64) -> u64 {
+        let behind = self.written.partition_point(|&(original, _)| original <= offset);
+        behind.checked_sub(1).and_then(|last| self.written.get(last)).map_or(0, |&(_, written)| written)
+    }
+}
+
+/// The ends of a connection, for the comment that states them.
+fn ends_of(connection: &Connection) -> Ends {
+    Ends::new(
+        party(&connection.client, connection.client_process.as_deref()),
+        party(&connection.server, connection.server_process.as_deref()),
+    )
+}
+
+fn party(endpoint: &Endpoint, process: Option<&str>) -> Party {
+    // As a process is shown: `name (pid)`, or `pid N` where the name is not known.
+    let parts = process.and_then(|text| text.strip_suffix(')')?.rsplit_once(" ("));
+    let nameless = process.and_then(|text| text.strip_prefix("pid ")?.parse().ok());
+    let process = match parts {
+        Some((name, pid)) => Process { pid: pid.parse().ok(), name: Some(name.into()), ..Process::default() },
+        None if nameless.is_some() => Process { pid: nameless, ..Process::default() },
+        None => Process { name: process.map(Into::into), ..Process::default() },
+    };
+    Party { endpoint: endpoint.clone(), process }
+}

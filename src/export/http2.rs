@@ -1,0 +1,162 @@
+//! What is kept of a flow of HTTP/2: the frames of exported streams and of the connection, header blocks encoded anew.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use rpcshark_dissectors::header::Field;
+use rpcshark_dissectors::http2::hpack::{FieldToWrite, encode};
+use rpcshark_dissectors::http2::{Flags, FrameType};
+use rpcshark_dissectors::store::Lane;
+
+use super::flow::FlowBytes;
+use super::piece::{Action, Piece};
+use crate::load::ExactFrame;
+
+/// The client's connection preface (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Entries of the static table (RFC 7541, appendix A): they mean the same in every block.
+const STATIC_ENTRIES: u32 = 61;
+
+/// Bytes of a frame header (RFC 9113 §4.1).
+pub(super) const HEADER: usize = 9;
+
+/// The largest payload that every receiver allows (RFC 9113 §4.2).
+const MAX_PAYLOAD: usize = 16_384;
+
+/// Frames that mean nothing and show a reader where frames begin: three acknowledgments of PING (RFC 9113 §6.7).
+pub(super) fn boundary_marks() -> Vec<u8> {
+    let mut ping = Vec::new();
+    frame(FrameType::PING.0, Flags::ACK.0, 0, b"rpcshark", &mut ping);
+    ping.repeat(3)
+}
+
+/// The parts of a flow. `frames` are those of the flow, in order.
+pub(super) fn pieces(frames: &[ExactFrame], shown: &HashSet<u32>, bytes: &FlowBytes<'_>, lane: &Lane) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let first = frames.first().map_or(bytes.end(), |frame| frame.extent.start);
+    beginning(0..first, shown, bytes, &mut pieces);
+    let mut rest = frames.iter().peekable();
+    while let Some(frame) = rest.next() {
+        let range = frame.extent.clone();
+        let is_block = frame.kind == FrameType::HEADERS.0 || frame.kind == FrameType::PUSH_PROMISE.0;
+        if frame.stream != 0 && !shown.contains(&frame.stream) {
+            let counted = !is_block && frame.kind != FrameType::CONTINUATION.0;
+            pieces.push(Piece::drop(range, counted));
+            continue;
+        }
+        let Some(list) = frame.headers.filter(|_| is_block) else {
+            pieces.push(Piece::copy(range));
+            continue;
+        };
+        // The block ends with the CONTINUATION that says so.
+        let mut end = range.end;
+        let mut ended = Flags(frame.flags).contains(Flags::END_HEADERS);
+        while !ended && let Some(next) = rest.next_if(|next| next.kind == FrameType::CONTINUATION.0) {
+            end = next.extent.end;
+            ended = Flags(next.flags).contains(Flags::END_HEADERS);
+        }
+        let fields: Vec<&Field> = lane.headers.fields(list).collect();
+        let is_alone = fields.iter().all(|field| field.index.is_none_or(|index| index <= STATIC_ENTRIES));
+        if frame.faulty && is_alone {
+            // What is wrong with it stays as it is.
+            pieces.push(Piece::copy(range.start..end));
+            continue;
+        }
+        let fields = fields.into_iter().map(FieldToWrite::of);
+        let bytes = header_block(frame, fields, frame.faulty);
+        pieces.push(Piece { range: range.start..end, action: Action::Replace { bytes, head: HEADER } });
+    }
+    let last = frames.last().map_or(first, |frame| frame.extent.end);
+    if let Some(header) = bytes.get(last..last + HEADER as u64)
+        && let [_, _, _, kind, _, a, b, c, d] = header[..]
+    {
+        // The capture ends inside this frame.
+        let stream = u32::from_be_bytes([a, b, c, d]) & 0x7fff_ffff;
+        if kind == FrameType::DATA.0 && shown.contains(&stream) {
+            pieces.push(Piece::copy(last..bytes.end()));
+        }
+    }
+    pieces
+}
+
+/// What stands before the first frame: of a client the preface, and before it HTTP/1.1 that was upgraded. That request is
+/// stream 1.
+fn beginning(range: Range<u64>, shown: &HashSet<u32>, bytes: &FlowBytes<'_>, pieces: &mut Vec<Piece>) {
+    let Some(head) = bytes.get(range.clone()) else { return };
+    let preface = if head.ends_with(PREFACE) { PREFACE.len() as u64 } else { 0 };
+    let upgrade = range.start..range.end - preface;
+    if !upgrade.is_empty() && head.starts_with_http1() {
+        pieces.push(match shown.contains(&1) {
+            true => Piece::copy(upgrade),
+            false => Piece::drop(upgrade, true),
+        });
+    }
+    if preface > 0 {
+        pieces.push(Piece::copy(range.end - preface..range.end));
+    }
+}
+
+trait StartsWithHttp1 {
+    fn starts_with_http1(&self) -> bool;
+}
+
+impl StartsWithHttp1 for Vec<u8> {
+    /// Whether bytes begin like a request or an answer of HTTP/1.1: with a line of text that names the version.
+    fn starts_with_http1(&self) -> bool {
+        let line = self.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        line.windows(7).any(|part| part == b"HTTP/1.")
+    }
+}
+
+/// The frames of a header block that begins with `frame`. `faulty`: it cannot be decoded to its end.
+pub(super) fn header_block<'a>(
+    frame: &ExactFrame,
+    fields: impl Iterator<Item = FieldToWrite<'a>>,
+    faulty: bool,
+) -> Vec<u8> {
+    let mut payload = Vec::new();
+    let mut flags = Flags(frame.flags & Flags::END_STREAM.0);
+    if let Some(promised) = frame.promised {
+        payload.extend_from_slice(&promised.to_be_bytes());
+    }
+    if let Some(priority) = frame.priority {
+        flags.0 |= Flags::PRIORITY.0;
+        let exclusive = u32::from(priority.exclusive) << 31;
+        payload.extend_from_slice(&(priority.depends_on | exclusive).to_be_bytes());
+        payload.push((priority.weight.max(1) - 1) as u8);
+    }
+    for field in fields {
+        encode(field, &mut payload);
+    }
+    if faulty {
+        // RFC 7541 §6.1: index 0 is an error.
+        payload.push(0x80);
+    }
+    let mut frames = Vec::new();
+    let mut kind = frame.kind;
+    let mut parts = payload.chunks(MAX_PAYLOAD).peekable();
+    if parts.peek().is_none() {
+        self::frame(kind, flags.0 | Flags::END_HEADERS.0, frame.stream, &[], &mut frames);
+    }
+    while let Some(part) = parts.next() {
+        let last = if parts.peek().is_none() { Flags::END_HEADERS.0 } else { 0 };
+        self::frame(kind, flags.0 | last, frame.stream, part, &mut frames);
+        (kind, flags) = (FrameType::CONTINUATION.0, Flags(0));
+    }
+    frames
+}
+
+/// Appends a frame.
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8], to: &mut Vec<u8>) {
+    frame_header(kind, flags, stream, payload.len(), to);
+    to.extend_from_slice(payload);
+}
+
+/// Appends a frame header.
+pub(super) fn frame_header(kind: u8, flags: u8, stream: u32, len: usize, to: &mut Vec<u8>) {
+    let [_, len @ ..] = (len as u32).to_be_bytes();
+    to.extend_from_slice(&len);
+    to.extend_from_slice(&[kind, flags]);
+    to.extend_from_slice(&stream.to_be_bytes());
+}
