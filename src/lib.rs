@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod cli;
+mod config;
 mod decode_as;
 mod driver;
 mod ends;

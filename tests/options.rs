@@ -367,14 +367,19 @@ fn a_call_that_its_client_cancelled_at_its_deadline_says_so() {
     }
 }
 
-/// What `arguments` print on a terminal of this many columns; `None` where there is no program to open one with.
+/// What `arguments` print on a terminal of this many columns, without colours; `None` where there is no program to open one with.
 fn on_terminal(columns: usize, arguments: &[&str]) -> Option<String> {
-    environment::tool("script", &["--version"])?;
+    on_terminal_with(columns, &[("NO_COLOR", "1")], arguments)
+}
+
+fn on_terminal_with(columns: usize, environment: &[(&str, &str)], arguments: &[&str]) -> Option<String> {
+    support::environment::tool("script", &["--version"])?;
     let quoted: Vec<String> = arguments.iter().map(|argument| format!("'{argument}'")).collect();
     let line = format!("stty cols {columns}; '{}' {}", env!("CARGO_BIN_EXE_rpcshark"), quoted.join(" "));
     let output = std::process::Command::new("script")
         .args(["-qec", &line, "/dev/null"])
-        .env("NO_COLOR", "1")
+        .env_remove("NO_COLOR")
+        .envs(environment.iter().copied())
         .env("TERM", "xterm")
         .stdin(std::process::Stdio::null())
         .output()
@@ -415,4 +420,86 @@ fn on_a_terminal_every_row_fits_its_width_and_keeps_method_and_status_in_sight()
     // Not on a terminal, rows are whole.
     let whole = run(&["calls", &shop]).stdout;
     assert!(whole.contains("acme.shop.v1.Orders/UploadItems ") && whole.contains("out of stöck: order-0"), "{whole}");
+}
+
+#[test]
+fn errors_of_the_command_line_write_out_what_would_steer_a_terminal() {
+    let hostile = "\x1b]0;owned\x07\x1b[2J\u{202e}gnp.paces\u{200b}\nerror: forged";
+    let file = capture("hello");
+    let option = format!("--{hostile}");
+    for arguments in [
+        &["calls", &*file, &option][..],
+        &["calls", &*file, "--color", hostile],
+        &["calls", &*file, "-c", hostile],
+        &["calls", &*file, "-d", hostile],
+        &["show", &*file, hostile],
+        &["calls", hostile],
+        &[hostile],
+    ] {
+        let Some(said) = on_terminal_with(100, &[], arguments) else { return };
+        assert!(said.contains("owned"), "{said:?}");
+        // Its own colours are the only escape sequences.
+        let plain = plain(&said);
+        let wild = |c: char| c.is_control() && c != '\n' || "\u{202e}\u{200b}".contains(c);
+        assert!(!plain.contains(wild), "{said:?}");
+        assert!(!plain.lines().any(|line| line.starts_with("error: forged")), "{said:?}");
+        assert!(plain.contains("\\u{1b}]0;owned") && plain.contains("\\u{202e}gnp"), "{said:?}");
+    }
+}
+
+/// What `show` prints of the call whose header fields have telling names, and how the run ended.
+fn show_secrets_with(configuration: Option<&Path>, home: &Path, more: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = rpcshark();
+    command.env_remove("RPCSHARK_CONFIG").env("XDG_CONFIG_HOME", home.join("config")).env("HOME", home);
+    if let Some(path) = configuration {
+        command.env("RPCSHARK_CONFIG", path);
+    }
+    let output = command.args(["calls", "--json", &capture("hello"), "--all-headers"]).args(more).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_configuration_file_names_more_fields_to_hide() {
+    let home = environment::temporary();
+    let agent = r#"{"name":"user-agent","value":"#;
+    let hidden = r#"{"name":"user-agent","hidden":"#;
+    let (status, plain, said) = show_secrets_with(None, home.path(), &[]);
+    assert_eq!((status, said.as_str()), (Some(0), ""), "no file is no configuration");
+    assert!(plain.contains(agent) && !plain.contains(hidden), "{plain}");
+    // In the user's directory of configurations.
+    let directory = home.path().join("config/rpcshark");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("config.toml"), "hidden = [\"User_Agent\"]\n").unwrap();
+    let (_, text, _) = show_secrets_with(None, home.path(), &[]);
+    assert!(text.contains(hidden) && !text.contains(agent), "{text}");
+    assert_eq!(show_secrets_with(None, home.path(), &["--no-config"]).1, plain);
+    assert_eq!(show_secrets_with(None, home.path(), &["--show-secrets"]).1, plain);
+    // A file that is named takes its place.
+    let named = home.path().join("other.toml");
+    std::fs::write(&named, "hidden = []\n").unwrap();
+    assert_eq!(show_secrets_with(Some(&named), home.path(), &[]).1, plain);
+    let (_, text, _) = show_secrets_with(Some(&named), home.path(), &["--hide", "user-agent"]);
+    assert!(text.contains(hidden), "{text}");
+}
+
+#[test]
+fn a_wrong_configuration_file_is_an_error_with_its_line() {
+    let home = environment::temporary();
+    let file = home.path().join("mine.toml");
+    for (text, says) in [
+        ("# mine\nhiden = [\"x\"]\n", "mine.toml:2: unknown field `hiden`"),
+        ("hidden = 7\n", "mine.toml:1: invalid type"),
+        ("\n\nhidden = [\"a b\"]\n", "mine.toml:3: the name of a header field"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let (status, stdout, said) = show_secrets_with(Some(&file), home.path(), &[]);
+        assert_eq!((status, stdout.as_str()), (Some(2), ""), "{text}: {said}");
+        assert!(said.contains(says) && said.lines().count() == 1, "{text}: {said}");
+        assert_eq!(show_secrets_with(Some(&file), home.path(), &["--no-config"]).0, Some(0));
+    }
+    let missing = home.path().join("missing.toml");
+    let (status, _, said) = show_secrets_with(Some(&missing), home.path(), &[]);
+    assert_eq!(status, Some(2));
+    assert!(said.contains("missing.toml cannot be read"), "{said}");
 }

@@ -129,7 +129,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let keep = Keep { frames, bodies, events: false };
     let lengths = sieve.needs().packet_lengths || rows.needs_packet_lengths();
     let loader = input.open(args.inputs(), args.follow, keep)?.with_packet_lengths(lengths);
-    let viewing = Viewing::new(input, schema, loader.files(), loader.sources());
+    let viewing = Viewing::new(input, schema, loader.files(), loader.sources())?;
     let live = !order.is_sorted() && (args.follow || args.files.iter().any(|file| is_live(file)));
     let stop = loader.stop();
     let mut lines =

@@ -80,7 +80,7 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     let needs = sieve.needs();
     let keep = Keep { frames: needs.frames, bodies: needs.bodies, ..Keep::default() };
     let loader = input.open(args.raw.or(&args.files), false, keep)?.with_packet_lengths(needs.packet_lengths);
-    let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources());
+    let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources())?;
     let mut bar = Bar::new(input.talk.quiet);
     let lengths = loader.packet_lengths();
     let loaded = match needs.frames {

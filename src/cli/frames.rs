@@ -122,7 +122,7 @@ fn list_all(args: FramesArgs, schema: Arc<Schema>, mut listing: Listing) -> Resu
     let ended = match needs_calls && !live {
         true => {
             let loader = input.open(args.raw.or(&args.files), false, Keep { bodies, ..Keep::default() })?;
-            let viewing = Viewing::new(input, Arc::clone(&schema), loader.files(), loader.sources());
+            let viewing = Viewing::new(input, Arc::clone(&schema), loader.files(), loader.sources())?;
             Some((loader.start().join(|progress| bar.at(progress))?, viewing))
         }
         false => None,
@@ -131,7 +131,7 @@ fn list_all(args: FramesArgs, schema: Arc<Schema>, mut listing: Listing) -> Resu
     let loader = input.open(args.raw.or(&args.files), args.follow, keep)?;
     let loader = loader.with_packet_lengths(listing.needs_packet_lengths());
     listing.lengths = loader.packet_lengths();
-    let viewing = Viewing::new(input, schema, loader.files(), loader.sources());
+    let viewing = Viewing::new(input, schema, loader.files(), loader.sources())?;
     let mut held = Held::default();
     let mut wrote = Ok(());
     let loaded = loader.run(|store, committed, progress| {
@@ -182,7 +182,7 @@ fn list_some(args: FramesArgs, schema: Arc<Schema>, mut listing: Listing) -> Res
     let loader = input.open_twice(args.raw.or(&args.files), keep)?;
     let loader = loader.with_packet_lengths(listing.needs_packet_lengths());
     listing.lengths = loader.packet_lengths();
-    let viewing = Viewing::new(input, schema, loader.files(), loader.sources());
+    let viewing = Viewing::new(input, schema, loader.files(), loader.sources())?;
     let options = loader.options().clone();
     let mut bar = Bar::new(input.talk.quiet);
     let loaded = loader.start().join(|progress| bar.at(progress))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
@@ -19,6 +19,7 @@ use rpcshark_dissectors::view::{Bodies, Guesser, Redaction, Viewer};
 use super::Talk;
 use super::memory::{parse_memory, released_text};
 use super::output::{IN_PART, Problem, complain, remark, repeat};
+use crate::config::Config;
 use crate::decode_as::{DecodeAsRule, DecodeAsRules};
 use crate::load::{Inputs, LoadOptions, Loaded, Loader, schema};
 use crate::signals::{INTERRUPTED, Stop};
@@ -59,6 +60,14 @@ pub(super) struct InputArgs {
     /// Hide the values of header fields with this name, too (may be repeated)
     #[arg(long, value_name = "NAME")]
     pub(super) hide: Vec<String>,
+
+    /// Do not read the configuration file
+    #[arg(long)]
+    no_config: bool,
+
+    /// The configuration, once it has been read.
+    #[arg(skip)]
+    config: OnceLock<Config>,
 }
 
 /// One connection as two files of raw bytes, without times.
@@ -186,6 +195,8 @@ impl InputArgs {
     }
 
     fn open_with(&self, inputs: Inputs, follow: bool, keep: Keep, again: bool) -> Result<Loader, Problem> {
+        // What the user wrote is checked before anything is waited for.
+        self.config()?;
         let is_one = matches!(&inputs, Inputs::Paths(paths) if paths.len() == 1);
         if follow && !is_one {
             return Err(Problem::Usage("--follow takes one file".to_owned()));
@@ -209,12 +220,22 @@ impl InputArgs {
         })
     }
 
-    /// What is hidden.
-    pub(super) fn redaction(&self) -> Redaction {
-        match self.show_secrets {
-            true => Redaction::reveal_everything(),
-            false => Redaction::default().with_names(&self.hide),
+    /// The user's configuration, which is read once.
+    pub(super) fn config(&self) -> Result<&Config, Problem> {
+        if let Some(config) = self.config.get() {
+            return Ok(config);
         }
+        let config = if self.no_config { Config::default() } else { Config::load()? };
+        Ok(self.config.get_or_init(|| config))
+    }
+
+    /// What is hidden.
+    pub(super) fn redaction(&self) -> Result<Redaction, Problem> {
+        let config = self.config()?;
+        Ok(match self.show_secrets {
+            true => Redaction::reveal_everything(),
+            false => Redaction::default().with_names(&self.hide).with_names(&config.hidden),
+        })
     }
 }
 
@@ -231,16 +252,22 @@ pub(super) struct Viewing {
 }
 
 impl Viewing {
-    pub(super) fn new(input: &InputArgs, schema: Arc<Schema>, files: &[FileInfo], sources: Arc<Sources>) -> Self {
-        Self {
+    /// Reads the configuration if that has not been done: it says what is hidden.
+    pub(super) fn new(
+        input: &InputArgs,
+        schema: Arc<Schema>,
+        files: &[FileInfo],
+        sources: Arc<Sources>,
+    ) -> Result<Self, Problem> {
+        Ok(Self {
             guesser: Guesser::new(&schema),
             schema,
-            redaction: input.redaction(),
+            redaction: input.redaction()?,
             files: files.iter().map(|file| file.name.clone()).collect(),
             bodies: FileBodies(sources),
             all_headers: input.all_headers,
             names: BTreeMap::new(),
-        }
+        })
     }
 
     pub(super) fn viewer<'a>(&'a self, store: &'a Store) -> Viewer<'a> {

@@ -22,11 +22,13 @@ mod show;
 mod tui;
 mod why;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use rpcshark_dissectors::print::Escaped;
 
 use crate::load;
 use crate::record::{self, BackgroundWriter, Live, RecordArgs, Tap};
@@ -123,7 +125,7 @@ pub fn main() -> ExitCode {
             let first = std::env::args_os().skip(1).find(|argument| !argument.as_encoded_bytes().starts_with(b"-"));
             match first.and_then(|first| mistyped(Path::new(&first))).filter(|_| error.use_stderr()) {
                 Some(problem) => return problem.tell(),
-                None => error.exit(),
+                None => with_written_out_arguments(error).exit(),
             }
         }
     };
@@ -153,6 +155,22 @@ pub fn main() -> ExitCode {
         },
     };
     done.unwrap_or_else(Problem::tell)
+}
+
+/// The same error about the same arguments, but with every control, bidirectional and invisible character in them written out.
+/// The parser of the command line repeats arguments as they are, among its own colours.
+fn with_written_out_arguments(error: clap::Error) -> clap::Error {
+    let written_out = |argument: OsString| match argument.to_str() {
+        Some(text) => Escaped(text.as_bytes()).to_string().into(),
+        // The parser does not repeat what is not UTF-8.
+        None => argument,
+    };
+    // An argument is as wrong as before when it is written out; if not, the error remains, without colours and in one line.
+    match Cli::try_parse_from(std::env::args_os().map(written_out)) {
+        Err(same) if same.kind() == error.kind() => same,
+        _ if error.use_stderr() => Cli::command().error(error.kind(), Escaped(error.render().to_string().as_bytes())),
+        _ => error,
+    }
 }
 
 /// Records; with `--live` calls are printed as they end, where the recording itself does not go.

@@ -12,6 +12,7 @@ use rpcshark_dissectors::json::{Drain, drain_to};
 use rpcshark_dissectors::print::Escaped;
 
 use super::paint::ShownCall;
+use crate::config::ConfigError;
 use crate::load::Progress;
 use crate::output_file::OutputError;
 use crate::signals::INTERRUPTED;
@@ -40,6 +41,9 @@ pub(super) enum Problem {
     /// A filter or the name of a field is wrong.
     #[error("{0}")]
     Filter(FilterError),
+    /// The configuration file is wrong.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
     /// Schema files are wrong, as has been said.
     #[error("no schema")]
     Schema,
@@ -88,7 +92,11 @@ impl Problem {
             _ => complain(&self.to_string()),
         }
         ExitCode::from(match self {
-            Self::Usage(_) | Self::Filter(_) | Self::Schema | Self::OutputFile(OutputError::Terminal) => USAGE,
+            Self::Usage(_)
+            | Self::Filter(_)
+            | Self::Config(_)
+            | Self::Schema
+            | Self::OutputFile(OutputError::Terminal) => USAGE,
             Self::Refused(_) | Self::OutputFile(OutputError::Held(_) | OutputError::Symlink { .. }) => REFUSED,
             Self::Write { .. } | Self::OutputFile(OutputError::System { .. }) => CANNOT_OPEN,
             Self::Capture(_) | Self::Output(_) | Self::Terminal(_) => CANNOT_OPEN,

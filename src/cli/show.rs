@@ -108,7 +108,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     let keep = Keep { bodies: true, frames: needs.frames, ..Keep::default() };
     let loader = input.open(Inputs::Paths(vec![args.file.clone()]), false, keep)?;
     let loader = loader.with_packet_lengths(needs.packet_lengths);
-    let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources());
+    let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources())?;
     let mut bar = Bar::new(input.talk.quiet);
     let lengths = loader.packet_lengths();
     let loaded = match needs.frames {

@@ -57,7 +57,7 @@ pub(super) fn run(args: &CallsArgs, ui: &UiArgs) -> Result<ExitCode, Problem> {
         files,
         schema,
         schema_sources: input.schema.sources(),
-        redaction: input.redaction(),
+        redaction: input.redaction()?,
         filter: args.filter.text().to_owned(),
         color: input.talk.color.decide(),
         ascii: ui.ascii || !is_utf8_locale(),

@@ -20,6 +20,8 @@ pub(crate) struct Run {
 /// The command for the binary with nothing of the user's surroundings in it.
 pub(crate) fn rpcshark() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rpcshark"));
+    // The project's own directory as the home has no configuration file.
+    command.env_remove("RPCSHARK_CONFIG").env_remove("XDG_CONFIG_HOME").env("HOME", env!("CARGO_MANIFEST_DIR"));
     command.env("NO_COLOR", "1").env("TZ", "UTC").env("LC_ALL", "C").env("COLUMNS", "120").stdin(Stdio::null());
     command
 }
