@@ -8,6 +8,7 @@ use rpcshark_captures::{
 };
 
 use crate::store::{ClientBy, Connection, ConnectionId, Keep, Lane, Store};
+use crate::view::Bodies;
 use crate::{Arrival, Joining, Session};
 
 /// A step of a connection: bytes one way, or their loss.
@@ -91,7 +92,7 @@ impl Fed {
             ));
         }
         let calls = self.store.calls().iter().map(|&at| self.call(at)).collect();
-        Outcome { frames, calls, connection: self.id, store: self.store }
+        Outcome { frames, calls, connection: self.id, store: self.store, sent: self.sent }
     }
 
     fn call(&self, at: crate::store::CallRef) -> String {
@@ -130,6 +131,15 @@ pub(crate) struct Outcome {
     pub(crate) calls: Vec<String>,
     pub(crate) connection: ConnectionId,
     pub(crate) store: Store,
+    /// All bytes of the connection, by direction, lost ones too.
+    sent: [Vec<u8>; 2],
+}
+
+impl Bodies for Outcome {
+    fn get<'a>(&'a self, at: Place, len: usize, _: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        let from = usize::try_from(at.offset()).ok()?;
+        self.sent.get(usize::from(at.source().0))?.get(from..from + len)
+    }
 }
 
 impl Outcome {

@@ -55,7 +55,7 @@ impl Selected {
         let frames = needs.frames || see.is_some();
         let keep = Keep { frames, bodies: wanted.bodies || needs.bodies, ..Keep::default() };
         let loader = input.open(inputs, false, keep)?.with_packet_lengths(needs.packet_lengths);
-        let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources());
+        let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources())?;
         let mut bar = Bar::new(input.talk.quiet);
         let lengths = loader.packet_lengths();
         let loaded = match frames {

@@ -14,6 +14,8 @@ mod message;
 mod methods;
 mod show;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod time;
 mod tree;

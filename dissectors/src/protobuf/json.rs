@@ -25,6 +25,9 @@ const MAX_ENTRIES: usize = 1 << 20;
 /// Of a message with fewer entries none are merged.
 const MIN_MERGED: usize = 1 << 12;
 
+/// Entries of a map whose keys are kept while the map is sorted. A larger map's keys are read again when they are compared.
+const MAX_MAP_ITEMS: usize = 1 << 14;
+
 /// Prints messages as JSON. Keeps its memory from one message to the next.
 #[derive(Debug, Default)]
 pub struct JsonPrinter {
@@ -522,18 +525,18 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     fn map(&mut self, field: &'s Field, entries: Entries, depth: u32) -> bool {
         self.out.push(b'{');
         if let Some(message) = typed::message_of(self.schema, field.kind) {
-            let mut items = self.map_items(message, field.number, entries);
-            if !items.is_sorted_by(|a, b| a.key < b.key) {
-                items.sort_by(|a, b| a.key.cmp(&b.key));
+            let MapItems { mut few, many } = self.map_items(message, field.number, entries);
+            if !few.is_sorted_by(|a, b| a.key < b.key) {
+                few.sort_by(|a, b| a.key.cmp(&b.key));
             }
-            for (at, item) in items.iter().enumerate() {
+            for (at, item) in few.iter().enumerate() {
                 // The sort is stable: of equal keys, the last one lies last.
-                if items.get(at + 1).is_none_or(|next| next.key != item.key) {
-                    self.path.push(PathStep { number: field.number, at: item.at });
-                    self.map_item(message, item, depth);
-                    self.checkpoint();
-                    self.path.pop();
+                if few.get(at + 1).is_none_or(|next| next.key != item.key) {
+                    self.map_item(message, field.number, item, depth);
                 }
+            }
+            if !many.is_empty() {
+                self.many_map_items(message, field.number, many, depth);
             }
         }
         let some = self.out.last() != Some(&b'{');
@@ -541,47 +544,79 @@ impl<'s, 'a> Job<'s, 'a, '_> {
         some
     }
 
-    fn map_items(&mut self, message: &'s Message, number: u32, entries: Entries) -> SmallVec<[MapItem<'a>; 8]> {
-        let mut items: SmallVec<[MapItem<'a>; 8]> = SmallVec::new();
-        let key_field = message.field(1);
+    fn map_items(&mut self, message: &'s Message, number: u32, entries: Entries) -> MapItems<'a> {
+        let MapItems { mut few, mut many } = MapItems::default();
         for at in entries {
             let Some(&entry) = self.entries.get(at) else { continue };
             for wire in self.again(&entry).filter_map(Result::ok) {
-                let Some(part) = part(&Ok(wire)) else { continue };
-                let mut key = key_field.map_or(Key::Number(0), |f| match f.kind {
-                    Kind::String => Key::Text(0, b""),
-                    _ => Key::Number(0),
-                });
-                let mut outside = false;
-                for inner in Fields::within(self.bytes, part.from..part.to).filter_map(Result::ok) {
-                    let Some((_, inner_field)) = typed::lookup(message, inner.number) else { continue };
-                    match (typed::shape(inner_field, &inner.value), inner.value) {
-                        (Shape::One, Value::Bytes(text)) if inner.number == 1 => key = Key::Text(inner.value_at, text),
-                        (Shape::One, value) if inner.number == 1 => {
-                            key = Key::Number(typed::integer(inner_field.kind, typed::bits(&value)));
-                        }
-                        (Shape::One, value) => {
-                            outside = typed::outside_closed_enum(self.schema, inner_field.kind, typed::bits(&value));
-                        }
-                        _ => {}
-                    }
-                }
-                let item = MapItem { key, at: wire.at, part };
+                let Some((item, outside)) = self.read_map_item(message, &wire) else { continue };
                 if outside {
                     self.unknown(number, wire.at, wire.end, None);
-                } else if let Some(last) = items.last_mut()
-                    && last.key == key
+                } else if !many.is_empty() {
+                    many.push(item.at);
+                } else if let Some(last) = few.last_mut()
+                    && last.key == item.key
                 {
                     *last = item;
+                } else if few.len() >= MAX_MAP_ITEMS {
+                    many.extend(few.drain(..).map(|item| item.at));
+                    many.push(item.at);
                 } else {
-                    items.push(item);
+                    few.push(item);
                 }
             }
         }
-        items
+        MapItems { few, many }
     }
 
-    fn map_item(&mut self, message: &'s Message, item: &MapItem<'a>, depth: u32) {
+    /// A map entry, and whether its value is a number that a closed enum does not have; `None` for what is not one.
+    fn read_map_item(&self, message: &Message, wire: &wire::Field<'a>) -> Option<(MapItem<'a>, bool)> {
+        let part = part(&Ok(*wire))?;
+        let mut key = message.field(1).map_or(Key::Number(0), |f| match f.kind {
+            Kind::String => Key::Text(0, b""),
+            _ => Key::Number(0),
+        });
+        let mut outside = false;
+        for inner in Fields::within(self.bytes, part.from..part.to).filter_map(Result::ok) {
+            let Some((_, inner_field)) = typed::lookup(message, inner.number) else { continue };
+            match (typed::shape(inner_field, &inner.value), inner.value) {
+                (Shape::One, Value::Bytes(text)) if inner.number == 1 => key = Key::Text(inner.value_at, text),
+                (Shape::One, value) if inner.number == 1 => {
+                    key = Key::Number(typed::integer(inner_field.kind, typed::bits(&value)));
+                }
+                (Shape::One, value) => {
+                    outside = typed::outside_closed_enum(self.schema, inner_field.kind, typed::bits(&value));
+                }
+                _ => {}
+            }
+        }
+        Some((MapItem { key, at: wire.at, part }, outside))
+    }
+
+    /// The map entry that begins at `at`, where one was read before.
+    fn map_item_at(&self, message: &Message, at: u32) -> Option<MapItem<'a>> {
+        let wire = Fields::within(self.bytes, at..self.bytes.len() as u32).next()?.ok()?;
+        self.read_map_item(message, &wire).map(|(item, _)| item)
+    }
+
+    /// Prints a map by where its entries begin: their keys are read again for each comparison, so that a large map takes four
+    /// bytes for each of its entries.
+    #[cold]
+    fn many_map_items(&mut self, message: &'s Message, number: u32, mut items: Vec<u32>, depth: u32) {
+        let key = |at: u32| self.map_item_at(message, at).map(|item| item.key);
+        // Of equal keys, the last one lies last.
+        items.sort_unstable_by(|&a, &b| key(a).cmp(&key(b)).then(a.cmp(&b)));
+        for (index, &at) in items.iter().enumerate() {
+            let Some(item) = self.map_item_at(message, at) else { continue };
+            let next = items.get(index + 1).and_then(|&next| self.map_item_at(message, next));
+            if next.is_none_or(|next| next.key != item.key) {
+                self.map_item(message, number, &item, depth);
+            }
+        }
+    }
+
+    fn map_item(&mut self, message: &'s Message, number: u32, item: &MapItem<'a>, depth: u32) {
+        self.path.push(PathStep { number, at: item.at });
         let entries = self.gather(message, &[item.part]);
         comma(self.out);
         match (item.key, message.field(1)) {
@@ -613,6 +648,8 @@ impl<'s, 'a> Job<'s, 'a, '_> {
             None => self.out.extend_from_slice(b"null"),
         }
         self.entries.truncate(entries.start);
+        self.checkpoint();
+        self.path.pop();
     }
 
     /// The one value that `entries` hold, or the default where there is none.
@@ -983,6 +1020,15 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     }
 }
 
+/// The entries of a map before they are printed.
+#[derive(Default)]
+struct MapItems<'a> {
+    /// With their keys, if there are at most [`MAX_MAP_ITEMS`].
+    few: SmallVec<[MapItem<'a>; 8]>,
+    /// Else, where each begins.
+    many: Vec<u32>,
+}
+
 /// A map entry before it is printed.
 #[derive(Clone, Copy, Debug)]
 struct MapItem<'a> {
@@ -1230,6 +1276,35 @@ mod tests {
         assert!(printer.entries.capacity() <= 4 * MAX_ENTRIES);
         let expected = format!("{{\"number\":4,\"list\":[{}],\"b\":{{}}}}", vec!["7"; pairs].join(","));
         assert!(written == expected.into_bytes());
+    }
+
+    #[test]
+    fn a_map_with_more_entries_than_are_kept_is_sorted_and_its_last_values_count() {
+        let schema = compile(SCHEMA);
+        // 16, a map<sint64, double>: keys in no order, each twice, the second time with the value 1.
+        let count = 2 * MAX_MAP_ITEMS as u32;
+        let mut bytes = Vec::new();
+        for double in [[0; 8], 1_f64.to_le_bytes()] {
+            for number in 0..count {
+                // An odd factor makes a permutation of 2^15 numbers. ZigZag: even numbers are not negative.
+                let key = (number.wrapping_mul(2_654_435_761) % count) * 2;
+                let mut entry = vec![0x08]; // 1, the key
+                prost::encoding::encode_varint(key.into(), &mut entry);
+                entry.push(0x11); // 2, the value
+                entry.extend(double);
+                bytes.extend([0x82, 0x01, entry.len() as u8]); // 16, an entry
+                bytes.extend(entry);
+            }
+        }
+        let (mut out, mut written) = (Vec::new(), Vec::new());
+        let message = schema.message("t.M").unwrap();
+        JsonPrinter::new().print_draining(&schema, message, &bytes, &mut out, &mut |out| {
+            json::drain_to(out, |text| written.extend_from_slice(text));
+        });
+        written.extend(out);
+        let items: Vec<String> = (0..count).map(|key| format!("\"{key}\":1.0")).collect();
+        let expected = format!("{{\"doubles\":{{{}}}}}", items.join(","));
+        assert!(written == expected.as_bytes(), "{}", String::from_utf8_lossy(written.get(..200).unwrap_or(&written)));
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod guess;
 mod headers;
 mod message;
 mod redaction;
+#[cfg(test)]
+mod tests;
 mod viewer;
 
 pub use crate::known::Known;
