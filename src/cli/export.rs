@@ -82,7 +82,7 @@ pub(super) fn run(args: ExportArgs) -> Result<ExitCode, Problem> {
         return Err(Problem::Refused(format!("{} is the capture that is exported from; name another file", same.name)));
     }
     let options = loader.options().clone();
-    let viewing = Viewing::new(input, schema, loader.files(), loader.sources());
+    let viewing = Viewing::new(input, schema, loader.files(), loader.sources())?;
     let mut bar = Bar::new(input.talk.quiet);
     let lengths = loader.packet_lengths();
     let loaded = match needs.frames {
