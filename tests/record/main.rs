@@ -2,7 +2,11 @@
 
 mod bytes;
 mod ends;
+#[path = "../support/environment.rs"]
+#[expect(dead_code, reason = "only what finds Python is needed here")]
+mod environment;
 mod file;
+mod flow;
 mod killed;
 mod live;
 mod measure;
