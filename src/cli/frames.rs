@@ -1,5 +1,6 @@
 //! `rpcshark frames`: one line per HTTP/2 or ttrpc frame.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -111,6 +112,9 @@ pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
     }
 }
 
+/// Complete calls that are remembered while a capture is followed: frames may still come for them.
+const REMEMBERED: usize = 8192;
+
 /// Lists all frames, as they come.
 fn list_all(args: FramesArgs, schema: Arc<Schema>, mut listing: Listing) -> Result<ExitCode, Problem> {
     let input = &args.input;
@@ -133,9 +137,12 @@ fn list_all(args: FramesArgs, schema: Arc<Schema>, mut listing: Listing) -> Resu
     listing.lengths = loader.packet_lengths();
     let viewing = Viewing::new(input, schema, loader.files(), loader.sources())?;
     let mut held = Held::default();
+    let shared = Arc::clone(loader.shared());
+    let mut complete = VecDeque::new();
     let mut wrote = Ok(());
     let loaded = loader.run(|store, committed, progress| {
         bar.at(progress);
+        complete.extend(&committed.completed);
         listing.begin(|| columns(&args.time, progress.first, progress.decimals));
         let printer = viewing.printer(store);
         let viewer = printer.viewer;
@@ -152,6 +159,9 @@ fn list_all(args: FramesArgs, schema: Arc<Schema>, mut listing: Listing) -> Resu
             }
             None => committed.frames.iter().try_for_each(|frame| listing.write(&printer, frame, None)),
         };
+        if live {
+            shared.forget(complete.drain(..complete.len().saturating_sub(REMEMBERED)).collect());
+        }
         // What has come is shown before more is waited for.
         wrote = std::mem::replace(&mut wrote, Ok(())).and_then(|()| listing.flush());
         if wrote.is_ok() && !listing.is_full() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

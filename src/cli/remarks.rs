@@ -7,7 +7,7 @@ use rpcshark_captures::Direction;
 use rpcshark_captures::file::FileInfo;
 use rpcshark_dissectors::print::size_text;
 use rpcshark_dissectors::schema::Schema;
-use rpcshark_dissectors::store::{CallRef, ConnectionProtocol, MessageFlags, Store};
+use rpcshark_dissectors::store::{CallRef, MessageFlags, Store};
 
 use super::InputArgs;
 use super::output::remark;
@@ -55,7 +55,9 @@ impl Tally {
         if input.talk.quiet {
             return;
         }
-        for rule in &input.decode_as {
+        // Which rules matched a connection that was forgotten is not known.
+        let forgets = loaded.store.forgotten_connections().count > 0;
+        for rule in input.decode_as.iter().filter(|_| !forgets) {
             let mut connections = loaded.store.connections().map(|at| loaded.store.connection(at));
             if !connections.any(|connection| rule.matches(&connection.client, &connection.server)) {
                 remark(&format!("no connection matches --decode-as {rule}"));
@@ -88,14 +90,10 @@ pub(super) fn how_to_capture_all(files: &[FileInfo]) -> &'static str {
 
 fn cut(loaded: &Loaded, cut_calls: usize) -> Option<String> {
     let store = &loaded.store;
-    let is_rpc = |&at: &_| {
-        !matches!(
-            store.connection(at).protocol,
-            ConnectionProtocol::Tls | ConnectionProtocol::Http1 | ConnectionProtocol::Unknown
-        )
-    };
+    let is_rpc = |&at: &_| store.connection(at).protocol.carries_rpc();
     let facts = store.connections().filter(is_rpc).filter_map(|at| store.connection(at).facts.as_deref());
-    let bytes: u64 = facts.flat_map(|facts| &facts.flows).map(|flow| flow.cut()).sum();
+    let bytes = facts.flat_map(|facts| &facts.flows).map(|flow| flow.cut()).sum::<u64>();
+    let bytes = bytes + store.forgotten_connections().cut_bytes;
     if bytes == 0 {
         return None;
     }

@@ -206,6 +206,7 @@ impl Consumer for LaneSink<'_> {
     fn ended(&mut self, tcp: &mut TcpConnection, facts: Facts) {
         tcp.driver.finish(&mut self.output);
         self.output.lane.connection_mut(tcp.driver.id).facts = Some(Box::new(facts));
+        self.output.lane.end_connection(tcp.driver.id);
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct SharedStore {
     state: Mutex<State>,
     state_changed: Condvar,
     /// Calls that nobody needs any more: the loader forgets them with the next batch.
-    unneeded: Mutex<Vec<CallRef>>,
+    unneeded: Mutex<Option<Vec<CallRef>>>,
 }
 
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl SharedStore {
 
     /// Lets calls be forgotten: they were printed, and nobody else looks at them.
     pub(crate) fn forget(&self, mut calls: Vec<CallRef>) {
-        self.unneeded.lock().append(&mut calls);
+        self.unneeded.lock().get_or_insert_default().append(&mut calls);
     }
 
     /// Waits until a batch was committed after the first `commits`, or there are no more; at most for `timeout`. Gives
@@ -113,7 +113,9 @@ impl SharedStore {
     pub(super) fn commit(&self, dissect: impl FnOnce(&mut Store)) -> Committed {
         let unneeded = std::mem::take(&mut *self.unneeded.lock());
         let mut store = self.store.write();
-        store.forget(&unneeded);
+        if let Some(unneeded) = unneeded {
+            store.forget(&unneeded);
+        }
         dissect(&mut store);
         let committed = store.commit();
         self.log.lock().add(&committed);

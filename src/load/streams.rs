@@ -122,6 +122,7 @@ fn end(stream: OpenStream, sink: &mut LaneSink<'_>) {
     let OpenStream { mut driver, facts, .. } = stream;
     driver.finish(&mut sink.output);
     sink.output.lane.connection_mut(driver.id).facts = Some(Box::new(facts));
+    sink.output.lane.end_connection(driver.id);
 }
 
 /// What is known of the ends now. Roles that the bytes have swapped stay so.

@@ -145,12 +145,15 @@ impl Tap for Live {
         self.holders.remove(&live.holder);
         if let Some(lane) = self.store.lanes_mut().first_mut() {
             live.driver.finish(&mut Output { lane, budget: &mut self.budget, spill: None, tap: None });
+            lane.end_connection(live.driver.id);
         }
     }
 
     fn caught_up(&mut self) {
         let completed = self.store.commit().completed;
         if completed.is_empty() {
+            // Connections may have ended since.
+            self.store.forget(&[]);
             return;
         }
         // A line shows no body, so none is kept.

@@ -130,14 +130,17 @@ impl GrpcStream {
         let Undecided { connection, stream, begin, request_headers, response_headers, others } = *undecided;
         let id = enter_call(lane, connection, stream, begin);
         self.call = Some(id);
-        if let Some((list, span)) = request_headers {
+        // What has waited for so long that it was forgotten counts as not seen.
+        if let Some((list, span)) = request_headers.filter(|&(list, _)| lane.headers.renew(list)) {
             self.request_headers(lane, list, &span);
         }
-        if let Some((list, span)) = response_headers {
+        if let Some((list, span)) = response_headers.filter(|&(list, _)| lane.headers.renew(list)) {
             self.response_headers(lane, list, &span);
         }
         for (kind, list, span) in others {
-            self.other_block(lane, kind, list, &span);
+            if lane.headers.renew(list) {
+                self.other_block(lane, kind, list, &span);
+            }
         }
         for direction in Direction::BOTH {
             let side = &mut self.sides[direction.index()];

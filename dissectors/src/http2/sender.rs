@@ -108,7 +108,7 @@ impl Sender {
     /// Decodes a header block, and enters the list.
     pub(super) fn decode(&mut self, block: &[u8], lists: &mut HeaderLists) -> (HeaderListId, Vec<hpack::Fault>) {
         let state = self.hpack.state();
-        if let Some(list) = self.lists.find(block, state) {
+        if let Some(list) = self.lists.find(block, state).filter(|&list| lists.renew(list)) {
             return (list, Vec::new());
         }
         let decoded = self.hpack.decode(block);

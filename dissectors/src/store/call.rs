@@ -428,6 +428,19 @@ impl Call {
         }
     }
 
+    /// The header lists that it refers to.
+    pub(super) fn header_lists(&self) -> impl Iterator<Item = HeaderListId> {
+        let of_most = [self.request_headers, self.response_headers, self.trailers];
+        let of_few = self.rare.iter().flat_map(|rare| {
+            let RareFacts { request_trailers, interim, headers_again, late_trailers, .. } = &**rare;
+            [*request_trailers, *late_trailers]
+                .into_iter()
+                .flatten()
+                .chain(interim.iter().chain(headers_again).copied())
+        });
+        of_most.into_iter().flatten().chain(of_few)
+    }
+
     /// Its notes.
     pub fn notes(&self) -> &[Note] {
         self.rare.as_ref().map_or(&[], |rare| &rare.notes)

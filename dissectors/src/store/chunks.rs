@@ -70,6 +70,11 @@ impl<T> Chunks<T> {
         }
     }
 
+    /// The items that are there, those that were removed from chunks that are not freed included; in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flatten().chain(self.left.values())
+    }
+
     /// Items that take memory.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {

@@ -51,6 +51,8 @@ pub struct Connection {
     pub(super) birth: u64,
     /// The current batch has changed it (see [`Lane::connection_mut`](super::Lane::connection_mut)).
     pub(super) changed: bool,
+    /// Calls on it that were forgotten.
+    pub(super) forgotten_calls: u32,
 }
 
 /// One end of a connection, and the process there.
@@ -125,6 +127,13 @@ impl ConnectionProtocol {
     }
 }
 
+impl ConnectionProtocol {
+    /// Whether RPCs may be in it, in the clear.
+    pub const fn carries_rpc(self) -> bool {
+        matches!(self, Self::Http2 | Self::Ttrpc | Self::Nri)
+    }
+}
+
 /// A process as output shows it, as far as its name and number are known: `ctr (812)`.
 pub fn process_text(name: Option<&str>, pid: Option<u32>) -> Option<Box<str>> {
     match (name, pid) {
@@ -162,7 +171,13 @@ impl Connection {
             windows: None,
             birth: 0,
             changed: false,
+            forgotten_calls: 0,
         }
+    }
+
+    /// What stands for a connection that was forgotten.
+    pub(super) fn forgotten() -> Self {
+        Self::new(Endpoint::UnixInode(0), Endpoint::UnixInode(0), ClientBy::First, Timestamp::default())
     }
 
     /// Enters a note.

@@ -5,10 +5,11 @@
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::num::NonZero;
+use std::sync::LazyLock;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 
-use super::ids::count32;
+use super::chunks::Chunks;
 use crate::grpc::HeaderFacts;
 use crate::header::Field;
 
@@ -28,14 +29,22 @@ pub struct HeaderList {
 /// All header lists of a lane.
 #[derive(Debug, Default)]
 pub struct HeaderLists {
-    lists: Vec<HeaderList>,
+    /// `None` for lists that were forgotten.
+    lists: Chunks<Option<HeaderList>>,
     list_table: HashTable<HeaderListId>,
-    fields: Vec<Field>,
+    fields: Chunks<Option<Field>>,
     field_table: HashTable<u32>,
     hasher: DefaultHashBuilder,
     /// The list that is being entered.
     entering: Vec<u32>,
+    /// Lists that were given out since the last sweep; `None` where nothing is forgotten.
+    recent: Option<HashSet<HeaderListId>>,
+    /// How many lists calls referred to at the last sweep.
+    referred: usize,
 }
+
+/// So many lists are given out between two sweeps, and as many more as calls refer to.
+const SWEEP_AFTER: usize = 512;
 
 impl HeaderLists {
     /// Enters a list, or finds it where an equal one is there already. Where in their block the fields lay is not kept.
@@ -56,11 +65,14 @@ impl HeaderLists {
         let hash = hasher.hash_one(&*entering);
         let known = list_table.find(hash, |&id| *list(lists, id).fields == *entering).copied();
         let id = known.unwrap_or_else(|| {
-            lists.push(HeaderList { fields: entering.as_slice().into(), facts: judge(fields) });
-            let id = HeaderListId(NonZero::new(count32(lists.len())).expect("one was pushed"));
+            lists.push(Some(HeaderList { fields: entering.as_slice().into(), facts: judge(fields) }));
+            let id = HeaderListId(NonZero::new(lists.len()).expect("one was pushed"));
             list_table.insert_unique(hash, id, |&id| hasher.hash_one(&*list(lists, id).fields));
             id
         });
+        if let Some(recent) = &mut self.recent {
+            recent.insert(id);
+        }
         self.entering = entering;
         id
     }
@@ -68,18 +80,79 @@ impl HeaderLists {
     fn enter_field(&mut self, field: &Field) -> u32 {
         let Self { fields, field_table, hasher, .. } = self;
         let hash = hash_field(hasher, field);
-        if let Some(&known) = field_table.find(hash, |&at| is_same(&fields[at as usize], field)) {
+        let entered = |fields: &Chunks<Option<Field>>, at| {
+            fields.at(at).is_some_and(|known: &Option<Field>| known.as_ref().is_some_and(|known| is_same(known, field)))
+        };
+        if let Some(&known) = field_table.find(hash, |&at| entered(fields, at)) {
             return known;
         }
-        let at = count32(fields.len());
-        fields.push(Field { span: 0..0, value_span: 0..0, ..field.clone() });
-        field_table.insert_unique(hash, at, |&at| hash_field(hasher, &fields[at as usize]));
+        let at = fields.len();
+        fields.push(Some(Field { span: 0..0, value_span: 0..0, ..field.clone() }));
+        field_table.insert_unique(hash, at, |&at| {
+            fields.at(at).and_then(Option::as_ref).map_or(0, |field| hash_field(hasher, field))
+        });
         at
+    }
+
+    /// Whoever has kept the number of a list is about to use it: whether the list is still there. It then stays for a while.
+    #[must_use]
+    pub(crate) fn renew(&mut self, id: HeaderListId) -> bool {
+        let Some(recent) = &mut self.recent else { return true };
+        let is_there = self.lists.at(id.index()).is_some_and(Option::is_some);
+        if is_there {
+            recent.insert(id);
+        }
+        is_there
+    }
+
+    /// From now on lists may be forgotten.
+    pub(super) fn begin_forgetting(&mut self) {
+        self.recent.get_or_insert_default();
+    }
+
+    /// Whether so many lists were given out since the last sweep that another one is worth its time.
+    pub(super) fn wants_sweep(&self) -> bool {
+        self.recent.as_ref().is_some_and(|recent| recent.len() >= self.referred + SWEEP_AFTER)
+    }
+
+    /// Frees the lists that are not among `held` and were not given out since the last sweep, and the fields that are in no
+    /// other list.
+    pub(super) fn sweep(&mut self, held: &HashSet<HeaderListId>) {
+        let Self { lists, list_table, fields, field_table, .. } = self;
+        let recent = self.recent.replace(HashSet::new()).unwrap_or_default();
+        let mut left = HashSet::new();
+        list_table.retain(|&mut id| {
+            let Some(slot) = lists.at_mut(id.index()) else { return false };
+            let keeps = held.contains(&id) || recent.contains(&id);
+            match slot {
+                Some(list) if keeps => left.extend(list.fields.iter().copied()),
+                _ => {
+                    *slot = None;
+                    lists.remove(id.index(), Option::is_none);
+                }
+            }
+            keeps
+        });
+        field_table.retain(|&mut at| {
+            let keeps = left.contains(&at);
+            if let Some(slot) = fields.at_mut(at).filter(|_| !keeps) {
+                *slot = None;
+                fields.remove(at, Option::is_none);
+            }
+            keeps
+        });
+        self.referred = held.len();
+    }
+
+    /// Lists that take memory.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.lists.held()
     }
 
     /// The fields of a list, in the order in which they were sent.
     pub fn fields(&self, id: HeaderListId) -> impl Iterator<Item = &Field> + Clone {
-        list(&self.lists, id).fields.iter().map(|&at| &self.fields[at as usize])
+        list(&self.lists, id).fields.iter().filter_map(|&at| self.fields.at(at)?.as_ref())
     }
 }
 
@@ -91,8 +164,17 @@ impl std::ops::Index<HeaderListId> for HeaderLists {
     }
 }
 
-fn list(lists: &[HeaderList], id: HeaderListId) -> &HeaderList {
-    &lists[id.0.get() as usize - 1]
+impl HeaderListId {
+    const fn index(self) -> u32 {
+        self.0.get() - 1
+    }
+}
+
+/// A list. One that was forgotten is an empty list.
+fn list(lists: &Chunks<Option<HeaderList>>, id: HeaderListId) -> &HeaderList {
+    static FORGOTTEN: LazyLock<HeaderList> =
+        LazyLock::new(|| HeaderList { fields: Box::default(), facts: HeaderFacts::of(&[]) });
+    lists.at(id.index()).and_then(Option::as_ref).unwrap_or_else(|| &FORGOTTEN)
 }
 
 /// Whether two fields are the same but for where they lay.

@@ -40,8 +40,12 @@ pub struct Lane {
     /// All header lists.
     pub headers: HeaderLists,
     calls: Chunks<Call>,
-    connections: Vec<Connection>,
-    pieces: Vec<Piece>,
+    /// `None` for those that were forgotten.
+    connections: Chunks<Option<Connection>>,
+    /// Those that have ended and were not forgotten.
+    ended: Vec<ConnectionId>,
+    /// Of length 0 where they were forgotten.
+    pieces: Chunks<Piece>,
     /// The sort key of what is added.
     now: SortKey,
     pending: Pending,
@@ -54,6 +58,8 @@ pub struct Lane {
     events: Events,
     /// Stands for calls that were forgotten: what still comes for them goes nowhere.
     forgotten: Option<Box<Call>>,
+    /// Likewise for connections.
+    forgotten_connection: Option<Box<Connection>>,
 }
 
 /// The numbers of a reserved connection.
@@ -111,7 +117,7 @@ impl Lane {
 
     /// Adds a connection that was first seen in the packet `first_packet`.
     pub fn add_connection(&mut self, first_packet: Packet, mut connection: Connection) -> ConnectionId {
-        let id = ConnectionId(count32(self.connections.len()));
+        let id = ConnectionId(self.connections.len());
         let order = first_packet.order;
         if let Some(numbers) = self.reserved.remove(&order) {
             connection.no = NonZero::new(numbers.no + 1);
@@ -125,8 +131,13 @@ impl Lane {
                 None => self.pending.connections.push((order, Some(id))),
             }
         }
-        self.connections.push(Connection { birth: order, ..connection });
+        self.connections.push(Some(Connection { birth: order, ..connection }));
         id
+    }
+
+    /// A connection has ended. Where calls are forgotten, it is too, when all of its calls are.
+    pub fn end_connection(&mut self, id: ConnectionId) {
+        self.ended.push(id);
     }
 
     /// Forgets the numbers of a reserved connection.
@@ -246,8 +257,8 @@ impl Lane {
             _ if !self.keep.bodies || length == 0 => Body::Whole(Place::NOWHERE),
             [piece] if piece.len == length => Body::Whole(piece.at),
             _ => {
-                let first = count32(self.pieces.len());
-                self.pieces.extend_from_slice(pieces);
+                let first = self.pieces.len();
+                pieces.iter().for_each(|&piece| self.pieces.push(piece));
                 Body::Pieces { first, count: count32(pieces.len()) }
             }
         }
@@ -258,8 +269,7 @@ impl Lane {
         match body {
             Body::Whole(at) => vec![Piece { at, len: length }],
             Body::Pieces { first, count } => {
-                let first = first as usize;
-                self.pieces.get(first..first + count as usize).unwrap_or_default().to_vec()
+                (first..first.saturating_add(count)).filter_map(|at| self.pieces.at(at)).copied().collect()
             }
         }
     }
@@ -304,16 +314,57 @@ impl Lane {
         if call.forgotten {
             return;
         }
-        *call = Call { no: call.no, ..Call::forgotten() };
+        let left = Call { no: call.no, ..Call::forgotten() };
+        let call = std::mem::replace(call, left);
         self.calls.remove(id.0, |call| call.forgotten);
+        let messages = Direction::BOTH.into_iter().flat_map(|direction| call.messages(direction));
+        for message in messages {
+            let Body::Pieces { first, count } = message.body() else { continue };
+            for at in first..first.saturating_add(count) {
+                if let Some(piece) = self.pieces.at_mut(at) {
+                    piece.len = 0;
+                    self.pieces.remove(at, |piece| piece.len == 0);
+                }
+            }
+        }
+        if let Some(Some(connection)) = self.connections.at_mut(call.connection.0) {
+            connection.forgotten_calls += 1;
+        }
         self.events.forget_call(id);
         self.counted.forget(id);
     }
 
-    /// How many calls take memory.
+    /// From now on calls are forgotten.
+    pub(super) fn begin_forgetting(&mut self) {
+        self.headers.begin_forgetting();
+    }
+
+    /// Frees connections that have ended and whose calls were forgotten: hands each to `forgotten`.
+    pub(super) fn forget_connections(&mut self, mut forgotten: impl FnMut(&Connection)) {
+        let Self { ended, connections, .. } = self;
+        ended.retain(|id| {
+            let Some(slot) = connections.at_mut(id.0) else { return false };
+            let is_over =
+                |connection: &Connection| connection.no.is_some() && connection.forgotten_calls == connection.calls;
+            let Some(connection) = slot.take_if(|connection| is_over(connection)) else { return slot.is_some() };
+            connections.remove(id.0, Option::is_none);
+            forgotten(&connection);
+            false
+        });
+    }
+
+    /// Frees the header lists that nobody refers to, if there may be many.
+    pub(super) fn forget_headers(&mut self) {
+        if self.headers.wants_sweep() {
+            let held = self.calls.iter().flat_map(Call::header_lists).collect();
+            self.headers.sweep(&held);
+        }
+    }
+
+    /// How many calls, connections, header lists and pieces of messages take memory.
     #[cfg(test)]
-    pub(super) fn calls_held(&self) -> usize {
-        self.calls.held()
+    pub(super) fn held(&self) -> [usize; 4] {
+        [self.calls.held(), self.connections.held(), self.headers.held(), self.pieces.held()]
     }
 
     /// How many calls were added.
@@ -321,31 +372,36 @@ impl Lane {
         self.calls.len()
     }
 
-    /// A connection.
+    /// A connection. One that was forgotten has no number and unknown ends.
     pub fn connection(&self, id: ConnectionId) -> &Connection {
-        &self.connections[id.0 as usize]
+        static FORGOTTEN: LazyLock<Connection> = LazyLock::new(Connection::forgotten);
+        self.connections.at(id.0).and_then(Option::as_ref).unwrap_or_else(|| &FORGOTTEN)
     }
 
     /// A connection, to be changed. The commit of the batch lists it as changed.
     pub fn connection_mut(&mut self, id: ConnectionId) -> &mut Connection {
-        let connection = &mut self.connections[id.0 as usize];
-        if connection.no.is_some() && !connection.changed {
-            connection.changed = true;
-            self.pending.changed_connections.push(id);
+        match self.connections.at_mut(id.0) {
+            Some(Some(connection)) => {
+                if connection.no.is_some() && !connection.changed {
+                    connection.changed = true;
+                    self.pending.changed_connections.push(id);
+                }
+                connection
+            }
+            _ => self.forgotten_connection.insert(Box::new(Connection::forgotten())),
         }
-        connection
     }
 
     /// Ends a batch for a connection that it changed. Gives its number.
     pub(super) fn take_changed_connection(&mut self, id: ConnectionId) -> Option<u32> {
-        let connection = &mut self.connections[id.0 as usize];
+        let connection = self.connections.at_mut(id.0)?.as_mut()?;
         connection.changed = false;
         connection.number()
     }
 
-    /// All connections.
-    pub fn connections(&self) -> &[Connection] {
-        &self.connections
+    /// All connections that were not forgotten.
+    pub fn connections(&self) -> impl Iterator<Item = &Connection> {
+        self.connections.iter().flatten()
     }
 
     /// Takes what the current batch has added.

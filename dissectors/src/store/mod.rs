@@ -36,4 +36,4 @@ pub use frame::{Frame, Framing};
 pub use headers::{HeaderList, HeaderListId, HeaderLists};
 pub use ids::{CallId, CallRef, ConnectionId, ConnectionRef, LaneNo, SortKey};
 pub use lane::{Keep, Lane};
-pub use store::Store;
+pub use store::{ForgottenConnections, Store};

@@ -3,13 +3,33 @@
 use std::num::NonZero;
 
 use super::call::Call;
+use super::chunks::Chunks;
 use super::commit::{Committed, FrameRef};
 use super::connection::Connection;
-use super::ids::{CallRef, ConnectionId, ConnectionRef, LaneNo, count32};
+use super::ids::{CallRef, ConnectionId, ConnectionRef, LaneNo};
 use super::lane::{Keep, Lane, Numbers};
 
 /// Calls that were forgotten stay in the list of calls until so many of them are in it, and half of the list.
 const FORGOTTEN_LISTED: usize = 4096;
+
+/// What the connections held that were forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForgottenConnections {
+    /// How many there were.
+    pub count: u64,
+    /// Bytes of HTTP/2 and ttrpc that were cut off the packets.
+    pub cut_bytes: u64,
+}
+
+impl ForgottenConnections {
+    fn add(&mut self, connection: &Connection) {
+        self.count += 1;
+        if connection.protocol.carries_rpc() {
+            let flows = connection.facts.iter().flat_map(|facts| &facts.flows);
+            self.cut_bytes += flows.map(|flow| flow.cut()).sum::<u64>();
+        }
+    }
+}
 
 /// All that is known of a reading.
 #[derive(Debug)]
@@ -24,7 +44,11 @@ pub struct Store {
     /// Calls that were forgotten and are still listed in `calls`.
     forgotten: usize,
     /// Connections by their number; `None` for numbers that are only reserved.
-    connections: Vec<Option<ConnectionRef>>,
+    connections: Chunks<Option<ConnectionRef>>,
+    /// What the connections held that were forgotten.
+    forgotten_connections: ForgottenConnections,
+    /// Whether calls are forgotten.
+    is_forgetting: bool,
     tcp_streams: u32,
     frames: u64,
 }
@@ -39,7 +63,9 @@ impl Store {
             numbers: Vec::new(),
             numbered: 0,
             forgotten: 0,
-            connections: Vec::new(),
+            connections: Chunks::default(),
+            forgotten_connections: ForgottenConnections::default(),
+            is_forgetting: false,
             tcp_streams: 0,
             frames: 0,
         }
@@ -86,7 +112,7 @@ impl Store {
         frames.sort_by_key(|&(key, _, _)| key);
         changed.sort_unstable();
 
-        let first_connection = count32(self.connections.len());
+        let first_connection = self.connections.len();
         for (first, lane, id) in connections {
             self.number_connection(first, lane, id);
         }
@@ -94,7 +120,7 @@ impl Store {
             self.lanes[lane].unreserve(first);
         }
         for (number, at) in opened {
-            if let Some(reserved) = self.connections.get_mut(number as usize) {
+            if let Some(reserved) = self.connections.at_mut(number) {
                 *reserved = Some(at);
                 changed_connections.push(number);
             }
@@ -118,7 +144,7 @@ impl Store {
             calls: first_call..self.numbered + 1,
             changed,
             completed: completed.into_iter().map(|(_, at)| at).collect(),
-            connections: first_connection..count32(self.connections.len()),
+            connections: first_connection..self.connections.len(),
             changed_connections,
             frames: frames.collect(),
         }
@@ -127,6 +153,10 @@ impl Store {
     /// Frees the memory of calls that nobody looks at any more. Whoever reads without end forgets each call that is
     /// complete and was printed.
     pub fn forget(&mut self, calls: &[CallRef]) {
+        if !self.is_forgetting {
+            self.is_forgetting = true;
+            self.lanes.iter_mut().for_each(Lane::begin_forgetting);
+        }
         if !self.forgets() && !calls.is_empty() {
             self.numbers = (1..=self.numbered).collect();
         }
@@ -145,6 +175,26 @@ impl Store {
             calls.retain(keep);
             self.forgotten = 0;
         }
+        // As long as there is no call, the connections tell why.
+        if self.forgets() {
+            let Self { lanes, connections, forgotten_connections, .. } = self;
+            for lane in lanes {
+                lane.forget_connections(|connection| {
+                    forgotten_connections.add(connection);
+                    let Some(no) = connection.number() else { return };
+                    if let Some(listed) = connections.at_mut(no) {
+                        *listed = None;
+                        connections.remove(no, Option::is_none);
+                    }
+                });
+                lane.forget_headers();
+            }
+        }
+    }
+
+    /// What the connections held that were forgotten.
+    pub const fn forgotten_connections(&self) -> ForgottenConnections {
+        self.forgotten_connections
     }
 
     /// Whether calls are forgotten.
@@ -170,12 +220,12 @@ impl Store {
         let is_tcp = match id {
             Some(id) => {
                 let connection = lane.connection_mut(id);
-                connection.no = NonZero::new(self.connections.len() as u32);
+                connection.no = NonZero::new(self.connections.len());
                 connection.tcp_stream = connection.over_tcp.then_some(self.tcp_streams);
                 connection.over_tcp
             }
             None => {
-                let no = self.connections.len() as u32 - 1;
+                let no = self.connections.len() - 1;
                 lane.set_reserved(first_packet, Numbers { no, tcp_stream: self.tcp_streams });
                 true
             }
@@ -203,19 +253,19 @@ impl Store {
     }
 
     /// All connections in the order of their numbers. Some numbers are not used: those of connections that were half-open
-    /// for so long that they were forgotten.
+    /// for so long that they were forgotten, and where calls are forgotten those of connections that have ended.
     pub fn connections(&self) -> impl Iterator<Item = ConnectionRef> + Clone + '_ {
-        self.connections.iter().copied().flatten()
+        (0..self.connections.len()).filter_map(|no| *self.connections.at(no)?)
     }
 
     /// The connection with the number `no` (from 0), unless it was forgotten while half-open.
     pub fn connection_by_no(&self, no: u32) -> Option<ConnectionRef> {
-        self.connections.get(no as usize).copied().flatten()
+        *self.connections.at(no)?
     }
 
     /// How many numbers were given to connections: one more than the highest.
-    pub const fn connection_numbers(&self) -> usize {
-        self.connections.len()
+    pub fn connection_numbers(&self) -> usize {
+        self.connections.len() as usize
     }
 
     /// A call.

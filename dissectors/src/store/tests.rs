@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rpcshark_captures::{Endpoint, Packet, PacketNo, Timestamp};
+use rpcshark_captures::{Direction, Endpoint, Packet, PacketNo, Place, SourceNo, Timestamp};
 
 use super::*;
 
@@ -203,7 +203,7 @@ fn calls_that_are_forgotten_take_no_memory_and_the_others_keep_their_numbers() {
     }
     assert_eq!(filled.store.call_count(), 60_000);
     assert!(filled.store.calls().len() < 10_000, "{}", filled.store.calls().len());
-    let held: usize = filled.store.lanes_mut().iter().map(|lane| lane.calls_held()).sum();
+    let held: usize = filled.store.lanes_mut().iter().map(|lane| lane.held()[0]).sum();
     assert!(held < 10_000, "{held}");
     for &no in &open {
         let at = filled.store.call_by_no(no).unwrap();
@@ -211,6 +211,56 @@ fn calls_that_are_forgotten_take_no_memory_and_the_others_keep_their_numbers() {
     }
     assert_eq!(filled.store.call_by_no(1), None);
     assert_eq!(filled.store.call_by_no(60_001), None);
+}
+
+#[test]
+fn what_ended_calls_refer_to_is_forgotten_with_them() {
+    use crate::header::Field;
+    use crate::http2::hpack::Decoder;
+    let mut filled = Filled { store: Store::new(2, Keep { bodies: true, ..Keep::default() }), ..Filled::new(2) };
+    // Literal without indexing: x-id, and a value.
+    let id = |text: String| -> Vec<Field> {
+        let block = [b"\0\x04x-id", &[text.len() as u8][..], text.as_bytes()].concat();
+        Decoder::new(true).decode(&block).fields.to_vec()
+    };
+    let long_lived = filled.connection(0);
+    let open = filled.call(long_lived);
+    let list = filled.lane(open.lane).headers.enter(&id("open".to_owned()));
+    filled.lane(open.lane).call_mut(open.id).request_headers = Some(list);
+    let mut numbers = Vec::new();
+    for round in 0..2000_u32 {
+        let connection = filled.connection(round as u16);
+        let calls: Vec<_> = (0..30).map(|_| filled.call(connection)).collect();
+        for (&call, no) in calls.iter().zip(0..) {
+            let lane = filled.lane(call.lane);
+            let list = lane.headers.enter(&id(format!("{round} {no}")));
+            let piece = |len| Piece { at: Place::new(SourceNo(0), 7), len };
+            let body = lane.add_pieces(&[piece(3), piece(4)], 7);
+            let entry = lane.call_mut(call.id);
+            entry.request_headers = Some(list);
+            entry.add_message(Message::new(Direction::ToServer, 7, body, Timestamp::EPOCH, PacketNo::new(0, 1)));
+        }
+        filled.lane(connection.lane).end_connection(connection.id);
+        filled.commit();
+        numbers.push(filled.store.connection(connection).number().unwrap());
+        filled.store.forget(&calls);
+    }
+    filled.store.forget(&[]);
+    for what in 0..4 {
+        let held: usize = filled.store.lanes_mut().iter().map(|lane| lane.held()[what]).sum();
+        assert!(held < 20_000, "{what}: {held}");
+    }
+    // What is left is as it was.
+    assert_eq!(filled.store.connections().collect::<Vec<_>>(), [long_lived]);
+    assert_eq!(filled.store.forgotten_connections().count, 2000);
+    assert_eq!(numbers, (1..=2000).collect::<Vec<_>>());
+    let lane = filled.store.lane(open.lane);
+    let field = lane.headers.fields(list).next().and_then(|field| field.value.as_str());
+    assert_eq!(field, Some("open"));
+    // A list that was forgotten is entered anew.
+    let lane = filled.lane(LaneNo(0));
+    let again = lane.headers.enter(&id("0 0".to_owned()));
+    assert_eq!(lane.headers.fields(again).count(), 1);
 }
 
 #[test]

@@ -343,8 +343,9 @@ impl ListCache {
     fn enter<'a>(&mut self, request: &Request<'a>, contents: &Contents<'a>, lists: &mut HeaderLists) -> HeaderListId {
         let key = request.besides(contents).filter(|[before, behind]| before.len() + behind.len() <= MAX_CACHED);
         let same = |known: &[u8]| key.is_some_and(|[before, behind]| known.strip_prefix(before) == Some(behind));
-        if let Some((_, id)) = self.recent.iter().flatten().find(|(known, _)| same(known)) {
-            return *id;
+        let known = self.recent.iter().flatten().find(|(known, _)| same(known)).map(|&(_, id)| id);
+        if let Some(id) = known.filter(|&id| lists.renew(id)) {
+            return id;
         }
         let id = lists.enter_judged(&request.fields(), message::facts);
         if let (Some(key), Some(slot)) = (key, self.recent.get_mut(self.next)) {
