@@ -386,7 +386,11 @@ impl Writer {
             }
             (EventKind::Data(direction, bytes, descriptors), Some(stream)) => {
                 self.summary.bytes[direction.index()] += bytes.len() as u64;
-                let comment = (descriptors > 0).then(|| format!("rpcshark: {descriptors} file descriptors passed"));
+                let comment = match descriptors {
+                    0 => None,
+                    1 => Some("rpcshark: 1 file descriptor passed".to_owned()),
+                    _ => Some(format!("rpcshark: {descriptors} file descriptors passed")),
+                };
                 file.data(stream, direction, &bytes, time, comment.as_deref())?;
             }
             (EventKind::Closed(direction), Some(stream)) => file.close(stream, direction, time)?,

@@ -376,7 +376,8 @@ impl End {
         }
         if to.transport != Transport::Unix {
             let count = self.descriptors.len();
-            report(format_args!("{count} file descriptors could not be passed on: the other end is no Unix socket"));
+            let what = if count == 1 { "1 file descriptor".to_owned() } else { format!("{count} file descriptors") };
+            report(format_args!("{what} could not be passed on: the other end is not a Unix socket"));
             self.descriptors.clear();
             return send(&to.fd, bytes, SendFlags::NOSIGNAL);
         }
