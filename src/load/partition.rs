@@ -7,7 +7,9 @@ use rayon::prelude::*;
 use rpcshark_captures::budget::{self, MemoryLimit};
 use rpcshark_captures::file::{Batch, FileInfo};
 use rpcshark_captures::streams::{Event, Events, StreamNo, Streams, What};
-use rpcshark_captures::{Address, Defragmenter, Peeled, RawPacket, Segment, Skip, peel, peel_datagram};
+use rpcshark_captures::{
+    Address, Defragmenter, Peeled, RawPacket, Segment, Skip, TcpFlags, peel, peel_datagram, prefetch,
+};
 
 /// Lanes that connections are spread over. More than threads, so that threads stay busy when one connection is large; a
 /// fixed number, so that nothing depends on the machine.
@@ -28,15 +30,106 @@ const SHARE: usize = 512;
 /// A datagram put together from fragments is looked into so often: tunnels may hold fragments in fragments.
 const MAX_REASSEMBLIES: usize = 4;
 
+/// How many packets ahead of the one that is looked at the next ones are fetched into the processor's cache.
+const PREFETCH: usize = 12;
+
 /// The lanes of a batch's packets, and what is in none.
 #[derive(Debug, Default)]
 pub(super) struct Partition {
     /// By packet.
     lanes: Vec<u8>,
+    /// What was peeled off each packet that is in a lane.
+    headers: Vec<Header>,
+    /// The packets that are in lanes, lane by lane, those of each in their order.
+    by_lane: Vec<u32>,
+    /// Where each lane begins in `by_lane`, and behind them the end of the last.
+    starts: [usize; LANES as usize + 1],
     /// Datagrams put together from fragments, by the packet that completed them, in order.
     datagrams: Vec<(usize, Vec<u8>)>,
     /// What streams that no TCP packets hold have brought.
     events: Events,
+}
+
+/// What a lane needs of a packet's headers, so that it need not look at them again: the headers lie in memory, and this in
+/// the processor's cache.
+#[derive(Clone, Copy, Debug, Default)]
+struct Header {
+    /// IPv4 addresses.
+    source: u32,
+    destination: u32,
+    seq: u32,
+    ack: u32,
+    cut: u32,
+    source_port: u16,
+    destination_port: u16,
+    window: u16,
+    payload_at: u16,
+    payload_len: u16,
+    flags: TcpFlags,
+    /// It is none of those that fit here, the packet has to be peeled again.
+    is_rare: bool,
+}
+
+const _: () = assert!(size_of::<Header>() == 32);
+
+impl Header {
+    const RARE: Self = Self {
+        source: 0,
+        destination: 0,
+        seq: 0,
+        ack: 0,
+        cut: 0,
+        source_port: 0,
+        destination_port: 0,
+        window: 0,
+        payload_at: 0,
+        payload_len: 0,
+        flags: TcpFlags(0),
+        is_rare: true,
+    };
+
+    fn new(segment: &Segment<'_>) -> Self {
+        let ip_v4 = |address: Address| (address.ip >> 32 == 0xffff).then_some(address.ip as u32);
+        let (Some(source), Some(destination)) = (ip_v4(segment.source), ip_v4(segment.destination)) else {
+            return Self::RARE;
+        };
+        let payload = (u16::try_from(segment.payload_at), u16::try_from(segment.payload.len()));
+        let (Ok(payload_at), Ok(payload_len)) = payload else { return Self::RARE };
+        Self {
+            source,
+            destination,
+            seq: segment.seq,
+            ack: segment.ack,
+            cut: segment.cut,
+            source_port: segment.source.port,
+            destination_port: segment.destination.port,
+            window: segment.window,
+            payload_at,
+            payload_len,
+            flags: segment.flags,
+            is_rare: false,
+        }
+    }
+
+    /// The segment in the packet with these headers.
+    #[inline]
+    fn segment<'a>(&self, packet: &RawPacket<'a>) -> Option<Segment<'a>> {
+        if self.is_rare {
+            return None;
+        }
+        let at = usize::from(self.payload_at);
+        Some(Segment {
+            source: Address::v4(self.source.to_be_bytes(), self.source_port),
+            destination: Address::v4(self.destination.to_be_bytes(), self.destination_port),
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            window: self.window,
+            payload: packet.data.get(at..at + usize::from(self.payload_len))?,
+            cut: self.cut,
+            payload_at: u32::from(self.payload_at),
+        })
+    }
 }
 
 /// One connection of a capture, found by the packet that opened it.
@@ -99,11 +192,12 @@ impl Partitioner {
     pub(super) fn partition(&mut self, batch: &Batch, partition: &mut Partition) {
         partition.datagrams.clear();
         partition.events.clear();
-        partition.lanes.clear();
         partition.lanes.resize(batch.len(), NONE);
+        partition.headers.resize(batch.len(), Header::RARE);
         let hasher = &self.hasher;
-        let shares = partition.lanes.par_chunks_mut(SHARE).enumerate();
-        let counts: Vec<Counts> = shares.map(|(no, lanes)| partition_share(batch, no * SHARE, lanes, hasher)).collect();
+        let shares = partition.lanes.par_chunks_mut(SHARE).zip(partition.headers.par_chunks_mut(SHARE)).enumerate();
+        let counts = shares.map(|(no, (lanes, headers))| partition_share(batch, no * SHARE, lanes, headers, hasher));
+        let counts: Vec<Counts> = counts.collect();
         for counts in counts {
             self.segments += counts.segments;
             for (why, count) in counts.skipped {
@@ -116,6 +210,7 @@ impl Partitioner {
         if partition.lanes.contains(&STREAM) {
             self.read_streams(batch, partition);
         }
+        partition.order_by_lane();
     }
 
     /// What a line of a log means depends on those before it: they go through one place, in their order.
@@ -130,6 +225,8 @@ impl Partitioner {
     /// What the end of the capture says of streams, into `partition`.
     pub(super) fn finish(&mut self, partition: &mut Partition) {
         partition.events.clear();
+        partition.lanes.clear();
+        partition.order_by_lane();
         self.streams.finish(&mut partition.events);
     }
 
@@ -173,8 +270,51 @@ impl Partitioner {
 
 impl Partition {
     /// The packets of a lane, in order.
-    pub(super) fn of_lane(&self, lane: u8) -> impl Iterator<Item = usize> {
-        memchr::memchr_iter(lane, &self.lanes)
+    pub(super) fn of_lane(&self, lane: u8) -> &[u32] {
+        match self.starts.get(usize::from(lane)..) {
+            Some([start, end, ..]) => self.by_lane.get(*start..*end).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
+    /// Puts the packets into the order of their lanes: a counting sort.
+    fn order_by_lane(&mut self) {
+        let Self { lanes, by_lane, starts, .. } = self;
+        let mut ends = [0; LANES as usize + 1];
+        for &lane in lanes.iter() {
+            // What is in no lane is counted behind the last one.
+            ends[usize::from(lane).min(LANES as usize)] += 1;
+        }
+        let mut before = 0;
+        for (start, end) in starts.iter_mut().zip(&mut ends) {
+            *start = before;
+            before += std::mem::replace(end, before);
+        }
+        by_lane.resize(lanes.len(), 0);
+        for (index, &lane) in lanes.iter().enumerate() {
+            let end = &mut ends[usize::from(lane).min(LANES as usize)];
+            by_lane[*end] = index as u32;
+            *end += 1;
+        }
+    }
+
+    /// Fetches into the processor's cache what [`segment`](Self::segment) and the lanes need of a packet's headers.
+    #[inline]
+    pub(super) fn prefetch_header(&self, index: u32) {
+        if let Some(header) = self.headers.get(index as usize) {
+            prefetch(header);
+        }
+    }
+
+    /// Likewise its payload.
+    #[inline]
+    pub(super) fn prefetch_payload(&self, index: u32, batch: &Batch) {
+        let Some(header) = self.headers.get(index as usize) else { return };
+        if header.payload_len > 0 {
+            let data = batch.packet(index as usize).data;
+            let at = usize::from(header.payload_at);
+            data.get(at).into_iter().chain(data.get(at + CACHE_LINE)).for_each(prefetch);
+        }
     }
 
     /// What streams that no TCP packets hold have brought, in order.
@@ -222,12 +362,22 @@ impl Partition {
                 selection.found = Found::Stream(no);
             }
         }
+        self.order_by_lane();
         let Found::Stream(wanted) = selection.found else { return self.events.events.clear() };
         self.events.events.retain(|event| event.connection == wanted);
     }
 
-    /// The segment in a packet that is in a lane. (Peeling twice costs less than keeping what was peeled.)
+    /// The segment in a packet that is in a lane, and whether it was put together from fragments.
+    #[inline]
     pub(super) fn segment<'a>(&'a self, index: usize, packet: &RawPacket<'a>) -> Option<(Segment<'a>, bool)> {
+        match self.headers.get(index).and_then(|header| header.segment(packet)) {
+            Some(segment) => Some((segment, false)),
+            None => self.rare_segment(index, packet),
+        }
+    }
+
+    #[cold]
+    fn rare_segment<'a>(&'a self, index: usize, packet: &RawPacket<'a>) -> Option<(Segment<'a>, bool)> {
         if !self.datagrams.is_empty()
             && let Ok(at) = self.datagrams.binary_search_by_key(&index, |&(index, _)| index)
             && let Some((_, bytes)) = self.datagrams.get(at)
@@ -248,13 +398,27 @@ struct Counts {
     skipped: BTreeMap<Skip, u64>,
 }
 
-fn partition_share(batch: &Batch, first: usize, lanes: &mut [u8], hasher: &impl BuildHasher) -> Counts {
+fn partition_share(
+    batch: &Batch,
+    first: usize,
+    lanes: &mut [u8],
+    headers: &mut [Header],
+    hasher: &impl BuildHasher,
+) -> Counts {
     let mut counts = Counts::default();
-    for (index, lane) in lanes.iter_mut().enumerate() {
-        let packet = batch.packet(first + index);
+    let end = first + lanes.len();
+    for (index, (lane, header)) in (first..).zip(lanes.iter_mut().zip(headers)) {
+        if index + PREFETCH < end
+            && let Some(ahead) = batch.packet(index + PREFETCH).data.first()
+        {
+            prefetch(ahead);
+        }
+        let packet = batch.packet(index);
+        *header = Header::RARE;
         *lane = match peel(packet.link, packet.data, packet.original_len) {
             Peeled::Segment(segment) => {
                 counts.segments += 1;
+                *header = Header::new(&segment);
                 lane_of(&segment, hasher)
             }
             Peeled::Fragment(_) => FRAGMENT,
@@ -267,6 +431,9 @@ fn partition_share(batch: &Batch, first: usize, lanes: &mut [u8], hasher: &impl 
     }
     counts
 }
+
+/// Bytes that come into the processor's cache together.
+const CACHE_LINE: usize = 64;
 
 /// Both flows of a connection are in one lane.
 fn lane_of(segment: &Segment<'_>, hasher: &impl BuildHasher) -> u8 {

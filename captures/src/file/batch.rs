@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::record::Record;
-use crate::{LinkType, Packet, Place, RawPacket};
+use crate::{LinkType, Packet, Place, RawPacket, prefetch};
 
 /// Some packets of a reading that follow on each other, and the bytes that they lie in.
 ///
@@ -48,6 +48,14 @@ impl Batch {
             data,
             at: holder.at.plus(record.start),
             original_len: record.original_len,
+        }
+    }
+
+    /// Fetches into the processor's cache what [`packet`](Self::packet) needs to find packet `index`, but not its bytes.
+    #[inline]
+    pub fn prefetch(&self, index: usize) {
+        if let Some(record) = self.records.get(index) {
+            prefetch(record);
         }
     }
 
