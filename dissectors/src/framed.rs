@@ -76,15 +76,21 @@ impl<const N: usize> Default for PartialHeader<N> {
 }
 
 impl<const N: usize> PartialHeader<N> {
-    /// Reads on. Once the header is complete: its bytes and the first of them.
+    /// Reads on. Once the header is complete: its bytes and the first of them; the next one begins behind it.
     fn read(&mut self, data: &mut Data<'_>) -> Option<([u8; N], FirstByte)> {
         if self.len == 0 {
-            self.first = FirstByte::from(&*data);
+            let first = FirstByte::from(&*data);
+            // The common case: all of it is here.
+            if let Some(&bytes) = data.bytes.first_chunk() {
+                *data = data.skip(N);
+                return Some((bytes, first));
+            }
+            self.first = first;
         }
         let (head, rest) = data.split(N - self.len);
         let end = self.len + head.bytes.len();
         self.bytes.get_mut(self.len..end)?.copy_from_slice(head.bytes);
-        self.len = end;
+        self.len = end % N;
         *data = rest;
         (end == N).then_some((self.bytes, self.first))
     }
@@ -285,15 +291,15 @@ pub(crate) trait Framed<const N: usize> {
     fn gives_up_boundary(
         &mut self,
         direction: Direction,
-        is_plausible: bool,
+        is_plausible: impl FnOnce(&Self) -> bool,
         first: FirstByte,
         lane: &mut Lane,
     ) -> bool {
         let half = self.framing_mut().half(direction);
         half.since_found = half.since_found.saturating_add(1);
-        let gives_up = !is_plausible && half.is_doubted();
+        let gives_up = half.is_doubted() && !is_plausible(self);
         if gives_up {
-            half.retries -= 1;
+            self.framing_mut().half(direction).retries -= 1;
             self.break_off(direction, first.arrival, lane);
         }
         gives_up

@@ -46,7 +46,7 @@ impl Http2 {
         };
         match header.flags.contains(Flags::END_HEADERS) {
             true => self.block_ends(block, &span, lane),
-            false => self.sender(span.direction).block = Some(block.kept()),
+            false => self.sender(span.direction).block = Some(Box::new(block.kept())),
         }
     }
 
@@ -75,7 +75,7 @@ impl Http2 {
             block.frames.extend(shown);
         }
         match header.flags.contains(Flags::END_HEADERS) {
-            true => self.block_ends(block, &span, lane),
+            true => self.block_ends(*block, &span, lane),
             false => sender.block = Some(block),
         }
     }

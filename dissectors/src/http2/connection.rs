@@ -45,6 +45,8 @@ pub struct Http2 {
     pub(super) flow: FlowControl,
     /// The last bytes of either direction.
     pub(super) last: Arrival,
+    /// What each direction holds because its end is missing, as of the last input.
+    held: [Held; 2],
 }
 
 /// What is read behind a frame header, or instead of one.
@@ -104,6 +106,7 @@ impl Http2 {
             refused: Default::default(),
             flow: FlowControl::new(whole),
             last: Arrival::default(),
+            held: [Held::NOTHING; 2],
         }
     }
 
@@ -390,33 +393,36 @@ impl Framed<{ FrameHeader::LEN }> for Http2 {
             self.break_off(direction, first.arrival, lane);
             return;
         }
-        let is_plausible = resync::is_plausible(header, &self.limits(direction));
+        let is_plausible = |this: &Self| resync::is_plausible(header, &this.limits(direction));
         if self.gives_up_boundary(direction, is_plausible, first, lane) {
             return;
         }
         let sender = self.sender(direction);
-        if header.kind != FrameType::CONTINUATION && sender.block.take().is_some() {
+        if sender.block.is_some() && header.kind != FrameType::CONTINUATION {
+            sender.block = None;
             // RFC 9113 §6.10: CONTINUATION must follow; without the end of the block the table is not known any more.
             sender.hpack.new_epoch();
             let text = format!("a header block of stream {} is interrupted by a {} frame", header.stream, header.kind);
             let note = Note::new(Severity::Error, "header-block-interrupted", text).at(first.arrival.packet);
             self.framing.note(lane, note);
         }
+        let is_whole = data.bytes.len() >= header.length as usize;
+        if is_whole && !lane.keep.frames && self.step_over(direction, header, data) {
+            return;
+        }
         let payload = Vec::new();
         let mut open = OpenFrame { header, first, left: header.length, payload, holes: false, pad: None };
         if header.kind == FrameType::DATA {
             self.data_begins(direction, &header, first.arrival, lane);
         }
-        if data.bytes.len() < header.length as usize {
+        if !is_whole {
             self.half(direction).position = Position::Frame(Box::new(Open::Frame(open)));
             return;
         }
         // The common case: all of it is here.
         let (whole, rest) = data.split(header.length as usize);
         *data = rest;
-        let half = self.half(direction);
-        half.position = Position::boundary();
-        half.offset = data.offset;
+        self.half(direction).offset = data.offset;
         if header.kind == FrameType::DATA && header.length > 0 {
             Self::data_part(&mut self.streams, &mut open, direction, whole, lane);
         }
@@ -507,6 +513,30 @@ impl Framed<{ FrameHeader::LEN }> for Http2 {
 }
 
 impl Http2 {
+    /// Reads a frame of which little or nothing depends, where frames are not shown: most frames of a busy connection are
+    /// WINDOW_UPDATE and PING. `data` begins with all of its payload. False: it has to be read as others are.
+    fn step_over(&mut self, direction: Direction, header: FrameHeader, data: &mut Data<'_>) -> bool {
+        match header.kind {
+            FrameType::WINDOW_UPDATE => {
+                let Some(&increment) = data.bytes.first_chunk().filter(|_| header.length == 4) else { return false };
+                // RFC 9113 §6.9: the first bit is reserved.
+                let increment = u32::from_be_bytes(increment) & 0x7fff_ffff;
+                self.window_update(header.stream, direction.reverse(), increment, data.time);
+            }
+            FrameType::DATA
+            | FrameType::HEADERS
+            | FrameType::PUSH_PROMISE
+            | FrameType::CONTINUATION
+            | FrameType::SETTINGS
+            | FrameType::RST_STREAM
+            | FrameType::GOAWAY => return false,
+            _ => {}
+        }
+        *data = data.skip(header.length as usize);
+        self.half(direction).offset = data.offset;
+        true
+    }
+
     /// Ends the frame that is open.
     fn open_frame_ends(&mut self, direction: Direction, now: Arrival, lane: &mut Lane) {
         let half = self.half(direction);
@@ -522,6 +552,7 @@ impl Http2 {
 
 impl Parser for Http2 {
     fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver> {
+        let before = (self.framing.roles_swapped, self.framing.proven);
         match input {
             Input::Data(data) => {
                 self.last = Arrival::from(&data);
@@ -530,6 +561,10 @@ impl Parser for Http2 {
             Input::Gap(gap) => self.gap(direction, &gap, lane),
         }
         self.release_resets(false, lane);
+        match before == (self.framing.roles_swapped, self.framing.proven) {
+            true => self.update_held(self.framing.oriented(direction)),
+            false => Direction::BOTH.into_iter().for_each(|direction| self.update_held(direction)),
+        }
         None
     }
 
@@ -547,6 +582,7 @@ impl Parser for Http2 {
         self.finish_search(lane);
         self.abandon(None, lane);
         self.note_failed_search(lane);
+        Direction::BOTH.into_iter().for_each(|direction| self.update_held(direction));
     }
 
     fn is_proven(&self) -> bool {
@@ -554,23 +590,8 @@ impl Parser for Http2 {
     }
 
     fn held(&self) -> Held {
-        let mut held = Held::NOTHING;
-        for (half, sender) in self.framing.halves.iter().zip(&self.senders) {
-            match &half.position {
-                Position::Header(_) => {}
-                Position::Frame(open) => {
-                    if let Open::Frame(open) = &**open
-                        && open.payload.capacity() > 0
-                    {
-                        add(&mut held, open.payload.capacity() + size_of::<Open>(), open.first.order);
-                    }
-                }
-                Position::Seeking(seeker) => add(&mut held, seeker.memory(), seeker.since()),
-            }
-            if let Some(block) = &sender.block {
-                add(&mut held, block.held(), block.first.order);
-            }
-        }
+        let [mut held, other] = self.held;
+        add(&mut held, other.bytes, other.since);
         held
     }
 
@@ -594,7 +615,9 @@ impl Parser for Http2 {
             }
         }
         let (_, direction, part) = oldest?;
-        self.release_part(direction, part, lane)
+        let released = self.release_part(direction, part, lane);
+        self.update_held(direction);
+        released
     }
 }
 
@@ -607,6 +630,27 @@ enum Part {
 }
 
 impl Http2 {
+    /// Works out what is held in one direction. Only what comes in that direction changes it, unless the roles are swapped or
+    /// the protocol is proven: so the other direction's state, which is seldom in the processor's cache, is not looked at.
+    fn update_held(&mut self, direction: Direction) {
+        let mut held = Held::NOTHING;
+        match &self.framing.halves[direction.index()].position {
+            Position::Header(_) => {}
+            Position::Frame(open) => {
+                if let Open::Frame(open) = &**open
+                    && open.payload.capacity() > 0
+                {
+                    add(&mut held, open.payload.capacity() + size_of::<Open>(), open.first.order);
+                }
+            }
+            Position::Seeking(seeker) => add(&mut held, seeker.memory(), seeker.since()),
+        }
+        if let Some(block) = &self.senders[direction.index()].block {
+            add(&mut held, block.held(), block.first.order);
+        }
+        self.held[direction.index()] = held;
+    }
+
     fn release_part(&mut self, direction: Direction, part: Part, lane: &mut Lane) -> Option<(Kind, usize)> {
         let half = &mut self.framing.halves[direction.index()];
         let sender = &mut self.senders[direction.index()];

@@ -87,9 +87,17 @@ impl Http2 {
         now: Arrival,
         lane: &mut Lane,
     ) -> Option<&'static str> {
+        let breaks = self.framing.halves.each_ref().map(|half| half.breaks);
+        let whole = self.framing.halves.iter().all(|half| half.whole);
+        // The common case: a stream that is known, and nothing was missing since it was looked at.
+        if id != 0
+            && let Some(stream) = self.streams.get_mut(id)
+            && stream.breaks == breaks
+        {
+            return stream.advance(event, direction, whole);
+        }
         let known = self.streams.get_mut(id).is_some();
         let wholes = self.framing.halves.each_ref().map(|half| half.whole);
-        let whole = wholes.iter().all(|&whole| whole);
         if id == 0 {
             return Some("a frame that needs a stream is on stream 0");
         }
@@ -97,7 +105,6 @@ impl Http2 {
         if !known && whole && id <= self.opened[usize::from(id.is_multiple_of(2))] {
             return Some("a frame is on a stream that has closed");
         }
-        let breaks = self.framing.halves.each_ref().map(|half| half.breaks);
         if !known {
             let mut stream = Stream::new(now);
             stream.breaks = breaks;
@@ -118,12 +125,7 @@ impl Http2 {
             let broken_at = self.framing.halves.each_ref().map(|half| half.broken_at);
             stream.pass_breaks(&breaks, &broken_at, lane);
         }
-        let (next, wrong) = stream.state.after(event, direction);
-        stream.state = next;
-        // What was on its way when the other side ended the stream is no violation (RFC 9113 §5.1, "closed").
-        let own =
-            stream.ended[direction.index()] || !matches!(event, Event::Headers | Event::Data) || next == State::Open;
-        wrong.filter(|_| whole && own)
+        stream.advance(event, direction, whole)
     }
 
     /// RST_STREAM. The two directions are delivered independently. What the other side had sent before, as far as the sender

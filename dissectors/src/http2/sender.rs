@@ -15,7 +15,7 @@ pub(super) struct Sender {
     /// The lists that blocks of this direction came to.
     lists: hpack::Cache<HeaderListId>,
     /// A header block that is not complete.
-    pub(super) block: Option<OpenBlock<'static>>,
+    pub(super) block: Option<Box<OpenBlock<'static>>>,
     /// SETTINGS of this sender that the other side has not acknowledged.
     unacknowledged: VecDeque<Announced>,
     /// Acknowledgments of this sender that came before the SETTINGS they are for.
@@ -98,7 +98,7 @@ impl Sender {
     }
 
     /// Bytes are missing, and what they held is not known. Returns the header block that is interrupted.
-    pub(super) fn bytes_lost(&mut self) -> Option<OpenBlock<'static>> {
+    pub(super) fn bytes_lost(&mut self) -> Option<Box<OpenBlock<'static>>> {
         self.hpack.new_epoch();
         self.early_acks = 0;
         self.unacknowledged.clear();

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use rpcshark_captures::Direction;
 
 use super::flow::StreamWindow;
-use super::state::State;
+use super::state::{Event, State};
 use crate::Arrival;
 use crate::grpc::GrpcStream;
 use crate::store::{CallId, Lane};
@@ -57,6 +57,17 @@ impl Stream {
             breaks: [0; 2],
             flow: Default::default(),
         }
+    }
+
+    /// Brings it to its next state; what is wrong about that. `whole`: the connection was seen from its beginning on.
+    #[inline]
+    pub(super) fn advance(&mut self, event: Event, direction: Direction, whole: bool) -> Option<&'static str> {
+        let (next, wrong) = self.state.after(event, direction);
+        self.state = next;
+        // What was on its way when the other side ended the stream is no violation (RFC 9113 §5.1, "closed").
+        let own =
+            self.ended[direction.index()] || !matches!(event, Event::Headers | Event::Data) || next == State::Open;
+        wrong.filter(|_| whole && own)
     }
 
     /// Passes the breaks of each direction that came since the stream was last looked at: what was open then is not aligned

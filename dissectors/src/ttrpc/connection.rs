@@ -232,7 +232,7 @@ impl Framed<{ FrameHeader::LEN }> for Ttrpc {
         lane: &mut Lane,
     ) {
         let header = FrameHeader::parse(&header);
-        if self.gives_up_boundary(direction, header.is_plausible(), first, lane) {
+        if self.gives_up_boundary(direction, |_| header.is_plausible(), first, lane) {
             return;
         }
         if header.is_absurd() {
