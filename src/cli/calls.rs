@@ -190,7 +190,10 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
             drop(follower);
             loading.join(|progress| bar.at(progress))?
         }
-        (false, false) => loader.start().join(|progress| bar.at(progress))?,
+        (false, false) => {
+            shared.skip_completed();
+            loader.start().join(|progress| bar.at(progress))?
+        }
     };
     wrote?;
     bar.done();

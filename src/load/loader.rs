@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -418,13 +419,15 @@ impl Loading {
     ///
     /// If the capture could not be read to its end.
     pub(crate) fn join(self, mut show: impl FnMut(Progress)) -> Result<Loaded, Error> {
-        let mut commits = 0;
-        while !self.shared.is_finished() {
-            commits = self.shared.wait(commits, TICK);
-            show(self.shared.progress());
-        }
-        // Whoever sends says how it ended; only a panic would keep it from that, and that ends the program.
-        let summary = self.outcome.recv().expect("the loading thread says how it ended")?;
+        // This thread is not woken for each batch: where there are few cores it would take one from those that read.
+        let summary = loop {
+            match self.outcome.recv_timeout(TICK) {
+                Err(RecvTimeoutError::Timeout) => show(self.shared.progress()),
+                // Whoever sends says how it ended; only a panic would keep it from that, and that ends the program.
+                ended => break ended.expect("the loading thread says how it ended")?,
+            }
+        };
+        show(self.shared.progress());
         Ok(Loaded { summary, store: self.shared.read() })
     }
 }

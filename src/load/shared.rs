@@ -9,7 +9,6 @@
 //! use the global pool.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::{ArcRwLockReadGuard, Condvar, Mutex, RawRwLock, RwLock, RwLockWriteGuard};
 use rpcshark_captures::{Sources, Timestamp};
@@ -34,8 +33,6 @@ pub(crate) struct SharedStore {
 #[derive(Debug)]
 struct State {
     progress: Progress,
-    /// How many batches were committed.
-    commits: u64,
     /// No further commits will come.
     finished: bool,
 }
@@ -63,7 +60,7 @@ impl SharedStore {
             store: Arc::new(RwLock::new(store)),
             log: Mutex::default(),
             sources,
-            state: Mutex::new(State { progress: Progress::default(), commits: 0, finished: false }),
+            state: Mutex::new(State { progress: Progress::default(), finished: false }),
             state_changed: Condvar::new(),
             unneeded: Mutex::default(),
         }
@@ -94,19 +91,14 @@ impl SharedStore {
         Follower { id: self.log.lock().join(), shared: Arc::clone(self) }
     }
 
+    /// From now on commits do not list which calls were completed: nobody follows the reading.
+    pub(crate) fn skip_completed(&self) {
+        self.store.write().skip_completed();
+    }
+
     /// Lets calls be forgotten: they were printed, and nobody else looks at them.
     pub(crate) fn forget(&self, mut calls: Vec<CallRef>) {
         self.unneeded.lock().get_or_insert_default().append(&mut calls);
-    }
-
-    /// Waits until a batch was committed after the first `commits`, or there are no more; at most for `timeout`. Gives
-    /// how many were committed.
-    pub(crate) fn wait(&self, commits: u64, timeout: Duration) -> u64 {
-        let mut state = self.state.lock();
-        if state.commits <= commits && !state.finished {
-            self.state_changed.wait_for(&mut state, timeout);
-        }
-        state.commits
     }
 
     /// Changes the store under the lock and commits. Readers that wait get their turn.
@@ -132,7 +124,6 @@ impl SharedStore {
     pub(super) fn announce(&self, progress: Progress, finished: bool) {
         let mut state = self.state.lock();
         state.progress = progress;
-        state.commits += 1;
         state.finished = finished;
         self.state_changed.notify_all();
     }

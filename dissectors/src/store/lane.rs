@@ -408,4 +408,9 @@ impl Lane {
     pub(super) fn take_pending(&mut self) -> Pending {
         std::mem::take(&mut self.pending)
     }
+
+    /// Gives the lists back, emptied, so that the next batch uses their memory again.
+    pub(super) fn reuse_pending(&mut self, pending: Pending) {
+        self.pending = pending;
+    }
 }

@@ -51,6 +51,8 @@ pub struct Store {
     is_forgetting: bool,
     tcp_streams: u32,
     frames: u64,
+    /// Whether commits list the calls that were completed.
+    lists_completed: bool,
 }
 
 impl Store {
@@ -68,7 +70,13 @@ impl Store {
             is_forgetting: false,
             tcp_streams: 0,
             frames: 0,
+            lists_completed: true,
         }
+    }
+
+    /// From now on commits do not list which calls were completed: for those who look at calls only at the end.
+    pub fn skip_completed(&mut self) {
+        self.lists_completed = false;
     }
 
     /// The lanes, to be worked on: each by one thread at a time.
@@ -92,17 +100,19 @@ impl Store {
         let (mut opened, mut forgotten) = (Vec::new(), Vec::new());
         for (no, lane) in self.lanes.iter_mut().enumerate() {
             let no = LaneNo(no as u16);
-            let pending = lane.take_pending();
-            calls.extend(pending.calls.into_iter().map(|(key, id)| (key, CallRef { lane: no, id })));
-            connections.extend(pending.connections.into_iter().map(|(first, id)| (first, no, id)));
-            opened.extend(pending.opened.into_iter().map(|(number, id)| (number, ConnectionRef { lane: no, id })));
-            forgotten.extend(pending.forgotten.into_iter().map(|first| (usize::from(no.0), first)));
-            completed.extend(pending.completed.into_iter().map(|(key, id)| (key, CallRef { lane: no, id })));
-            frames.extend(pending.frames.into_iter().map(|(key, frame)| (key, no, frame)));
-            let numbers = pending.changed.into_iter().filter_map(|id| lane.take_changed(id));
+            let mut pending = lane.take_pending();
+            calls.extend(pending.calls.drain(..).map(|(key, id)| (key, CallRef { lane: no, id })));
+            connections.extend(pending.connections.drain(..).map(|(first, id)| (first, no, id)));
+            opened.extend(pending.opened.drain(..).map(|(number, id)| (number, ConnectionRef { lane: no, id })));
+            forgotten.extend(pending.forgotten.drain(..).map(|first| (usize::from(no.0), first)));
+            let ended = pending.completed.drain(..).filter(|_| self.lists_completed);
+            completed.extend(ended.map(|(key, id)| (key, CallRef { lane: no, id })));
+            frames.extend(pending.frames.drain(..).map(|(key, frame)| (key, no, frame)));
+            let numbers = pending.changed.drain(..).filter_map(|id| lane.take_changed(id));
             changed.extend(numbers.map(NonZero::get));
-            let numbers = pending.changed_connections.into_iter();
+            let numbers = pending.changed_connections.drain(..);
             changed_connections.extend(numbers.filter_map(|id| lane.take_changed_connection(id)));
+            lane.reuse_pending(pending);
         }
         // A key names a connection, a connection is in one lane, and each lane's list is in order: a stable sort by
         // key gives one order, whatever the number of lanes.
