@@ -444,3 +444,78 @@ fn lane_of(segment: &Segment<'_>, hasher: &impl BuildHasher) -> u8 {
 fn ends(segment: &Segment<'_>) -> (Address, Address) {
     (segment.source.min(segment.destination), segment.source.max(segment.destination))
 }
+
+#[cfg(test)]
+mod tests {
+    use rpcshark_captures::{LinkType, Packet, Place, Timestamp};
+
+    use super::*;
+
+    /// TCP from port 1 to port 2 with three bytes of payload.
+    const TCP: [u8; 23] = [
+        0, 1, 0, 2, // ports
+        0, 0, 0, 3, // sequence number
+        0, 0, 0, 4, // acknowledgment
+        0x50, 0x18, // header of 5 words; PSH, ACK
+        0, 5, 0, 0, 0, 0, // window, checksum, urgent
+        b'a', b'b', b'c',
+    ];
+
+    fn ipv4() -> Vec<u8> {
+        let header = [0x45, 0, 0, 43, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        [&header[..], &TCP].concat()
+    }
+
+    fn ipv6() -> Vec<u8> {
+        let mut header = vec![0x60, 0, 0, 0, 0, 23, 6, 64];
+        header.extend([0xfe; 32]);
+        [&header[..], &TCP].concat()
+    }
+
+    fn packet(data: &[u8], link: LinkType, original_len: u32) -> RawPacket<'_> {
+        RawPacket {
+            packet: Packet::default(),
+            time: Timestamp::from_nanos(0),
+            link,
+            data,
+            at: Place::NOWHERE,
+            original_len,
+        }
+    }
+
+    #[test]
+    fn kept_headers_give_the_segment_that_peeling_gives() {
+        let data = ipv4();
+        // Whole, and cut by the snap length.
+        for len in [data.len(), data.len() - 2] {
+            let packet = packet(&data[..len], LinkType::IPV4, data.len() as u32);
+            let Peeled::Segment(peeled) = peel(packet.link, packet.data, packet.original_len) else { panic!() };
+            let kept = Header::new(&peeled).segment(&packet).expect("nothing is rare about it");
+            assert_eq!(format!("{kept:?}"), format!("{peeled:?}"));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_the_kept_headers_is_peeled_again() {
+        let data = ipv6();
+        let packet = packet(&data, LinkType::IPV6, data.len() as u32);
+        let Peeled::Segment(peeled) = peel(packet.link, packet.data, packet.original_len) else { panic!() };
+        assert!(Header::new(&peeled).segment(&packet).is_none());
+        let long = vec![0; 1 << 17];
+        assert!(Header::new(&Segment { payload: &long, ..peeled }).is_rare);
+        let mut partition = Partition::default();
+        partition.headers.push(Header::new(&peeled));
+        let (again, put_together) = partition.segment(0, &packet).expect("a segment");
+        assert_eq!((format!("{again:?}"), put_together), (format!("{peeled:?}"), false));
+    }
+
+    #[test]
+    fn each_lane_has_its_packets_in_their_order() {
+        let lanes = vec![3, NONE, 0, 3, 15, FRAGMENT, 0, 3, STREAM];
+        let mut partition = Partition { lanes, ..Partition::default() };
+        partition.order_by_lane();
+        assert_eq!((partition.of_lane(0), partition.of_lane(3)), (&[2, 6][..], &[0, 3, 7][..]));
+        assert_eq!((partition.of_lane(15), partition.of_lane(1)), (&[4][..], &[][..]));
+        assert_eq!(partition.of_lane(NONE), &[] as &[u32]);
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -156,4 +157,24 @@ fn a_reader_costs_the_loading_no_more_than_a_tenth() {
     ratios.sort_by(f64::total_cmp);
     println!("with a reader, of the time without: {ratios:.3?}");
     assert!(ratios[4] <= 1.1, "the median is {:.3}", ratios[4]);
+}
+
+#[test]
+fn the_store_is_the_same_with_any_number_of_threads() {
+    let capture = capture(40);
+    let load = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        pool.install(|| {
+            let loaded = open(capture.path()).run(|_, _, _| ControlFlow::Continue(())).expect("a capture");
+            let store = &loaded.store;
+            let calls = store.calls().iter().map(|&at| format!("{:?}", store.call(at)));
+            let connections = store.connections().map(|at| format!("{:?}", store.connection(at)));
+            calls.chain(connections).collect::<Vec<_>>()
+        })
+    };
+    let one = load(1);
+    assert_eq!(one.len(), 40 * (CALLS as usize + 1));
+    for threads in [2, 3, 8] {
+        assert!(load(threads) == one, "{threads} threads");
+    }
 }
