@@ -156,3 +156,73 @@ fn tshark_opens_each_export_without_malformed_packets() {
         }
     }
 }
+
+#[test]
+fn json_lines_are_those_of_calls() {
+    let all = ["shop/shop.pcap", "--proto", "shop/shop.proto", "-Y", "rpc.status != OK"];
+    let calls = run::run_in(&environment::captures(), &[&["calls", "--json"], &all[..]].concat());
+    let export = run::run_in(&environment::captures(), &[&["export", "--format", "jsonl"], &all[..]].concat());
+    assert!(!calls.stdout.is_empty());
+    assert_eq!(export.stdout, calls.stdout);
+}
+
+#[test]
+fn csv_has_a_line_for_each_call_and_the_chosen_fields() {
+    let export = ["export", "shop/shop.pcap", "1-3", "--format", "csv", "-e", "rpc.no", "-e", "rpc.method"];
+    let export = run::run_in(&environment::captures(), &export);
+    assert_eq!(export.stdout, "rpc.no,rpc.method\r\n1,GetOrder\r\n2,GetOrder\r\n3,GetOrder\r\n");
+    let wrong = ["export", "shop/shop.pcap", "--format", "csv", "-e", "rpc.sttus"];
+    let wrong = run::run_in(&environment::captures(), &wrong);
+    assert_eq!(wrong.status, Some(2));
+    assert!(wrong.stderr.contains("did you mean"), "{}", wrong.stderr);
+}
+
+#[test]
+fn messages_are_files_of_their_bytes() {
+    let directory = environment::temporary();
+    let messages = directory.path().join("messages");
+    let export = ["export", "hello/hello.pcap", "1", "--messages", messages.to_str().unwrap()];
+    assert_eq!(run::run_in(&environment::captures(), &export).status, Some(0));
+    let bytes = |name: &str| std::fs::read(messages.join(name)).unwrap();
+    assert_eq!(bytes("1-request-1.bin"), b"\x0a\x05world");
+    assert_eq!(bytes("1-response-1.bin"), b"\x0a\x0bHello world");
+    assert_eq!(std::fs::read_dir(&messages).unwrap().count(), 2);
+}
+
+#[test]
+fn a_call_is_a_grpcurl_command_line_without_secrets() {
+    let call = ["export", "shop/shop.pcap", "1", "--format", "grpcurl", "--proto", "shop/shop.proto"];
+    let export = run::run_in(&environment::captures(), &call);
+    assert!(export.stdout.starts_with("grpcurl -plaintext -import-path shop -proto shop.proto "), "{}", export.stdout);
+    assert!(export.stdout.ends_with("acme.shop.v1.Orders/GetOrder\n"), "{}", export.stdout);
+    assert!(export.stdout.contains("-H 'authorization: HIDDEN'"), "{}", export.stdout);
+    assert!(export.stdout.contains("-H 'blob-bin: Af8A'"), "{}", export.stdout);
+    assert!(export.stderr.contains("--show-secrets"), "{}", export.stderr);
+    let shown = run::run_in(&environment::captures(), &[&call[..], &["--show-secrets"]].concat());
+    assert!(!shown.stdout.contains("HIDDEN") && shown.stderr.is_empty(), "{} {}", shown.stdout, shown.stderr);
+    let two = run::run_in(&environment::captures(), &["export", "shop/shop.pcap", "1-2", "--format", "grpcurl"]);
+    assert_eq!(two.status, Some(2));
+}
+
+#[test]
+fn the_capture_that_is_read_is_never_overwritten() {
+    let directory = environment::temporary();
+    let file = directory.path().join("a.pcap");
+    std::fs::copy(environment::captures().join("hello/hello.pcap"), &file).unwrap();
+    let before = std::fs::read(&file).unwrap();
+    let export = run::run(&["export", file.to_str().unwrap(), "-w", file.to_str().unwrap()]);
+    assert_eq!(export.status, Some(5), "{}", export.stderr);
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn standard_input_is_exported_as_a_file_is() {
+    let directory = environment::temporary();
+    let input = std::fs::read(environment::captures().join("hello/hello.pcap")).unwrap();
+    let [piped, named] = ["piped", "named"].map(|name| directory.path().join(name));
+    let run = run::run_with_input(&["export", "-", "-w", piped.to_str().unwrap()], &input);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let original = environment::captures().join("hello/hello.pcap");
+    run::run(&["export", original.to_str().unwrap(), "-w", named.to_str().unwrap()]);
+    assert_eq!(std::fs::read(piped).unwrap(), std::fs::read(named).unwrap());
+}

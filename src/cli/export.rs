@@ -1,22 +1,29 @@
 //! `rpcshark export`: calls as a capture that stands alone, and in forms for other programs.
 
-use std::io::{BufWriter, Write};
+use std::fs::DirBuilder;
+use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use rpcshark_dissectors::filter::Target;
+use rpcshark_dissectors::filter::{Column, FilterScratch, Target};
+use rpcshark_dissectors::json::keep;
 use rpcshark_dissectors::store::{CallRef, Keep};
+use rpcshark_dissectors::view::Viewer;
 
 use super::InputArgs;
+use super::columns::FieldName;
 use super::filter::FilterArgs;
 use super::input::{Viewing, tell_files};
 use super::output::{Bar, Problem, remark};
 use super::show::CallNumbers;
 use super::why::tell_why_none;
-use crate::export::{Exported, connections_of, export_capture};
+use crate::export::{
+    CSV_COLUMNS, Exported, MessageFile, connections_of, export_capture, grpcurl, message_files, write_csv_call,
+    write_csv_header,
+};
 use crate::load::{ExactReading, Inputs, Loaded};
 use crate::output_file::OutputFile;
 
@@ -28,7 +35,10 @@ use crate::output_file::OutputFile;
 #[command(after_help = "\
 Examples:
   rpcshark export capture.pcapng -w failed.pcapng -Y 'rpc.outcome != ok'
-  rpcshark export capture.pcapng 12 -w call.pcapng")]
+  rpcshark export capture.pcapng 12 -w call.pcapng
+  rpcshark export capture.pcapng --format csv -e rpc.path -e rpc.duration -w calls.csv
+  rpcshark export capture.pcapng 12 --messages messages/
+  rpcshark export capture.pcapng 12 --format grpcurl --proto api.proto")]
 pub(super) struct ExportArgs {
     /// A capture, or - for standard input
     #[arg(value_name = "FILE")]
@@ -45,6 +55,14 @@ pub(super) struct ExportArgs {
     /// What to write
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Pcapng)]
     format: Format,
+
+    /// With --format csv: a field to write; may be given several times
+    #[arg(short = 'e', value_name = "FIELD", value_parser = FieldName, hide_possible_values = true)]
+    field: Vec<String>,
+
+    /// Instead of one file: write each message, decompressed, to a file of its own in this directory
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["write", "format", "field"])]
+    messages: Option<PathBuf>,
 
     /// Write through a symbolic link to a regular file, which is refused otherwise
     #[arg(long)]
@@ -63,21 +81,38 @@ enum Format {
     /// A capture that Wireshark and rpcshark open
     #[default]
     Pcapng,
+    /// One JSON object per line, as `calls --json` prints them
+    Jsonl,
+    /// A line per call with the fields chosen with -e
+    Csv,
+    /// One call as a command line for grpcurl
+    Grpcurl,
 }
 
 pub(super) fn run(args: ExportArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let schema = input.schema.load(input.talk)?;
     let mut sieve = args.filter.compile(&schema, Target::Calls)?;
-    let Some(path) = args.write.as_deref() else {
+    if args.format == Format::Pcapng && args.write.is_none() && args.messages.is_none() {
         return Err(Problem::Usage("name the file to write with -w FILE".to_owned()));
-    };
+    }
+    if !args.field.is_empty() && args.format != Format::Csv {
+        return Err(Problem::Usage("-e chooses the fields of --format csv".to_owned()));
+    }
+    let names = args.field.iter().map(String::as_str);
+    let names: Vec<&str> = if args.field.is_empty() { CSV_COLUMNS.to_vec() } else { names.collect() };
+    let columns = names.into_iter().map(|name| Column::compile(name, &schema, Target::Calls));
+    let columns = columns.collect::<Result<Vec<_>, _>>().map_err(Problem::Filter)?;
+    if let Some(column) = columns.iter().find(|column| column.is_of_frames()) {
+        return Err(Problem::Usage(format!("{} is a field of frames, and export writes calls", column.name())));
+    }
     // Nothing in it changes before there is something to write.
-    let file = OutputFile::open(path, args.follow_symlink)?;
+    let file = args.write.as_deref().map(|path| OutputFile::open(path, args.follow_symlink)).transpose()?;
     let needs = sieve.needs();
-    let keep = Keep { bodies: true, frames: needs.frames, events: false };
-    let loader = input.open_twice(Inputs::Paths(vec![args.file.clone()]), keep)?;
+    let kept = Keep { bodies: true, frames: needs.frames, events: false };
+    let loader = input.open_twice(Inputs::Paths(vec![args.file.clone()]), kept)?;
     let loader = loader.with_packet_lengths(needs.packet_lengths);
+    let path = args.write.as_deref().unwrap_or(Path::new("-"));
     if let Some(same) = loader.files().iter().find(|info| is_same(info.path.as_deref(), path)) {
         return Err(Problem::Refused(format!("{} is the capture that is exported from; name another file", same.name)));
     }
@@ -100,20 +135,62 @@ pub(super) fn run(args: ExportArgs) -> Result<ExitCode, Problem> {
         tell_why_none(&loaded, input);
     }
     sieve.report("calls", input.talk);
-    if let Some(fault) = options.spool.as_ref().and_then(|spool| spool.fault()) {
-        return Err(Problem::Usage(format!("standard input could not be kept to be read again: {fault}")));
-    }
-    let mut bar = Bar::new(input.talk.quiet);
-    let connections = connections_of(&loaded.store, &chosen);
-    let reading = ExactReading::read(&options, &connections, |progress| bar.at(progress))?;
-    bar.done();
     let failed = |source| Problem::Write { path: path.to_owned(), source };
-    let out = BufWriter::new(file.begin()?);
-    let (mut out, exported) = export_capture(&reading, &chosen, out).map_err(failed)?;
-    out.flush().map_err(failed)?;
-    if !input.talk.quiet {
-        report(&exported, chosen.len(), path);
+    let out: Box<dyn Write> = match file {
+        Some(file) => Box::new(file.begin()?),
+        None => Box::new(io::stdout()),
+    };
+    let mut out = BufWriter::new(out);
+    let mut printer = viewing.printer(&loaded.store);
+    printer.decimals = loaded.decimals;
+    match (&args.messages, args.format) {
+        (Some(directory), _) => write_messages(&args, printer.viewer, &chosen, directory)?,
+        (None, Format::Pcapng) => {
+            if let Some(fault) = options.spool.as_ref().and_then(|spool| spool.fault()) {
+                return Err(Problem::Usage(format!("standard input could not be kept to be read again: {fault}")));
+            }
+            let mut bar = Bar::new(input.talk.quiet);
+            let connections = connections_of(&loaded.store, &chosen);
+            let reading = ExactReading::read(&options, &connections, |progress| bar.at(progress))?;
+            bar.done();
+            let exported = export_capture(&reading, &chosen, &mut out).map_err(failed)?.1;
+            if !input.talk.quiet {
+                report(&exported, chosen.len(), path);
+            }
+        }
+        (None, Format::Jsonl) => {
+            let mut text = Vec::new();
+            for &at in &chosen {
+                printer.write_call_json(&printer.viewer.call(at), false, &mut text, &mut keep);
+                out.write_all(&text).map_err(failed)?;
+                text.clear();
+            }
+        }
+        (None, Format::Csv) => {
+            let mut text = Vec::new();
+            let mut scratch = FilterScratch::default();
+            write_csv_header(&columns, &mut text);
+            for &at in &chosen {
+                write_csv_call(&printer.viewer.call(at), &columns, &mut scratch, &mut text);
+                out.write_all(&text).map_err(failed)?;
+                text.clear();
+            }
+            out.write_all(&text).map_err(failed)?;
+        }
+        (None, Format::Grpcurl) => {
+            let [only] = chosen[..] else {
+                let text = format!("--format grpcurl writes one call, and {} are chosen", chosen.len());
+                return Err(Problem::Usage(text));
+            };
+            let call = printer.viewer.call(only);
+            let (line, hides) = grpcurl(&call, &input.schema.sources()).map_err(Problem::Usage)?;
+            writeln!(out, "{line}").map_err(failed)?;
+            if hides && !input.talk.quiet {
+                remark("secrets are hidden in the command line; --show-secrets writes them");
+            }
+        }
     }
+    out.flush().map_err(failed)?;
     Ok(sieve.status(tell_files(&loaded, input.talk)))
 }
 
@@ -121,6 +198,30 @@ pub(super) fn run(args: ExportArgs) -> Result<ExitCode, Problem> {
 fn is_same(input: Option<&Path>, output: &Path) -> bool {
     let id = |path: &Path| path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
     input.and_then(id).is_some_and(|input| id(output) == Some(input))
+}
+
+/// Writes each message of `calls` to a file of its own.
+fn write_messages(args: &ExportArgs, viewer: Viewer<'_>, calls: &[CallRef], directory: &Path) -> Result<(), Problem> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Problem::Write { path, source }
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed(directory))?;
+    let mut count = 0;
+    for &at in calls {
+        let call = viewer.call(at);
+        for MessageFile { name, bytes } in message_files(&call) {
+            let path = directory.join(name);
+            let mut file = OutputFile::open(&path, args.follow_symlink)?.begin()?;
+            file.write_all(&bytes).map_err(failed(&path))?;
+            count += 1;
+        }
+    }
+    if !args.input.talk.quiet {
+        let messages = if count == 1 { "message" } else { "messages" };
+        remark(&format!("{count} {messages} written to {}", directory.display()));
+    }
+    Ok(())
 }
 
 /// The calls whose numbers are given, or all.
