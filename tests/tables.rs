@@ -131,3 +131,142 @@ fn methods_of_selected_calls_only() {
     let by_frame = run(&[&["methods", "--by", "http2.type"], CASES[0]].concat());
     assert_eq!(by_frame.status, Some(2), "{}", by_frame.stderr);
 }
+
+#[test]
+fn problems_are_the_notes_of_calls_by_kind() {
+    for case in CASES {
+        let calls = objects(&["calls", "--json"], case);
+        let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
+        for call in &calls {
+            let messages =
+                ["request", "response"].into_iter().flat_map(|side| call[side]["messages"].as_array().unwrap());
+            let noted = std::iter::once(call).chain(messages).filter_map(|noted| noted["notes"].as_array());
+            for note in noted.flatten() {
+                *kinds.entry(note["kind"].as_str().unwrap().to_owned()).or_default() += 1;
+            }
+        }
+        let problems = run(&[&["problems", "--json"], case].concat());
+        let problems: Vec<Value> = problems.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for (kind, count) in kinds {
+            let problem = problems.iter().find(|problem| problem["kind"] == kind.as_str());
+            let found = problem.and_then(|problem| problem["count"].as_u64());
+            // Connections and frames may have more of them.
+            assert!(found.is_some_and(|found| found >= count), "{case:?}: {kind}: {found:?}, {count} in calls");
+        }
+        for problem in &problems {
+            assert_ne!(problem["meaning"], "", "{case:?}: {problem} is not described");
+        }
+        let deadlines = calls.iter().filter(|call| {
+            let status = if call["status"].is_null() { &call["mapped"] } else { &call["status"] };
+            status["code"] == 4
+        });
+        let problem = problems.iter().find(|problem| problem["kind"] == "deadline-exceeded");
+        let found = problem.map_or(0, |problem| problem["count"].as_u64().unwrap());
+        assert_eq!(found, deadlines.count() as u64, "{case:?}");
+    }
+}
+
+/// Every kind of note in the source has a description.
+#[test]
+fn every_kind_of_note_is_described() {
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dissectors/src");
+    let table = std::fs::read_to_string(source.join("statistics/problem_kinds.rs")).unwrap();
+    let mut directories = vec![source];
+    let mut missing = Vec::new();
+    while let Some(directory) = directories.pop() {
+        for path in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            // Other files are samples.
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
+            for after in code.split("Note::new(").skip(1) {
+                let quoted = after.split('"').nth(1).unwrap_or_default();
+                let before = after.split('"').next().unwrap_or_default();
+                let is_kind = before.matches(',').count() == 1
+                    && quoted.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c.is_ascii_digit());
+                if is_kind && !quoted.is_empty() && !table.contains(&format!("\"{quoted}\"")) {
+                    missing.push(quoted.to_owned());
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn a_conversation_has_all_messages_of_its_call_in_the_order_of_time() {
+    let shop = CASES[0];
+    for call in objects(&["calls", "--json"], shop) {
+        let no = call["no"].to_string();
+        let events = objects(&["follow", "--json", shop[0], no.as_str()], &shop[1..]);
+        let times: Vec<i64> = events.iter().filter_map(|event| event["at_ns"].as_i64()).collect();
+        assert!(times.is_sorted(), "{no}: {times:?}");
+        for (side, direction) in [("request", "to_server"), ("response", "to_client")] {
+            let bodies = |messages: &[Value]| messages.iter().map(|m| m["body"].clone()).collect::<Vec<_>>();
+            let of_side = |event: &&Value| event["event"] == "message" && event["direction"] == direction;
+            let followed: Vec<Value> = events.iter().filter(of_side).cloned().collect();
+            assert_eq!(bodies(&followed), bodies(call[side]["messages"].as_array().unwrap()), "{no} {side}");
+        }
+    }
+    let wrong = run(&["follow", shop[0], "1000"]);
+    assert_eq!(wrong.status, Some(2), "{}", wrong.stderr);
+}
+
+#[test]
+fn differences_of_a_stream_name_the_fields_that_differ() {
+    let shop = CASES[0];
+    let calls = objects(&["calls", "--json"], shop);
+    let stream = calls.iter().find(|call| call["method"] == "ListOrders" && call["outcome"] == "ok").unwrap();
+    let no = stream["no"].to_string();
+    let events = objects(&["follow", "--json", "--diff", "--only", "server", shop[0], no.as_str()], &shop[1..]);
+    let messages: Vec<&Value> = events.iter().filter(|event| event["event"] == "message").collect();
+    assert!(messages.len() > 2, "{}", messages.len());
+    assert!(messages[0]["changes"].is_null() && messages[0]["body"].is_object());
+    let bodies = stream["response"]["messages"].as_array().unwrap();
+    for (index, message) in messages.iter().enumerate().skip(1) {
+        let changes = message["changes"].as_array().unwrap();
+        assert_eq!(message["compared_with"], index, "{message}");
+        assert_eq!(changes.is_empty(), bodies[index]["body"] == bodies[index - 1]["body"], "{message}");
+    }
+}
+
+#[test]
+fn a_summary_counts_what_the_listings_list() {
+    for case in CASES {
+        let calls = objects(&["calls", "--json"], case);
+        let summary = objects(&["summary", "--json"], case).remove(0);
+        assert_eq!(summary["all"]["calls"], calls.len(), "{case:?}");
+        assert_eq!(summary["methods"], objects(&["methods", "--json"], case).len(), "{case:?}");
+        let longest = calls.iter().filter_map(|call| call["duration_ns"].as_i64()).max();
+        assert_eq!(summary["slowest"][0]["duration_ns"].as_i64(), longest, "{case:?}");
+        let text = run(&[&["summary"], case].concat()).stdout;
+        assert!(text.lines().count() <= 45, "{case:?}: a screenful\n{text}");
+    }
+}
+
+#[test]
+fn schemas_are_listed_described_and_compared_with_a_capture() {
+    let proto = ["--proto", "tests/captures/shop/shop.proto"];
+    let out = |arguments: &[&str]| run(&[arguments, &proto].concat());
+    assert_eq!(out(&["schema", "list"]).stdout, "acme.shop.v1.Orders\n");
+    let methods = out(&["schema", "list", "acme.shop.v1.Orders"]).stdout;
+    assert!(methods.lines().any(|line| line == "acme.shop.v1.Orders/GetOrder"), "{methods}");
+    let service = out(&["schema", "describe"]).stdout;
+    assert!(service.starts_with("acme.shop.v1.Orders is a service:\nservice Orders {\n  rpc "), "{service}");
+    let method = out(&["schema", "describe", "acme.shop.v1.Orders/GetOrder"]).stdout;
+    assert!(method.contains("is a method:\nrpc GetOrder ( .acme.shop.v1."), "{method}");
+    let wrong = out(&["schema", "describe", "Orders"]);
+    assert_eq!(wrong.status, Some(2));
+    assert!(wrong.stderr.contains("did you mean acme.shop.v1.Orders?"), "{}", wrong.stderr);
+    assert_eq!(run(&["schema", "list"]).status, Some(2), "without a schema");
+    let missing = objects(&["schema", "missing", "--json", CASES[0][0]], &proto);
+    let paths: Vec<&Value> = missing.iter().map(|method| &method["path"]).collect();
+    assert_eq!(paths, ["/acme.shop.v1.Orders/Nope"], "the one that the server does not have either");
+    assert_eq!(missing[0]["service_known"], true);
+}

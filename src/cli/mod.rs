@@ -6,6 +6,7 @@ mod connections;
 mod export;
 mod fields;
 mod filter;
+mod follow;
 mod frame_rows;
 mod frames;
 mod generate;
@@ -15,10 +16,13 @@ mod methods;
 mod order;
 mod output;
 mod paint;
+mod problems;
 mod remarks;
+mod schema;
 mod selected;
 mod shares;
 mod show;
+mod summary;
 mod tui;
 mod why;
 
@@ -89,9 +93,13 @@ enum Command {
     Calls(calls::CallsArgs),
     Frames(frames::FramesArgs),
     Show(show::ShowArgs),
+    Follow(follow::FollowArgs),
     Methods(methods::MethodsArgs),
     Export(export::ExportArgs),
     Connections(connections::ConnectionsArgs),
+    Problems(problems::ProblemsArgs),
+    Summary(summary::SummaryArgs),
+    Schema(schema::SchemaCommand),
     Fields(fields::FieldsArgs),
     Record(RecordArgs),
     Completions(generate::CompletionsArgs),
@@ -136,8 +144,12 @@ pub fn main() -> ExitCode {
         (Some(Command::Calls(args)), _) => calls::run(args),
         (Some(Command::Frames(args)), _) => frames::run(args),
         (Some(Command::Show(args)), _) => show::run(args),
+        (Some(Command::Follow(args)), _) => follow::run(args),
         (Some(Command::Methods(args)), _) => methods::run(args),
         (Some(Command::Export(args)), _) => export::run(args),
+        (Some(Command::Problems(args)), _) => problems::run(args),
+        (Some(Command::Summary(args)), _) => summary::run(args),
+        (Some(Command::Schema(args)), _) => schema::run(args),
         (Some(Command::Connections(args)), _) => connections::run(args),
         (Some(Command::Fields(args)), _) => fields::run(&args),
         (Some(Command::Completions(args)), _) => generate::completions(&args),

@@ -89,10 +89,15 @@ impl Selected {
         self.viewing.viewer(&self.loaded.store)
     }
 
-    /// The time that the capture covers.
+    /// The time that the capture covers; no time where it has none.
     pub(super) fn span(&self) -> TimeSpan {
         let none = TimeSpan { first: Default::default(), last: Default::default() };
-        TimeSpan::of(self.viewer(), self.loaded.first).unwrap_or(none)
+        self.known_span().unwrap_or(none)
+    }
+
+    /// The time that the capture covers, where it has times.
+    pub(super) fn known_span(&self) -> Option<TimeSpan> {
+        TimeSpan::of(self.viewer(), self.loaded.first)
     }
 
     /// Prints on standard error what is worth knowing, and gives the exit status.

@@ -109,7 +109,6 @@ impl Line {
     }
 }
 
-#[allow(dead_code)] // for the tables that come next
 /// Breaks text between words into lines of at most `width` columns; words that are longer have a line of their own.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<Cow<'_, str>> {
     let mut lines = Vec::new();

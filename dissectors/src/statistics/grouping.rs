@@ -24,6 +24,8 @@ pub enum GroupBy {
     Connection,
     /// By the minute in which they began, in UTC.
     Minute,
+    /// Not at all: all calls are one group.
+    All,
     /// By the values of a field.
     Field(Box<Column>),
 }
@@ -54,6 +56,7 @@ impl GroupBy {
             Self::Server => "server",
             Self::Connection => "connection",
             Self::Minute => "minute",
+            Self::All => "all",
             Self::Field(column) => column.name(),
         }
     }
@@ -93,6 +96,7 @@ impl<'b> Groups<'b> {
     pub fn add(&mut self, call: &CallView<'_>, scratch: &mut FilterScratch) {
         let at = match self.by {
             GroupBy::Method => self.text(call.path().value()),
+            GroupBy::All => self.text(Some("all")),
             GroupBy::Service => self.text(call.service_and_method().value().map(|(service, _)| service)),
             GroupBy::Status => self.text(Some(&ResultKey::of(call).name())),
             GroupBy::Client => self.text(Some(&call.client().to_string())),

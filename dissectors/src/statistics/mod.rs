@@ -8,11 +8,17 @@ mod grouping;
 mod histogram;
 mod latencies;
 mod measure;
+mod problem_kinds;
+mod problems;
 mod span;
+mod summary;
 
 pub use group::{Group, Outcomes, ResultKey, Traffic};
 pub use grouping::{GroupBy, GroupKey, Groups};
 pub use histogram::{Bucket, Histogram};
 pub use latencies::{Latencies, Quantiles};
 pub use measure::Measure;
+pub use problem_kinds::{KINDS, ProblemKind};
+pub use problems::{MAX_PLACES, Place, Problem, Problems, Resets};
 pub use span::TimeSpan;
+pub use summary::{Failure, SUMMARY_ROWS, Summary, SummaryCalls, SummaryFile};
