@@ -142,7 +142,7 @@ fn list_all(args: FramesArgs, schema: Arc<Schema>, mut listing: Listing) -> Resu
     let mut wrote = Ok(());
     let loaded = loader.run(|store, committed, progress| {
         bar.at(progress);
-        complete.extend(&committed.completed);
+        complete.extend(committed.completed.iter().filter(|_| live));
         listing.begin(|| columns(&args.time, progress.first, progress.decimals));
         let printer = viewing.printer(store);
         let viewer = printer.viewer;
