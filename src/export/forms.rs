@@ -122,6 +122,8 @@ pub(crate) fn grpcurl(call: &CallView<'_>, schema: &Sources) -> Result<(String, 
             let encoded = values.flatten().map(|value| {
                 let mut text = Vec::new();
                 write_base64(&mut text, &value);
+                // As JSON has it, it stands in quotes.
+                text.retain(|&byte| byte != b'"');
                 text
             });
             encoded.collect::<Vec<_>>().join(&b',')
