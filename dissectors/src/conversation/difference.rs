@@ -91,7 +91,11 @@ fn items(nodes: &[Node<'_>], text: &mut dyn FnMut(&Node<'_>) -> String) -> Vec<I
             }
             _ => name,
         };
-        let value = if node.children.is_empty() { text(node) } else { String::new() };
+        let value = match (node.children.is_empty(), node.value.value()) {
+            (true, None) if !node.value.is_hidden() => "{}".to_owned(),
+            (true, _) => text(node),
+            (false, _) => String::new(),
+        };
         items.push(Item { name, value, fields: self::items(&node.children, text) });
     }
     items
@@ -192,9 +196,6 @@ mod tests {
 
     #[test]
     fn a_message_that_empties_loses_its_fields() {
-        assert_eq!(
-            changes(&[0x12, 2, 8, 5], &[0x12, 0]),
-            ["~ inner {a: Int32(5)} Message { ix: MessageIx(0), bytes: [] }"]
-        );
+        assert_eq!(changes(&[0x12, 2, 8, 5], &[0x12, 0]), ["~ inner {a: Int32(5)} {}"]);
     }
 }
