@@ -66,7 +66,7 @@ impl Column {
         self.operand.source.reads_bodies()
     }
 
-    /// Whether only frames have values for it: a call's cell is then filled by [`Column::observe`].
+    /// Whether only frames have values for it: a call's cell is then filled by [`FrameCells::observe`].
     pub fn is_of_frames(&self) -> bool {
         self.operand.source.is_of_frames()
     }

@@ -82,7 +82,7 @@ pub(super) const fn has_value(node: &Node<'_>) -> bool {
     !matches!(node.value, Known::Absent | Known::Unknown)
 }
 
-/// A node's value as people read it, cut after [`MAX_VALUE_TEXT`] bytes; none where its children are all there is.
+/// A node's value as people read it, cut after 64 KiB; none where its children are all there is.
 pub fn value_text(schema: &Schema, node: &Node<'_>) -> Option<String> {
     if !has_value(node) {
         return None;

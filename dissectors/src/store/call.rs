@@ -412,7 +412,7 @@ impl Call {
         }
     }
 
-    /// Enters that the sender whose data goes in `direction` waited for flow control (see [`Stalls::add`]).
+    /// Enters that the sender whose data goes in `direction` waited for flow control.
     pub fn add_stall(&mut self, direction: Direction, stream_ns: u64, connection_ns: u64, packet: PacketNo) {
         let rare = self.rare.get_or_insert_default();
         rare.flow.get_or_insert_default().stalls.add(direction, stream_ns, connection_ns, packet);

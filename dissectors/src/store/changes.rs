@@ -9,7 +9,7 @@ use super::ids::CallRef;
 /// The commits that some reader has not taken yet.
 ///
 /// Any number of readers follow a store through its log, each at its own pace. The log holds what the slowest of them
-/// has not taken, up to [`MAX_HELD`].
+/// has not taken, up to a limit.
 #[derive(Debug, Default)]
 pub struct ChangeLog {
     entries: VecDeque<Entry>,
