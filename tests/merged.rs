@@ -57,3 +57,72 @@ fn packets_of_files_read_together_are_named_by_file_and_number() {
     }
     assert!(others > 10, "{others} messages are in the other file");
 }
+
+#[test]
+fn frames_of_files_read_together_name_their_files() {
+    let whole = run(&["frames", "--json", environment::captures().join("shop/shop.pcap").to_str().unwrap()]).values();
+    let (_directory, names) = halves();
+    let merged = run(&["frames", "--json", &names[0], &names[1]]).values();
+    assert_eq!(merged.len(), whole.len());
+    // Sorted, since packets of the same time are read in the order of their files.
+    let mut expected: Vec<_> = whole
+        .iter()
+        .map(|frame| {
+            let no = frame["packet"].as_u64().unwrap();
+            (names[usize::from(no % 2 == 0)].as_str(), no.div_ceil(2), frame["type"].as_str())
+        })
+        .collect();
+    let mut named: Vec<_> = merged
+        .iter()
+        .map(|frame| (frame["file"].as_str().unwrap(), frame["packet"].as_u64().unwrap(), frame["type"].as_str()))
+        .collect();
+    expected.sort_unstable();
+    named.sort_unstable();
+    assert_eq!(named, expected);
+    assert!(whole.iter().all(|frame| frame.get("file").is_none()), "one file is not named");
+    assert!(names.iter().all(|name| merged.iter().any(|frame| frame["file"] == name.as_str())));
+}
+
+#[test]
+fn notes_and_gaps_of_files_read_together_name_their_files() {
+    let (directory, names) = halves();
+    // Without some of the packets there are gaps, and notes at the packets behind them.
+    let thinned = directory.path().join("thinned.pcap");
+    let recorded = std::fs::read(&names[1]).unwrap();
+    let (mut kept, mut rest, mut index) = (recorded[..24].to_vec(), &recorded[24..], 0);
+    while let Some(length) = rest.get(8..12) {
+        let length = u32::from_le_bytes(length.try_into().unwrap()) as usize;
+        let (packet, behind) = rest.split_at(16 + length);
+        if index % 9 != 7 {
+            kept.extend_from_slice(packet);
+        }
+        (rest, index) = (behind, index + 1);
+    }
+    std::fs::write(&thinned, kept).unwrap();
+    let names = [names[0].clone(), thinned.to_str().unwrap().to_owned()];
+    let known = |file: &serde_json::Value| names.iter().any(|name| file == name.as_str());
+
+    let (mut gaps, mut notes) = (0, 0);
+    let text = run(&["connections", &names[0], &names[1]]).stdout;
+    for connection in run(&["connections", "--json", &names[0], &names[1]]).values() {
+        for note in connection["notes"].as_array().unwrap().iter().filter(|note| note.get("packet").is_some()) {
+            assert!(known(&note["file"]), "{note}");
+            let at = format!("! packet {} of {}: ", note["packet"], note["file"].as_str().unwrap());
+            assert!(text.contains(&at), "{at} is not in {text}");
+        }
+        for side in ["to_server", "to_client"] {
+            for gap in connection[side]["gaps"].as_array().unwrap() {
+                assert!(known(&gap["file"]), "{gap}");
+                gaps += 1;
+            }
+        }
+    }
+    assert!(gaps > 0, "there are no gaps");
+    for call in run(&["calls", "--json", &names[0], &names[1]]).values() {
+        for note in call["notes"].as_array().unwrap().iter().filter(|note| note.get("file").is_some()) {
+            assert!(known(&note["file"]) && note["file"] != call["file"], "{note}");
+            notes += 1;
+        }
+    }
+    assert!(notes > 0, "no note is of the other file");
+}

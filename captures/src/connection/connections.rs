@@ -18,7 +18,7 @@ use crate::budget::{Budget, Held, Holder, Kind};
 use crate::{Address, Direction, Segment, TcpFlags};
 
 /// How many connections of a lane are kept that have not ended. Beyond it, those that were idle for longest are
-/// forgotten. (About 500 bytes each, and what the consumer keeps.)
+/// forgotten.
 const CONNECTIONS_KEPT: usize = 1 << 17;
 
 /// All TCP connections of one lane of a reading: those whose unordered pair of addresses leads to this lane.

@@ -81,14 +81,14 @@ impl<'a> CallJson<'_, 'a> {
         json.key("packets").begin_object();
         json.key("first").unsigned(call.first_packet().number());
         json.key("last").unsigned(call.last_packet().number());
-        if call.last_packet().file() != call.first_packet().file() {
+        if let Some(last_file) = printer.other_file(call.last_packet(), Some(call.first_packet())) {
             let file = printer.viewer.file_name(call.first_packet().file());
             json.key("first_file").string(file.unwrap_or_default());
-            self.write_file(&mut json, "last_file", call.last_packet());
+            json.key("last_file").string(last_file);
         }
         json.end_object();
         json.key("notes");
-        write_notes(&mut json, &call.notes());
+        write_notes(&mut json, &call.notes(), printer, Some(call.first_packet()));
         json.end_object();
     }
 
@@ -216,19 +216,14 @@ impl<'a> CallJson<'_, 'a> {
         json.end_array();
     }
 
-    /// Appends the name of a packet's file, where several were read and it is not that of the call's first packet.
-    fn write_file(&self, json: &mut Writer<'_>, key: &str, packet: PacketNo) {
-        if packet.file() != self.call.first_packet().file() {
-            json.key(key).string(self.printer.viewer.file_name(packet.file()).unwrap_or_default());
-        }
-    }
-
     fn write_message(&self, json: &mut Writer<'_>, message: MessageView<'a>, scratch: &mut Scratch, drain: Drain<'_>) {
         let body = message.body(scratch);
         json.begin_object();
         json.key("at_ns");
         self.at(json, message.at());
-        self.write_file(json, "file", message.packet());
+        if let Some(file) = self.printer.other_file(message.packet(), Some(self.call.first_packet())) {
+            json.key("file").string(file);
+        }
         json.key("packet").unsigned(message.packet().number());
         json.key("length").unsigned(message.length().into());
         json.key("compressed").bool(message.is_compressed());
@@ -263,7 +258,7 @@ impl<'a> CallJson<'_, 'a> {
         }
         if !notes.is_empty() {
             json.key("notes");
-            write_notes(json, &notes);
+            write_notes(json, &notes, &self.printer, Some(self.call.first_packet()));
         }
         json.end_object();
     }
@@ -323,8 +318,9 @@ fn write_blocks<'a>(json: &mut Writer<'_>, key: &str, blocks: impl Iterator<Item
     json.end_array();
 }
 
-/// Appends notes as a JSON array.
-pub(super) fn write_notes(json: &mut Writer<'_>, notes: &[Note]) {
+/// Appends notes as a JSON array. Packets in another file than that of `than`, or without a `than` all packets, are named with
+/// their files if several files are read together.
+pub(super) fn write_notes(json: &mut Writer<'_>, notes: &[Note], printer: &Printer<'_>, than: Option<PacketNo>) {
     json.begin_array();
     for note in notes {
         json.begin_object();
@@ -332,6 +328,9 @@ pub(super) fn write_notes(json: &mut Writer<'_>, notes: &[Note]) {
         json.key("kind").string(note.kind);
         json.key("text").string(&note.text);
         if let Some(packet) = note.packet {
+            if let Some(file) = printer.other_file(packet, than) {
+                json.key("file").string(file);
+            }
             json.key("packet").unsigned(packet.number());
         }
         json.end_object();

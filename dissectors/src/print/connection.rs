@@ -86,7 +86,7 @@ impl Printer<'_> {
         json.key("packets").unsigned(connection.packets());
         for (key, direction) in [("to_server", Direction::ToServer), ("to_client", Direction::ToClient)] {
             json.key(key);
-            write_flow(&mut json, connection.flow(direction));
+            self.write_flow(&mut json, connection.flow(direction));
         }
         json.key("joined").bool(connection.is_joined());
         json.key("closed");
@@ -94,7 +94,7 @@ impl Printer<'_> {
         json.key("calls").unsigned(connection.calls().into());
         json.key("errors").unsigned(errors.into());
         json.key("notes");
-        write_notes(&mut json, &connection.notes());
+        write_notes(&mut json, &connection.notes(), self, None);
         json.end_object();
         out.push(b'\n');
     }
@@ -153,35 +153,39 @@ impl Printer<'_> {
             let _ = writeln!(out, "       processes: {}", known.join(", "));
         }
         for note in connection.notes() {
-            let at = note.packet.map(|packet| format!("packet {}: ", packet.number())).unwrap_or_default();
+            let at =
+                note.packet.map(|packet| format!("packet {}: ", self.packet_text(packet, None))).unwrap_or_default();
             let _ = writeln!(out, "       ! {at}{}", Escaped(note.text.as_bytes()));
         }
     }
-}
 
-fn write_flow(json: &mut Writer<'_>, flow: Option<&FlowFacts>) {
-    let none = FlowFacts::default();
-    let flow = flow.unwrap_or(&none);
-    json.begin_object();
-    json.key("bytes").unsigned(flow.bytes);
-    json.key("gaps").begin_array();
-    for gap in flow.gaps() {
+    fn write_flow(&self, json: &mut Writer<'_>, flow: Option<&FlowFacts>) {
+        let none = FlowFacts::default();
+        let flow = flow.unwrap_or(&none);
         json.begin_object();
-        json.key("at").unsigned(gap.at);
-        json.key("length");
-        match gap.length {
-            Some(length) => json.unsigned(length),
-            None => json.null(),
+        json.key("bytes").unsigned(flow.bytes);
+        json.key("gaps").begin_array();
+        for gap in flow.gaps() {
+            json.begin_object();
+            json.key("at").unsigned(gap.at);
+            json.key("length");
+            match gap.length {
+                Some(length) => json.unsigned(length),
+                None => json.null(),
+            }
+            json.key("cause").string(gap.cause.name());
+            if let Some(file) = self.other_file(gap.packet, None) {
+                json.key("file").string(file);
+            }
+            json.key("packet").unsigned(gap.packet.number());
+            json.end_object();
         }
-        json.key("cause").string(gap.cause.name());
-        json.key("packet").unsigned(gap.packet.number());
+        json.end_array();
+        if flow.gap_count() > flow.gaps().len() as u64 {
+            json.key("gap_count").unsigned(flow.gap_count());
+        }
+        json.key("retransmitted").unsigned(flow.retransmitted);
+        json.key("reordered").unsigned(flow.reordered);
         json.end_object();
     }
-    json.end_array();
-    if flow.gap_count() > flow.gaps().len() as u64 {
-        json.key("gap_count").unsigned(flow.gap_count());
-    }
-    json.key("retransmitted").unsigned(flow.retransmitted);
-    json.key("reordered").unsigned(flow.reordered);
-    json.end_object();
 }

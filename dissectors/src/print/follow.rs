@@ -78,7 +78,10 @@ impl<'a> Printer<'a> {
             line(Line::new(Tone::Doubt, format!("{:INDENT$}~ open: the capture ends before the call does", "")))?;
         }
         for note in call.notes() {
-            let at = note.packet.map(|packet| format!("packet {}: ", packet.number())).unwrap_or_default();
+            let at = note
+                .packet
+                .map(|packet| format!("packet {}: ", self.packet_text(packet, Some(call.first_packet()))))
+                .unwrap_or_default();
             line(Line::new(Tone::Doubt, format!("! {at}{}", Escaped(note.text.as_bytes()))).cut(options.width))?;
         }
         Ok(())
@@ -368,6 +371,9 @@ impl<'a> Follow<'_, 'a> {
 
     fn write_message(&mut self, json: &mut Writer<'_>, no: u64, message: MessageView<'a>, drain: Drain<'_>) {
         json.key("no").unsigned(no);
+        if let Some(file) = self.printer.other_file(message.packet(), None) {
+            json.key("file").string(file);
+        }
         json.key("packet").unsigned(message.packet().number());
         json.key("length").unsigned(message.length().into());
         json.key("compressed").bool(message.is_compressed());
@@ -394,7 +400,7 @@ impl<'a> Follow<'_, 'a> {
             }
         };
         json.key("notes");
-        write_notes(json, &notes);
+        write_notes(json, &notes, &self.printer, None);
         self.scratch = scratch;
     }
 }

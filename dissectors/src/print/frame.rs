@@ -80,6 +80,9 @@ impl Printer<'_> {
             Some(no) => json.unsigned(no),
             None => json.null(),
         }
+        if let Some(file) = self.other_file(frame.packet(), None) {
+            json.key("file").string(file);
+        }
         json.key("packet").unsigned(frame.packet().number());
         json.key("time");
         optional(&mut json, frame.time().map(rfc3339).as_deref());
@@ -114,7 +117,7 @@ impl Printer<'_> {
             Framing::Ttrpc => {}
         }
         json.key("notes");
-        write_notes(&mut json, frame.notes());
+        write_notes(&mut json, frame.notes(), self, Some(frame.packet()));
         json.end_object();
         out.push(b'\n');
     }

@@ -37,7 +37,7 @@ pub use text::{duration_text, size_text};
 pub use time::Times;
 pub use tree::value_text;
 
-use rpcshark_captures::Endpoint;
+use rpcshark_captures::{Endpoint, PacketNo};
 
 use crate::view::Viewer;
 
@@ -63,6 +63,21 @@ impl<'a> Printer<'a> {
     /// A duration between two times of the capture.
     fn duration(&self, nanos: i64) -> String {
         duration_text(nanos, self.decimals)
+    }
+
+    /// The name of a packet's file, where several files are read together and it is not the file of `than`. Without a `than` it
+    /// is always named.
+    fn other_file(&self, packet: PacketNo, than: Option<PacketNo>) -> Option<&'a str> {
+        let is_other = self.viewer.files.len() > 1 && than.is_none_or(|than| than.file() != packet.file());
+        self.viewer.file_name(packet.file()).filter(|_| is_other)
+    }
+
+    /// A packet as people read it: its number, and the file where [`Printer::other_file`] names it.
+    fn packet_text(&self, packet: PacketNo, than: Option<PacketNo>) -> String {
+        match self.other_file(packet, than) {
+            Some(file) => format!("{} of {}", packet.number(), Escaped(file.as_bytes())),
+            None => packet.number().to_string(),
+        }
     }
 
     /// The name that the capture gives to an end's address.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use rpcshark_captures::{Direction, Timestamp};
+use rpcshark_captures::{Direction, PacketNo, Timestamp};
 
 use super::call_json::rfc3339;
 use super::headers::field_text;
@@ -67,15 +67,18 @@ impl<'a> Show<'_, 'a> {
             (Some(start), Some(times)) => self.time(times, start, None),
         };
         line!(self.out, "  {start}  {kind}  {took}  {}", call.protocol().name());
+        let [first, last] = [call.first_packet(), call.last_packet()];
+        let packets = match self.printer.other_file(first, Some(last)) {
+            Some(_) => format!("{} – {}", self.printer.packet_text(first, None), self.printer.packet_text(last, None)),
+            None => format!("{}–{}", first.number(), last.number()),
+        };
         line!(
             self.out,
-            "  c{} stream {}   {} → {}   packets {}–{}",
+            "  c{} stream {}   {} → {}   packets {packets}",
             call.connection().number(),
             call.stream(),
             self.printer.end_text(call.client()),
-            self.printer.end_text(call.server()),
-            call.first_packet().number(),
-            call.last_packet().number()
+            self.printer.end_text(call.server())
         );
         if self.printer.viewer.files.len() > 1
             && let Some(file) = self.printer.viewer.file_name(call.first_packet().file())
@@ -100,9 +103,14 @@ impl<'a> Show<'_, 'a> {
         self.end();
         // The lines at the top say it in more detail.
         for note in call.notes().into_iter().filter(|note| note.kind != FLOW_CONTROL_STALL) {
-            let at = note.packet.map(|packet| format!("packet {}: ", packet.number())).unwrap_or_default();
+            let at = note.packet.map(|packet| format!("packet {}: ", self.packet(packet))).unwrap_or_default();
             line!(self.out, "! {at}{}", Escaped(note.text.as_bytes()));
         }
+    }
+
+    /// A packet by its number, and by its file where that is not the call's.
+    fn packet(&self, packet: PacketNo) -> String {
+        self.printer.packet_text(packet, Some(self.call.first_packet()))
     }
 
     fn stalls(&mut self) {
@@ -178,7 +186,7 @@ impl<'a> Show<'_, 'a> {
                 "{arrow} message {no} {}  {name}  {}{inflated}  packet {}{late}{guessed}",
                 self.at(message.at()),
                 size_text(message.length().into()),
-                message.packet().number()
+                self.packet(message.packet())
             );
             self.body(message, &body);
         }
