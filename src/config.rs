@@ -4,7 +4,7 @@
 //! (`$XDG_CONFIG_HOME`, else `~/.config`), where it may be missing. It is read strictly: an unknown key or a wrong value is an
 //! error that names the file and the line, since a misspelt `hidden` would otherwise reveal what its user wants to hide.
 //!
-//! To add a setting, add a field to [`Config`]; its type checks the value.
+//! To add a setting, add a field to [`Config`] and to [`Text`], and check its value in [`Config::parse`].
 
 use std::env;
 use std::fs::File;
@@ -15,16 +15,22 @@ use etcetera::BaseStrategy;
 use serde::Deserialize;
 
 /// What a configuration file sets. The default is an empty file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Config {
     /// Names of header fields whose values are hidden, besides those that are always hidden.
     pub(crate) hidden: Vec<FieldName>,
 }
 
+/// The file as TOML has it. Values are checked afterwards, each at its own place: an error inside of a list would otherwise
+/// be reported at the list's beginning.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Text {
+    hidden: Vec<toml::Spanned<String>>,
+}
+
 /// The name of a header field: a token, as RFC 9110 §5.1 has it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FieldName(String);
 
 /// Why a configuration file cannot be used.
@@ -84,11 +90,16 @@ impl Config {
 
     /// The configuration that `text` is, or the line of what is wrong, from 1, and what it is.
     fn parse(text: &str) -> Result<Self, (usize, String)> {
-        toml::from_str(text).map_err(|error| {
-            let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or(text);
+        let line = |at: usize| 1 + text.get(..at).unwrap_or(text).matches('\n').count();
+        let file: Text = toml::from_str(text).map_err(|error| {
             let cause = error.message().lines().collect::<Vec<_>>().join("; ");
-            (1 + before.matches('\n').count(), cause)
-        })
+            (line(error.span().map_or(0, |span| span.start)), cause)
+        })?;
+        let name = |name: toml::Spanned<String>| {
+            let at = name.span().start;
+            FieldName::try_from(name.into_inner()).map_err(|cause| (line(at), cause.to_owned()))
+        };
+        Ok(Self { hidden: file.hidden.into_iter().map(name).collect::<Result<_, _>>()? })
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Connection {
     /// What there is to say about it.
     pub notes: Vec<Note>,
     /// How many notes there were beyond those kept.
-    pub notes_dropped: u64,
+    pub notes_dropped: u32,
     /// The process at the client's end, where the capture tells it.
     pub client_process: Option<Box<str>>,
     /// The process at the server's end.
@@ -185,7 +185,7 @@ impl Connection {
         if self.notes.len() < MAX_NOTES {
             self.notes.push(note);
         } else {
-            self.notes_dropped += 1;
+            self.notes_dropped = self.notes_dropped.saturating_add(1);
         }
     }
 

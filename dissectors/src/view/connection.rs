@@ -146,7 +146,7 @@ impl<'a> ConnectionView<'a> {
             notes.push(Note::new(Severity::Info, "captured-twice", text));
         }
         if self.connection.notes_dropped > 0 {
-            notes.push(Note::new(Severity::Info, "more-notes", more_notes(self.connection.notes_dropped)));
+            notes.push(Note::new(Severity::Info, "more-notes", more_notes(self.connection.notes_dropped.into())));
         }
         notes
     }
