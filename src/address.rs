@@ -12,7 +12,7 @@ pub enum Address {
         host: String,
         /// The port.
         port: u16,
-        /// Whether TLS is spoken there (`https://`).
+        /// Whether the server expects TLS (`https://`).
         tls: bool,
     },
     /// A Unix socket with a path.
@@ -33,10 +33,10 @@ impl Address {
     pub const ANY_CID: u32 = u32::MAX;
 }
 
-/// Why a text is no address.
+/// Why a text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// There is no port.
+    /// There is not a port.
     #[error("{0:?} has no port: an address is host:port, unix:/path, unix-abstract:name or vsock:cid:port")]
     NoPort(String),
     /// There is no host before the port.
@@ -46,7 +46,7 @@ pub enum AddressError {
     #[error("{0:?}: an IPv6 address stands in brackets: [::1]:50051")]
     NoBrackets(String),
     /// A number that is none, or too large.
-    #[error("{number:?} in {address:?} is no {what}")]
+    #[error("{number:?} in {address:?} is not a {what}")]
     Number {
         /// What was given.
         address: String,
@@ -195,16 +195,16 @@ mod tests {
             ("localhost", "has no port"),
             (":50051", "has no host"),
             ("::1:50051", "in brackets"),
-            ("host:+5", "is no port"),
-            ("host:65536", "is no port"),
-            ("host:", "is no port"),
+            ("host:+5", "is not a port"),
+            ("host:65536", "is not a port"),
+            ("host:", "is not a port"),
             ("[::1]x:5", "no scheme"),
             ("ftp://host:21", "no scheme"),
             ("http://host:80/path", "no path"),
             ("unix:", "empty path"),
             ("unix-abstract:", "empty path"),
             ("vsock:3", "has no port"),
-            ("vsock:x:3", "is no vsock context"),
+            ("vsock:x:3", "is not a vsock context"),
         ] {
             let error = text.parse::<Address>().expect_err(text).to_string();
             assert!(error.contains(expected), "{text}: {error}");

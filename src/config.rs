@@ -103,7 +103,7 @@ impl Config {
     }
 }
 
-/// Whether there is no such file: a directory on its way may be missing, or be a file.
+/// Whether the file does not exist: a directory of its path may be missing, or be a file.
 fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -56,7 +56,7 @@ impl TypedValueParser for FieldName {
         arg: Option<&clap::Arg>,
         value: &OsStr,
     ) -> Result<String, clap::Error> {
-        // Names with keys, functions and paths are not in the list: what is wrong is said when the schema is known.
+        // Names with keys, functions and paths are not in the list: they are checked once the schema is known.
         StringValueParser::new().parse_ref(command, arg, value)
     }
 

@@ -141,7 +141,7 @@ pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
 /// What the files hold, and what of it was passed by.
 fn write_files(loaded: &Loaded, json: bool, out: &mut Vec<u8>) {
     for (file, index) in loaded.files.iter().zip(0..) {
-        // Packets are counted over all files; what is in none of the connections is said with the first.
+        // Packets are counted over all files; packets outside all connections are reported with the first.
         let mut skipped: BTreeMap<String, u64> = BTreeMap::new();
         for passed in &file.skipped {
             *skipped.entry(passed.why.to_owned()).or_default() += passed.count;

@@ -1,4 +1,4 @@
-//! `-Y`: which calls and frames are shown, and what is said about those that are not.
+//! `-Y`: which calls and frames are shown, and the message about those that are not.
 
 use std::collections::HashMap;
 use std::process::ExitCode;

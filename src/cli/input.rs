@@ -95,7 +95,7 @@ impl RawArgs {
 /// How text shows times.
 #[derive(Debug, Args)]
 pub(super) struct TimeArgs {
-    /// How text shows times; calls and frames have `relative` if nothing is said
+    /// How text shows times; `relative` by default for calls and frames
     #[arg(short, long, value_name = "FORM", value_enum)]
     time: Option<TimeForm>,
 }
@@ -304,7 +304,7 @@ impl Bodies for FileBodies {
 /// Says what was wrong with the files, and gives the exit status that follows from it.
 pub(super) fn tell_files(loaded: &Loaded, talk: Talk) -> ExitCode {
     if loaded.interrupted {
-        // That the last packet was not there to its end is no fault of the file.
+        // An incomplete last packet is not a fault of a file that is still being written.
         return ExitCode::from(INTERRUPTED);
     }
     for file in &loaded.files {

@@ -83,8 +83,8 @@ Exit status:
   0  done
   1  nothing matched (with --exit-code)
   2  the command line, a filter or a named schema file is wrong
-  3  a file could not be opened or is no capture
-  4  a file was read only in part: what there was is shown, and where it broke is said
+  3  a file could not be opened or is not a capture file
+  4  a file was read only in part: the rest is still shown, and the damaged place is reported
   5  refused for safety (record --swap)
   130  interrupted";
 
@@ -106,7 +106,7 @@ enum Command {
     Man(generate::ManArgs),
 }
 
-/// How much is said on standard error.
+/// How much is printed on standard error.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct Talk {
     /// Say more on standard error
@@ -123,7 +123,7 @@ pub(crate) struct Talk {
 }
 
 /// Runs the program. Its exit status: 0 done; 2 the command line, a filter or a named schema file is wrong; 3 a file could
-/// not be opened or is no capture; 4 a file was read only in part; 130 interrupted.
+/// not be opened or is not a capture file; 4 a file was read only in part; 130 interrupted.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

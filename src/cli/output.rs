@@ -23,7 +23,7 @@ pub(super) const NOTHING: u8 = 1;
 /// Exit status: the command line, a filter, a rule or a named schema file is wrong.
 pub(super) const USAGE: u8 = 2;
 
-/// Exit status: a file could not be opened or is no capture.
+/// Exit status: a file could not be opened or is not a capture file.
 pub(super) const CANNOT_OPEN: u8 = 3;
 
 /// Exit status: a file was read only in part.

@@ -60,7 +60,7 @@ Each kind of problem has
              and JSON have it; behind it the bytes, the longest time, and how many calls and connections
              are concerned
   an explanation, and behind → what helps
-  the first places: call (#), connection (c) and packet, with what is said there
+  the first places: call (#), connection (c) and packet, with its text
 The worst kinds are first. With -Y: problems of the calls that match, and of their connections.
 
 Examples:

@@ -77,7 +77,7 @@ impl Turns<'_> {
         Some(self.next.fetch_add(1, Ordering::Relaxed)).filter(|&share| share < count)
     }
 
-    /// Writes what there is of `share` if it is its turn, or waits for that where it is much.
+    /// Writes the output of `share` so far if it is its turn; waits for its turn if the output is long.
     fn drain(&self, share: usize, text: &mut Vec<u8>) {
         let mut state = self.lock();
         while state.turn != share && !state.ended {

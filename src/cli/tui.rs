@@ -73,7 +73,7 @@ pub(super) fn run(args: &CallsArgs, ui: &UiArgs) -> Result<ExitCode, Problem> {
     Ok(tell_files(&loading.join(|_| ())?, input.talk))
 }
 
-/// Whether the terminal is said to show UTF-8.
+/// Whether the locale says that the terminal shows UTF-8.
 fn is_utf8_locale() -> bool {
     if std::env::var_os("TERM").is_some_and(|term| term == "linux") {
         return false;
@@ -82,7 +82,7 @@ fn is_utf8_locale() -> bool {
         .iter()
         .filter_map(|name| std::env::var(name).ok())
         .find(|value| !value.is_empty());
-    // Without a locale nothing is said, and terminals today show UTF-8.
+    // Without a locale nothing is known, and today's terminals show UTF-8.
     set.is_none_or(|locale| {
         let locale = locale.to_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")

@@ -22,7 +22,7 @@ use crate::tap::{Delivered, Delivery};
 pub(crate) struct Exported {
     /// Connections that were written.
     pub(crate) connections: usize,
-    /// NRI trunks that were written whole, since their calls cannot be told apart.
+    /// NRI trunks that were written whole, since their calls cannot be separated.
     pub(crate) whole_trunks: usize,
     /// Runs of bytes that could not be read again; they are gaps in the export.
     pub(crate) unreadable: u64,

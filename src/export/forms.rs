@@ -79,7 +79,7 @@ pub(crate) fn message_files<'a>(call: &'a CallView<'a>) -> impl Iterator<Item = 
 ///
 /// # Errors
 ///
-/// Why there is no such command line.
+/// Why a call cannot be written as a command line.
 pub(crate) fn grpcurl(call: &CallView<'_>, schema: &Sources) -> Result<(String, bool), String> {
     let no = call.no();
     if call.protocol() != Protocol::Grpc {

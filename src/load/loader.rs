@@ -205,7 +205,7 @@ impl Loader {
         &self.options
     }
 
-    /// Reads one connection only; what else the capture holds is passed over. To be called before the first step.
+    /// Reads one connection only and skips the rest of the capture. Call it before the first step.
     pub(super) fn select(&mut self, selection: Selection) {
         self.selection = Some(selection);
     }

@@ -434,7 +434,7 @@ mod tests {
         Sources { proto: proto.into(), import_path: import_path.into(), ..Sources::default() }.load()
     }
 
-    /// What is said, with the directory replaced by `~`.
+    /// The diagnostics, with the directory replaced by `~`.
     fn said(loaded: &Loaded, dir: &TempDir) -> Vec<String> {
         let path = shown(dir.path());
         loaded.said.iter().map(|said| said.to_string().replace(&path, "~")).collect()

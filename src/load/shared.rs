@@ -86,7 +86,7 @@ impl SharedStore {
         self.state.lock().finished
     }
 
-    /// Follows what changes from here on. A follower that comes late is first told the present state.
+    /// Follows what changes from here on. A follower that comes late first receives the present state.
     pub(crate) fn follow(self: &Arc<Self>) -> Follower {
         Follower { id: self.log.lock().join(), shared: Arc::clone(self) }
     }

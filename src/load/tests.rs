@@ -72,7 +72,7 @@ fn load(path: &Path, readers: usize, pause: Duration) -> Duration {
                     let store = shared.read();
                     let changes = follower.take(&store);
                     assert!(!changes.restarted);
-                    assert_eq!(changes.calls.start, known + 1, "no call is missed or told twice");
+                    assert_eq!(changes.calls.start, known + 1, "no call is missed or reported twice");
                     assert!(changes.changed.iter().all(|&no| no <= known), "what is new is not changed");
                     assert!(changes.changed.is_sorted_by(|a, b| a < b), "each call once");
                     known = changes.calls.end - 1;

@@ -162,7 +162,7 @@ impl Relay {
             let mut events = PollFlags::empty();
             events.set(PollFlags::IN, end.wants_read());
             events.set(PollFlags::OUT, self.ends[1 - side].pending());
-            // A hang-up is told again and again; once known it is waited for no more.
+            // poll reports a hang-up every time; once it is known, the relay stops asking for it.
             if events.is_empty() && end.hung_up {
                 continue;
             }

@@ -33,7 +33,7 @@ pub enum SocketError {
     #[error("{0}: this system has no vsock sockets")]
     NoVsock(Address),
     /// Something stands at the path already.
-    #[error("{}: something is there already, and it is no socket", .0.display())]
+    #[error("{}: there is a file already, and it is not a socket", .0.display())]
     NoSocket(PathBuf),
     /// A server listens at the path.
     #[error("{}: a server listens there; to stand in its place use --swap", .0.display())]

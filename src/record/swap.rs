@@ -222,7 +222,7 @@ pub enum Restored {
 }
 
 /// Puts a socket back after a recorder that could not do it itself. What the file system and the sockets there say
-/// decides: a recorder's socket keeps the name that it was made with, so that it can be told from a server's. While a
+/// decides: a recorder's socket keeps the name that it was made with, so that it can be distinguished from a server's. While a
 /// recorder runs, nothing is touched.
 pub fn restore(path: &Path) -> Result<Restored, SwapError> {
     let names = Names::of(path)?;

@@ -1,4 +1,4 @@
-//! The seam to the program: what screens read, what they ask for, and what they are told.
+//! The seam to the program: what screens read, what they request, and the replies.
 //!
 //! The crate does no input and output and makes no thread. It looks at the store for as long as it takes to copy the rows in
 //! view; whatever takes longer (filters, bodies, files, exports) is a [`Request`] that the program carries out elsewhere and
@@ -134,7 +134,7 @@ pub enum Request {
     Quit,
 }
 
-/// What screens are told.
+/// Replies and news for the screens.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// A part of a list, in its order.

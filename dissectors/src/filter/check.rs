@@ -568,7 +568,7 @@ impl<'s> Checker<'s> {
         }
     }
 
-    /// That what stands at `span` is no field, with the nearest one.
+    /// The error that the word at `span` is not a field, with the nearest field.
     fn no_field(&self, span: &Span) -> FilterError {
         let text = self.source.get(span.clone()).unwrap_or_default();
         if !text.starts_with(|c: char| c.is_alphabetic()) {

@@ -44,7 +44,7 @@ impl Column {
     ///
     /// # Errors
     ///
-    /// If there is no such field.
+    /// If the field does not exist.
     pub fn compile(name: &str, schema: &Schema, target: Target) -> Result<Self, FilterError> {
         let compiled = parse_field(name).and_then(|operand| Checker::new(schema, name, target).column(&operand));
         let (operand, ty) = compiled.map_err(|error| error.of(name))?;

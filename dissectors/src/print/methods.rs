@@ -79,7 +79,7 @@ fn rate_text(rate: Option<f64>) -> String {
     }
 }
 
-/// Stands for what there is not.
+/// Printed for an absent value.
 const NONE: &str = "–";
 
 fn span_of(group: &Group, span: TimeSpan) -> TimeSpan {

@@ -89,7 +89,7 @@ fn further_response_headers_are_shown() {
     let again = headers(0, &[("again", "yes")]);
     let call = first_call(false, &conversation(&[], &[], &again));
     assert_eq!(call["response"]["headers_again"], json!([[{"name": "again", "value": "yes"}]]));
-    assert_eq!(call["response"]["trailers"], json!([]), "grpc-status is no metadata");
+    assert_eq!(call["response"]["trailers"], json!([]), "grpc-status is not metadata");
 }
 
 #[test]

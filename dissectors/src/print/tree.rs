@@ -187,8 +187,8 @@ fn hex_text(bytes: &[u8], full: bool) -> String {
 
 /// Whether bytes are UTF-8 without characters that text does not have.
 fn is_text(bytes: &[u8]) -> bool {
-    let odd = |c: char| is_dangerous(c) && !matches!(c, '\n' | '\r' | '\t');
-    std::str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(odd))
+    let unprintable = |c: char| is_dangerous(c) && !matches!(c, '\n' | '\r' | '\t');
+    std::str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(unprintable))
 }
 
 #[cfg(test)]

@@ -51,14 +51,14 @@ pub struct Place {
     pub connection: Option<u32>,
     /// The packet.
     pub packet: Option<u64>,
-    /// What is said about it there.
+    /// The note's text there.
     pub text: String,
 }
 
 /// A message of ttrpc from which on it counts as near the limit of 4 MiB: seven eighths of it.
 const NEAR_LIMIT: u32 = (4 << 20) / 8 * 7;
 
-/// The largest message that gRPC implementations receive unless they are told otherwise.
+/// The largest message that gRPC implementations receive by default.
 const GRPC_DEFAULT: u32 = 4 << 20;
 
 /// Resets within a second from which on they are a storm.
@@ -119,7 +119,7 @@ impl Problems {
         self.add(note.kind, note.severity, 1, Place { packet, text: note.text, ..place.clone() });
     }
 
-    /// Adds what there is to say about a frame.
+    /// Adds the problems of a frame.
     pub fn add_frame(&mut self, frame: FrameView<'_>) {
         for note in frame.notes() {
             let place = Place {
@@ -132,7 +132,7 @@ impl Problems {
         }
     }
 
-    /// Adds what there is to say about a connection.
+    /// Adds the problems of a connection.
     pub fn add_connection(&mut self, connection: ConnectionView<'_>) {
         let number = connection.number();
         let place = Place { connection: Some(number), ..Place::default() };
@@ -172,7 +172,7 @@ impl Problems {
         }
     }
 
-    /// Adds what there is to say about a call and its messages; with `scratch` also about what its messages hold.
+    /// Adds the problems of a call and its messages; with `scratch` also about what its messages hold.
     pub fn add_call(&mut self, call: &CallView<'_>, mut scratch: Option<&mut Scratch>) {
         let mut own = Self::default();
         let place = Place {

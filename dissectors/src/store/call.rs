@@ -221,7 +221,7 @@ impl MessageFlags {
     pub const LATE: Self = Self(2);
     /// Some of its bytes are missing: cut off, or in a gap.
     pub const CUT: Self = Self(4);
-    /// That it begins where it is said to begin is a guess.
+    /// The position of its beginning is a guess.
     pub const GUESSED: Self = Self(8);
     /// Its prefix has a flag byte that gRPC does not define.
     pub const STRANGE_FLAG: Self = Self(16);

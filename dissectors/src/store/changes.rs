@@ -24,7 +24,7 @@ pub struct ChangeLog {
     next_connection: u32,
 }
 
-/// Numbers that the log holds at most. A reader that leaves more behind is told the present state instead, as one that
+/// Numbers that the log holds at most. A reader that is further behind gets the present state instead, like one that
 /// joins late is: that costs it one look at everything, and the reading no memory.
 pub(super) const MAX_HELD: usize = 1 << 20;
 

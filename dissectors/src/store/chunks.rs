@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-/// Items by index. Growing copies nothing, so there is no moment at which everything is in memory twice.
+/// Items by index. Growing copies nothing, so the items are never in memory twice.
 ///
 /// Indices are never used again. When most items of a chunk have been removed, those that are left move to a map and the
 /// chunk's memory is freed.

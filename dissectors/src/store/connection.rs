@@ -77,7 +77,7 @@ pub enum ClientBy {
     Port,
     /// It was seen first.
     First,
-    /// The user said so.
+    /// Given by the user with `--decode-as`.
     User,
 }
 

@@ -52,7 +52,7 @@ impl HeaderLists {
         self.enter_judged(fields, HeaderFacts::of)
     }
 
-    /// The same for a list of another protocol: `judge` concludes what there is to conclude from it.
+    /// The same for a list of another protocol: `judge` draws the conclusions for that protocol.
     pub(crate) fn enter_judged(
         &mut self,
         fields: &[Field],

@@ -185,7 +185,7 @@ impl Store {
             calls.retain(keep);
             self.forgotten = 0;
         }
-        // As long as there is no call, the connections tell why.
+        // While there are no calls, the connections explain why.
         if self.forgets() {
             let Self { lanes, connections, forgotten_connections, .. } = self;
             for lane in lanes {

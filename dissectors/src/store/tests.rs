@@ -165,7 +165,7 @@ fn a_reader_that_stops_is_not_waited_for() {
     filled.commit();
     filled.log.leave(gone);
     assert!(filled.log.take(gone).is_empty());
-    // One that neither takes nor leaves is told the present state once it has left too much behind.
+    // One that neither takes nor leaves gets the present state once it is too far behind.
     let others: Vec<_> = (0..999).map(|_| filled.call(connection)).collect();
     filled.commit();
     for _ in 0..3000 {

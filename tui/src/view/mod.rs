@@ -1,4 +1,4 @@
-//! The screens: one file each. A screen keeps where it is scrolled to and what it was told, handles the actions that concern it,
+//! The screens: one file each. A screen keeps where it is scrolled to and what it received, handles the actions that concern it,
 //! and draws itself.
 
 mod call;

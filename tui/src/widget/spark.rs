@@ -8,7 +8,7 @@ pub fn spark(values: &[u64], signs: &Signs) -> String {
     let highest = signs.spark.len() as u64 - 1;
     let height = |value: u64| match value {
         0 => 0,
-        // Anything above zero is told from zero.
+        // Anything above zero looks different from zero.
         value => (u128::from(value) * u128::from(highest) / u128::from(largest)).max(1) as usize,
     };
     values.iter().filter_map(|&value| signs.spark.get(height(value)).copied()).collect()

@@ -142,7 +142,7 @@ impl TreeState {
         self.visible.len() as u64
     }
 
-    /// Whether there is no node.
+    /// Whether the tree is empty.
     pub fn is_empty(&self) -> bool {
         self.visible.is_empty()
     }
