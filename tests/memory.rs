@@ -7,123 +7,51 @@ use std::io::{Read, Write};
 use std::process::{Child, Stdio};
 
 use support::run::rpcshark;
+use support::traffic::{ACK, Client, Traffic, fields, frame};
 
 /// Calls on each connection of the stream.
 const CALLS: u32 = 100;
 
-/// A pcap stream of connections one after the other, each with [`CALLS`] calls. No two calls have the same headers, and each
-/// message lies in two frames.
+/// Connections one after the other, each with [`CALLS`] calls. No two calls have the same headers, and each message lies in two
+/// frames.
 struct Stream {
-    bytes: Vec<u8>,
-    connection: u32,
-    time: u64,
+    traffic: Traffic,
+    connections: u32,
 }
 
-/// Raw IP packets.
-const LINK_RAW: u32 = 101;
-
-const SYN: u8 = 2;
-const ACK: u8 = 0x10;
-const FIN: u8 = 1;
-
 impl Stream {
-    fn new() -> Self {
-        let mut bytes = 0xa1b2_c3d4_u32.to_le_bytes().to_vec();
-        bytes.extend([2, 0, 4, 0]); // version 2.4
-        for field in [0, 0, 1 << 18, LINK_RAW] {
-            bytes.extend(u32::to_le_bytes(field)); // zone, accuracy, snap length, link type
-        }
-        Self { bytes, connection: 0, time: 1_700_000_000_000_000 }
-    }
-
-    fn packet(&mut self, seq: &mut [u32; 2], to_client: bool, flags: u8, payload: &[u8]) {
-        self.time += 10;
-        let length = 40 + payload.len() as u32;
-        let seconds = (self.time / 1_000_000) as u32;
-        for field in [seconds, (self.time % 1_000_000) as u32, length, length] {
-            self.bytes.extend(field.to_le_bytes());
-        }
-        self.bytes.extend([0x45, 0]);
-        self.bytes.extend((length as u16).to_be_bytes());
-        self.bytes.extend([0, 0, 0, 0, 64, 6, 0, 0]);
-        let [_, a, b, c] = (self.connection / 50_000).to_be_bytes();
-        let client = ([10, a, b, c], 1024 + (self.connection % 50_000) as u16);
-        let ends = [client, ([11, 0, 0, 1], 50_051)];
-        let [from, to] = if to_client { [ends[1], ends[0]] } else { ends };
-        self.bytes.extend(from.0);
-        self.bytes.extend(to.0);
-        self.bytes.extend(from.1.to_be_bytes());
-        self.bytes.extend(to.1.to_be_bytes());
-        let own = usize::from(to_client);
-        self.bytes.extend(seq[own].to_be_bytes());
-        self.bytes.extend(seq[1 - own].to_be_bytes());
-        self.bytes.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
-        self.bytes.extend(payload);
-        seq[own] += payload.len() as u32 + u32::from(flags & (SYN | FIN) != 0);
-    }
-
-    /// A whole connection.
+    /// One more connection.
     fn connection(&mut self) {
-        let mut seq = [100 + self.connection, 900 + self.connection];
-        self.packet(&mut seq, false, SYN, b"");
-        self.packet(&mut seq, true, SYN | ACK, b"");
-        self.packet(&mut seq, false, ACK, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
-        self.packet(&mut seq, true, ACK, b"\0\0\0\x04\0\0\0\0\0");
+        let Self { traffic, connections } = self;
+        let client = &mut Client::new(*connections);
+        traffic.open(client);
         for call in 0..CALLS {
             let stream = call * 2 + 1;
-            let id = format!("{}-{call}-of-a-long-running-stream", self.connection);
+            let id = format!("{connections}-{call}-of-a-long-running-stream");
             let request = [
-                frame(
-                    1,
-                    4,
-                    stream,
-                    &fields(&[
-                        (":method", "POST"),
-                        (":scheme", "http"),
-                        (":path", "/a.B/M"),
-                        ("content-type", "application/grpc"),
-                        ("x-request-id", &id),
-                    ]),
-                ),
+                (":method", "POST"),
+                (":scheme", "http"),
+                (":path", "/a.B/M"),
+                ("content-type", "application/grpc"),
+                ("x-request-id", &id),
+            ];
+            let request = [
+                frame(1, 4, stream, &fields(&request)),
                 frame(0, 0, stream, b"\0\0\0\0\x04ab"),
                 frame(0, 1, stream, b"cd"),
             ];
-            self.packet(&mut seq, false, ACK, &request.concat());
+            traffic.packet(client, false, ACK, &request.concat());
             let response = [
                 frame(1, 4, stream, &fields(&[(":status", "200"), ("content-type", "application/grpc")])),
                 frame(0, 0, stream, b"\0\0\0\0\x04ef"),
                 frame(0, 0, stream, b"gh"),
                 frame(1, 5, stream, &fields(&[("grpc-status", "0"), ("x-answer", &id)])),
             ];
-            self.packet(&mut seq, true, ACK, &response.concat());
+            traffic.packet(client, true, ACK, &response.concat());
         }
-        self.packet(&mut seq, false, FIN | ACK, b"");
-        self.packet(&mut seq, true, FIN | ACK, b"");
-        self.packet(&mut seq, false, ACK, b"");
-        self.connection += 1;
+        traffic.close(client);
+        *connections += 1;
     }
-}
-
-/// An HTTP/2 frame.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
-/// A header block of literals that are not indexed.
-fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut block = Vec::new();
-    for text in fields {
-        block.push(0);
-        for text in [text.0, text.1] {
-            block.push(text.len() as u8);
-            block.extend(text.as_bytes());
-        }
-    }
-    block
 }
 
 /// Memory that a process has in use, in KiB.
@@ -147,13 +75,13 @@ fn memory_over(arguments: &[&str], calls: u32) -> [u64; 2] {
         }
         lines
     });
-    let mut stream = Stream::new();
+    let mut stream = Stream { traffic: Traffic::new(), connections: 0 };
     let mut resident_after = |connections: u32| {
-        while stream.connection < connections {
+        while stream.connections < connections {
             stream.connection();
-            if stream.bytes.len() > 1 << 16 || stream.connection == connections {
-                input.write_all(&stream.bytes).expect("it reads");
-                stream.bytes.clear();
+            if stream.traffic.bytes.len() > 1 << 16 || stream.connections == connections {
+                input.write_all(&stream.traffic.bytes).expect("it reads");
+                stream.traffic.bytes.clear();
             }
         }
         resident(&child)

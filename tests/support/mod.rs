@@ -17,3 +17,4 @@ pub(crate) mod run;
 pub(crate) mod shop;
 pub(crate) mod skip;
 pub(crate) mod tcp;
+pub(crate) mod traffic;

@@ -294,7 +294,13 @@ impl<'a> Follow<'_, 'a> {
 
     fn value(&self, node: &Node<'_>) -> String {
         let mut text = Vec::new();
-        tree::write_value_text(self.printer.viewer.schema, node, true, &mut text, &mut crate::json::keep);
+        tree::write_value_text(
+            self.printer.viewer.schema,
+            node,
+            tree::ValueLayout::LINE,
+            &mut text,
+            &mut crate::json::keep,
+        );
         String::from_utf8_lossy(&text).into_owned()
     }
 

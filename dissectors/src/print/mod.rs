@@ -10,6 +10,7 @@ mod fit;
 mod follow;
 mod frame;
 mod headers;
+mod json_text;
 mod line;
 mod message;
 mod methods;

@@ -9,7 +9,8 @@ use rpcshark_captures::{Direction, PacketNo, Timestamp};
 use super::call_json::rfc3339;
 use super::headers::field_text;
 use super::message::trees;
-use super::text::{exact_duration_text, size_text, write_escaped};
+use super::text::{exact_duration_text, size_text};
+use super::tree::{MAX_JSON_MESSAGE, ValueLayout, write_json_text};
 use super::{Escaped, Printer, Times, method_text, status_text, tree};
 use crate::http2::ErrorCode;
 use crate::json::{self, Drain, checkpoint};
@@ -203,8 +204,9 @@ impl<'a> Show<'_, 'a> {
         match trees(body) {
             Some((_, nodes)) => nodes.iter().for_each(|node| self.node(node, content, 4)),
             None => {
+                // It is JSON.
                 self.out.extend_from_slice(b"    ");
-                write_escaped(content, self.out, self.drain);
+                write_json_text(content.trim_ascii(), MAX_JSON_MESSAGE, self.printer.full, 4, self.out, self.drain);
                 self.out.push(b'\n');
             }
         }
@@ -223,7 +225,8 @@ impl<'a> Show<'_, 'a> {
         let _ = write!(self.out, "{:indent$}{name}", "");
         if tree::has_value(node) {
             self.out.extend_from_slice(b" = ");
-            tree::write_value_text(self.printer.viewer.schema, node, self.printer.full, self.out, self.drain);
+            let layout = ValueLayout { full: self.printer.full, indent: Some(indent) };
+            tree::write_value_text(self.printer.viewer.schema, node, layout, self.out, self.drain);
         }
         line!(self.out, "   {number}{}", node.type_name);
         checkpoint(self.out, self.drain);

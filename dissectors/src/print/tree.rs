@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::is_dangerous;
+use super::json_text::write_indented;
 use super::text::write_escaped;
 use crate::json::{self, Drain, Writer};
 use crate::known::Known;
@@ -10,6 +11,7 @@ use crate::protobuf::raw::{likely_double, likely_float};
 use crate::protobuf::tree::{Node, NodeName};
 use crate::protobuf::{FieldValue, JsonPrinter};
 use crate::schema::Schema;
+use crate::view::as_json;
 
 /// What a node is called; empty where that is not known.
 pub(super) fn name<'a>(node: &Node<'a>) -> Cow<'a, str> {
@@ -88,7 +90,8 @@ pub fn value_text(schema: &Schema, node: &Node<'_>) -> Option<String> {
         return None;
     }
     let mut text = Vec::new();
-    write_value_text(schema, node, true, &mut text, &mut |out: &mut Vec<u8>| out.truncate(MAX_VALUE_TEXT));
+    let mut cut = |out: &mut Vec<u8>| out.truncate(MAX_VALUE_TEXT);
+    write_value_text(schema, node, ValueLayout::LINE, &mut text, &mut cut);
     text.truncate(MAX_VALUE_TEXT);
     Some(String::from_utf8_lossy(&text).into_owned())
 }
@@ -96,8 +99,30 @@ pub fn value_text(schema: &Schema, node: &Node<'_>) -> Option<String> {
 /// Bytes of text that [`value_text`] gives at the most: what one line can show, and what is copied from it.
 const MAX_VALUE_TEXT: usize = 1 << 16;
 
+/// How values are laid out as text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ValueLayout {
+    /// Whole values, however long.
+    pub(super) full: bool,
+    /// Put the members of JSON in a value on lines of their own, indented by so many spaces at least. Without it, a value is
+    /// one line.
+    pub(super) indent: Option<usize>,
+}
+
+impl ValueLayout {
+    /// Whole values on one line.
+    pub(super) const LINE: Self = Self { full: true, indent: None };
+}
+
 /// Appends a node's value as people read it.
-pub(super) fn write_value_text(schema: &Schema, node: &Node<'_>, full: bool, out: &mut Vec<u8>, drain: Drain<'_>) {
+pub(super) fn write_value_text(
+    schema: &Schema,
+    node: &Node<'_>,
+    layout: ValueLayout,
+    out: &mut Vec<u8>,
+    drain: Drain<'_>,
+) {
+    let ValueLayout { full, indent } = layout;
     let value = match node.value {
         Known::Seen(value) | Known::Guessed(value) => value,
         Known::Hidden { len } => {
@@ -105,6 +130,14 @@ pub(super) fn write_value_text(schema: &Schema, node: &Node<'_>, full: bool, out
         }
         Known::Absent | Known::Unknown => return,
     };
+    // Most texts are no JSON, and begin accordingly.
+    let json = match value {
+        FieldValue::Text(bytes) | FieldValue::Bytes(bytes) | FieldValue::Json(bytes) => as_json(bytes),
+        _ => None,
+    };
+    if let (Some(json), Some(indent)) = (json, indent) {
+        return write_json_text(json, MAX_TEXT, full, indent, out, drain);
+    }
     match value {
         FieldValue::Text(text) => write_shortened(text, full, out, drain),
         FieldValue::Bytes(bytes) if is_text(bytes) => write_shortened(bytes, full, out, drain),
@@ -144,11 +177,32 @@ fn append(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 
 /// Appends text in quotes, with the escapes of JSON and what else must not reach a terminal written out.
 fn write_shortened(text: &[u8], full: bool, out: &mut Vec<u8>, drain: Drain<'_>) {
-    let (shown, length) = shortened(text, full);
+    let (shown, length) = shortened(text, MAX_TEXT, full);
     write_quoted(shown, out, drain);
     if let Some(length) = length {
-        append(out, format_args!("… ({length} bytes; --full shows all)"));
+        append_length(out, length);
     }
+}
+
+/// Appends JSON with its members on lines of their own: all of it if `full`, else at most `limit` bytes of it and its length.
+pub(super) fn write_json_text(
+    text: &[u8],
+    limit: usize,
+    full: bool,
+    indent: usize,
+    out: &mut Vec<u8>,
+    drain: Drain<'_>,
+) {
+    let (shown, length) = shortened(text, limit, full);
+    write_indented(shown, indent, out, drain);
+    if let Some(length) = length {
+        append_length(out, length);
+    }
+}
+
+/// Says how long a value is of which not all is shown.
+fn append_length(out: &mut Vec<u8>, length: usize) {
+    append(out, format_args!("… ({length} bytes; --full shows all)"));
 }
 
 fn write_quoted(text: &[u8], out: &mut Vec<u8>, drain: Drain<'_>) {
@@ -165,14 +219,17 @@ const MAX_HEX: usize = 64;
 /// Bytes of a text that are shown of a longer one, unless all is wanted.
 const MAX_TEXT: usize = 1024;
 
-/// What is shown of `bytes`: all if `full`, else the first of them up to a whole character, and then how many there are.
-fn shortened(bytes: &[u8], full: bool) -> (&[u8], Option<usize>) {
-    if full || bytes.len() <= MAX_TEXT {
+/// Bytes of a JSON message that are shown of a longer one, unless all is wanted. It is not one value but many.
+pub(super) const MAX_JSON_MESSAGE: usize = 16 << 10;
+
+/// What is shown of `bytes`: all if `full`, else the first `limit` of them up to a whole character, and then how many there are.
+fn shortened(bytes: &[u8], limit: usize, full: bool) -> (&[u8], Option<usize>) {
+    if full || bytes.len() <= limit {
         return (bytes, None);
     }
     // The first byte of a character is not 0b10xxxxxx.
-    let end = (MAX_TEXT - 3..=MAX_TEXT).rev().find(|&at| bytes.get(at).is_some_and(|byte| byte & 0xc0 != 0x80));
-    (bytes.get(..end.unwrap_or(MAX_TEXT)).unwrap_or(bytes), Some(bytes.len()))
+    let end = (limit - 3..=limit).rev().find(|&at| bytes.get(at).is_some_and(|byte| byte & 0xc0 != 0x80));
+    (bytes.get(..end.unwrap_or(limit)).unwrap_or(bytes), Some(bytes.len()))
 }
 
 /// Bytes in hex, with their length where not all are shown.
@@ -181,7 +238,7 @@ fn hex_text(bytes: &[u8], full: bool) -> String {
     let hex: Vec<String> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
     match bytes.len() - shown.len() {
         0 => hex.join(" "),
-        _ => format!("{} … ({} bytes)", hex.join(" "), bytes.len()),
+        _ => format!("{} … ({} bytes; --full shows all)", hex.join(" "), bytes.len()),
     }
 }
 
@@ -295,14 +352,14 @@ mod tests {
         assert!(is_text(b"foo") && is_text("/registry/\u{fc}\n".as_bytes()) && is_text(b""));
         assert!(!is_text(&[0x0a, 0x1b]) && !is_text(b"\xff") && !is_text("a\u{202e}b".as_bytes()));
         assert_eq!(hex_text(&[0x0a, 0x1b], false), "0a 1b");
-        assert!(hex_text(&[0xff; 100], false).ends_with("ff ff … (100 bytes)"));
+        assert!(hex_text(&[0xff; 100], false).ends_with("ff ff … (100 bytes; --full shows all)"));
         let schema = compile(SCHEMA);
         // 8: bytes "hi"; 2: a string with a character that turns the direction of text.
         let bytes = b"\x42\x02hi\x12\x04a\xe2\x80\xae";
         let nodes = tree(&schema, schema.message("t.M").unwrap(), bytes, ALL);
         let text = |node: &Node<'_>| {
             let mut out = Vec::new();
-            write_value_text(&schema, node, false, &mut out, &mut json::keep);
+            write_value_text(&schema, node, ValueLayout { full: false, indent: None }, &mut out, &mut json::keep);
             String::from_utf8(out).unwrap()
         };
         let texts: Vec<_> = nodes.iter().map(text).collect();
@@ -365,10 +422,10 @@ mod tests {
     #[test]
     fn long_texts_are_shortened_at_a_character_with_their_length() {
         let text = format!("x{}", "ü".repeat(1000));
-        let (shown, length) = shortened(text.as_bytes(), false);
+        let (shown, length) = shortened(text.as_bytes(), MAX_TEXT, false);
         assert!(std::str::from_utf8(shown).is_ok_and(|shown| shown.len() == 1023));
         assert_eq!(length, Some(2001));
-        assert_eq!(shortened(text.as_bytes(), true), (text.as_bytes(), None));
-        assert_eq!(shortened(b"short", false), (b"short".as_slice(), None));
+        assert_eq!(shortened(text.as_bytes(), MAX_TEXT, true), (text.as_bytes(), None));
+        assert_eq!(shortened(b"short", MAX_TEXT, false), (b"short".as_slice(), None));
     }
 }
