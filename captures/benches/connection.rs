@@ -75,7 +75,10 @@ fn run(connections: u16, steps: &[Step]) -> u64 {
             let packet = Packet { order, no: PacketNo::new(0, order) };
             let at = Place::new(SourceNo(0), order * 300);
             let time = Timestamp::from_nanos(order as i64);
-            lane.segment(&Received { packet, time, at, segment: black_box(&segment), not_recorded: false }, &mut count);
+            lane.segment(
+                &Received { packet, time, at, segment: black_box(&segment), not_recorded: false, remark: None },
+                &mut count,
+            );
         }
     }
     lane.finish(&mut count);

@@ -3,7 +3,7 @@
 use rpcshark_captures::budget::{Budget, Holder, MemoryLimit, Released};
 use rpcshark_captures::connection::{Closing, Connections, Consumer, Facts, Received, Trigger};
 use rpcshark_captures::file::Batch;
-use rpcshark_captures::write::{Ends, parse_endpoint_comment, says_not_recorded};
+use rpcshark_captures::write::{Ends, parse_endpoint_comment, parse_remark, says_not_recorded};
 use rpcshark_captures::{Direction, Endpoint, Input, Packet, Place, Sources, Spill, Timestamp};
 use rpcshark_dissectors::Joining;
 use rpcshark_dissectors::store::{ClientBy, Connection, Lane};
@@ -65,7 +65,8 @@ impl LaneWorker {
             let comment = batch.comment(index);
             sink.ends = comment.and_then(parse_endpoint_comment);
             let not_recorded = comment.is_some_and(says_not_recorded);
-            let received = Received { packet: raw.packet, time: raw.time, at, segment: &segment, not_recorded };
+            let remark = comment.and_then(parse_remark);
+            let received = Received { packet: raw.packet, time: raw.time, at, segment: &segment, not_recorded, remark };
             self.connections.segment(&received, &mut sink);
             while let Some(holder) = sink.output.budget.take_oldest() {
                 match holder {
@@ -197,6 +198,10 @@ impl Consumer for LaneSink<'_> {
     fn input(&mut self, tcp: &mut TcpConnection, facts: &Facts, direction: Direction, input: Input<'_>) {
         self.start(tcp, facts);
         tcp.driver.input(direction, input, &mut self.output);
+    }
+
+    fn remark(&mut self, tcp: &mut TcpConnection, packet: Packet, text: &str) {
+        self.output.lane.connection_mut(tcp.driver.id).note_remark(text, packet.no);
     }
 
     fn closed(&mut self, tcp: &mut TcpConnection, _: &Facts, closing: Closing) {

@@ -252,9 +252,13 @@ fn a_server_that_is_not_there_is_a_refused_connection() {
     let mut client = TcpStream::connect(rig.addr()).expect("connected");
     let error = client.read(&mut [0; 1]).expect_err("a reset");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-    let (recording, _) = rig.finish();
+    let (recording, connections) = rig.finish_and_read("connections");
     assert!(recording.connections[0].flows[1].rst);
     assert!(recording.comments.iter().any(|comment| comment.contains("could not be reached")));
+    let note = &connections[0]["notes"][0];
+    assert_eq!((&note["kind"], &note["severity"]), (&"recorder".into(), &"info".into()), "{note}");
+    let text = note["text"].as_str().expect("text");
+    assert!(text.starts_with("the recorder says: the server could not be reached: "), "{text}");
 }
 
 #[test]

@@ -100,6 +100,10 @@ fn a_slow_disk_costs_the_recording_and_not_the_traffic() {
     let length: u64 = gaps.iter().map(|gap| gap["length"].as_u64().expect("a known length")).sum();
     assert_eq!(length, summary.lost_bytes, "{connection}");
     assert!(gaps.iter().all(|gap| gap["cause"] == "dropped"), "the recorder says that it dropped them: {connection}");
+    let mut said = connection["notes"].as_array().expect("notes").iter().filter(|note| note["kind"] == "recorder");
+    let is_told =
+        |note: &serde_json::Value| note["text"].as_str().is_some_and(|text| text.ends_with("not recorded here"));
+    assert!(said.next().is_some_and(is_told) && said.all(is_told), "{connection}");
     assert_eq!((&connection["server"], &connection["closed"]), (&server_address.as_str().into(), &"fin".into()));
 }
 

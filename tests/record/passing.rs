@@ -82,8 +82,15 @@ fn descriptors_arrive_with_their_bytes() {
         assert_eq!(files.iter_mut().map(text).collect::<Vec<_>>(), [no.to_string()]);
     }
     drop((client, server));
-    let (recording, _) = rig.finish();
+    let (recording, connections) = rig.finish_and_read("connections");
     assert!(recording.comments.contains(&"rpcshark: 253 file descriptors passed".into()));
+    let notes = connections[0]["notes"].as_array().expect("notes");
+    let texts: Vec<_> = notes.iter().map(|note| note["text"].as_str().expect("text")).collect();
+    let said = "the recorder says: 1 file descriptor passed";
+    assert_eq!(texts.len(), 23, "{texts:?}");
+    assert_eq!(texts.iter().filter(|text| **text == said).count(), 21, "{texts:?}");
+    assert!(texts.contains(&"the recorder says: 253 file descriptors passed"), "{texts:?}");
+    assert!(notes.iter().all(|note| note["kind"] == "recorder" && note["packet"].is_u64()), "{notes:?}");
     assert_eq!(recording.connections[0].flows[0].bytes, [b"twom".as_slice(), &[b'x'; 20]].concat());
 }
 

@@ -118,6 +118,9 @@ impl<C: Send> Connections<C> {
         if received.not_recorded {
             connection.not_recorded(direction.reverse(), segment.ack);
         }
+        if let Some(remark) = received.remark {
+            connection.remark(packet, remark, consumer);
+        }
         if !segment.flags.has(CONTROL) {
             if connection.data_segment(direction, received, consumer) {
                 return;

@@ -25,6 +25,11 @@ pub trait Consumer {
     /// The next bytes of a flow, or a gap in it.
     fn input(&mut self, connection: &mut Self::Connection, facts: &Facts, direction: Direction, input: Input<'_>);
 
+    /// The recorder that wrote the capture says something about a packet of the connection.
+    fn remark(&mut self, connection: &mut Self::Connection, packet: Packet, text: &str) {
+        let _ = (connection, packet, text);
+    }
+
     /// A flow has ended, after all its bytes and gaps. This is called once for each flow of a connection, at the latest
     /// with [`Close::Timeout`] or [`Close::EndOfCapture`] just before [`ended`](Self::ended).
     fn closed(&mut self, connection: &mut Self::Connection, facts: &Facts, closing: Closing);

@@ -83,6 +83,7 @@ impl HalfOpen {
             at: Place::NOWHERE,
             segment,
             not_recorded: false,
+            remark: None,
         };
         let mut connection = TcpConnection::new(&received(&syn), holder, consumer);
         connection.control_segment(Direction::ToServer, &received(&syn), consumer);

@@ -16,6 +16,8 @@ pub struct Received<'a> {
     /// The recorder that wrote the capture says that it did not record the bytes that are missing before the segment's
     /// acknowledgment.
     pub not_recorded: bool,
+    /// What the recorder that wrote the capture says about the packet.
+    pub remark: Option<&'a str>,
 }
 
 impl Received<'_> {

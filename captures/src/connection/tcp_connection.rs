@@ -239,6 +239,11 @@ impl<C> TcpConnection<C> {
         self.flows[direction.index()].not_recorded(ack);
     }
 
+    /// The recorder says something about a packet.
+    pub(super) fn remark<T: Consumer<Connection = C>>(&mut self, packet: Packet, text: &str, consumer: &mut T) {
+        consumer.remark(&mut self.connection, packet, text);
+    }
+
     /// How much of the other flow a segment acknowledges.
     #[inline]
     fn covered(&self, direction: Direction, segment: &Segment<'_>) -> Option<u64> {

@@ -120,7 +120,8 @@ impl Capture {
         let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
         let time = Timestamp::from_nanos(self.order as i64);
         let at = Place::new(SourceNo(0), self.order * 100);
-        self.connections.segment(&Received { packet, time, at, segment, not_recorded: false }, &mut self.log);
+        self.connections
+            .segment(&Received { packet, time, at, segment, not_recorded: false, remark: None }, &mut self.log);
         while let Some(holder) = self.log.budget.take_oldest() {
             self.connections.release(holder, Trigger::Packet(packet, time), &mut self.log);
         }
@@ -615,9 +616,10 @@ fn times_never_go_back_before_a_gap_does() {
         let packet = Packet { order, no: PacketNo::new(0, order) };
         let segment = segment(CLIENT, SERVER, seq, 5001, ACK, payload);
         let (time, at) = (Timestamp::from_nanos(time), Place::NOWHERE);
-        capture
-            .connections
-            .segment(&Received { packet, time, at, segment: &segment, not_recorded: false }, &mut capture.log);
+        capture.connections.segment(
+            &Received { packet, time, at, segment: &segment, not_recorded: false, remark: None },
+            &mut capture.log,
+        );
     };
     send(4, 90, 1001, b"a");
     send(5, 50, 1002, b"b");

@@ -108,6 +108,17 @@ pub fn says_not_recorded(comment: &str) -> bool {
     comment.starts_with(PREFIX) && comment.len() < LONGEST_COMMENT && comment.ends_with(NOT_RECORDED)
 }
 
+/// What a packet's comment says, if a recorder wrote it and it does not name the ends of the connection.
+pub fn parse_remark(comment: &str) -> Option<&str> {
+    let text = comment.strip_prefix(PREFIX)?.strip_prefix(' ')?.trim_end();
+    let is_remark = !text.is_empty() && text.len() <= LONGEST_REMARK && parse_endpoint_comment(comment).is_none();
+    is_remark.then_some(text)
+}
+
+/// Longer than what the recorder writes: a sentence, perhaps with the error message of a system call. A reader keeps remarks, so
+/// that a hostile file must not make them long.
+const LONGEST_REMARK: usize = 512;
+
 /// The ends that a packet's comment tells of; `None` where it is another comment, or one that breaks the grammar.
 pub fn parse_endpoint_comment(comment: &str) -> Option<Ends> {
     let fields = comment.get(..LONGEST_COMMENT).unwrap_or(comment).strip_prefix(PREFIX)?;
@@ -254,6 +265,18 @@ mod tests {
             assert_eq!(parse_endpoint_comment(comment), None, "{comment}");
         }
         assert!(parse_endpoint_comment("rpcshark: client=1.2.3.4:5 new=1 server=[::1]:6").is_some());
+    }
+
+    #[test]
+    fn what_the_recorder_says_besides_the_ends_is_a_remark() {
+        assert_eq!(parse_remark("rpcshark: 2 file descriptors passed"), Some("2 file descriptors passed"));
+        let not_recorded = not_recorded_comment(Direction::ToServer, 40);
+        assert_eq!(parse_remark(&not_recorded), Some("40 bytes from the client were not recorded here"));
+        let ends = "rpcshark: client=1.2.3.4:5 server=1.2.3.4:6";
+        let long = format!("rpcshark: {}", "x".repeat(LONGEST_REMARK + 1));
+        for other in ["", "rpcshark:", "rpcshark: ", "rpcsharks: no", "a comment", ends, &long] {
+            assert_eq!(parse_remark(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -162,6 +162,12 @@ pub static KINDS: &[ProblemKind] = &[
         "Packets were captured at both ends or on two interfaces. Each byte is used once; times are those of the first copies.",
         "Capture on one interface.",
     ),
+    kind(
+        "recorder",
+        "remarks of the recorder",
+        "The recorder wrote these comments into the file: bytes that it could not record, servers that it could not reach, file descriptors that were passed.",
+        "",
+    ),
     // What the network did.
     kind(
         "retransmitted",

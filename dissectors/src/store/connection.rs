@@ -3,10 +3,10 @@
 use std::num::NonZero;
 
 use rpcshark_captures::connection::Facts;
-use rpcshark_captures::{Endpoint, Timestamp};
+use rpcshark_captures::{Endpoint, PacketNo, Timestamp};
 
 use super::flow::Windows;
-use crate::Note;
+use crate::{Note, Severity};
 
 /// A connection: its ends, what it speaks, how much went over it.
 #[derive(Debug)]
@@ -187,6 +187,11 @@ impl Connection {
         } else {
             self.notes_dropped = self.notes_dropped.saturating_add(1);
         }
+    }
+
+    /// Adds what the recorder that wrote the capture says about a packet of the connection.
+    pub fn note_remark(&mut self, text: &str, packet: PacketNo) {
+        self.note(Note::new(Severity::Info, "recorder", format!("the recorder says: {text}")).at(packet));
     }
 
     /// Sets both ends to those that a recorder wrote down: the packets are a recording of this connection.
