@@ -1,7 +1,6 @@
 //! What the screens see of the program: the shared store, and channels to the workers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rpcshark_dissectors::filter::{Filter, State, Target, complete};
@@ -10,6 +9,7 @@ use rpcshark_dissectors::store::Store;
 use rpcshark_dissectors::view::{Bodies, Guesser, NoBodies, Redaction, Viewer};
 use rpcshark_tui::backend::{Backend, Checked, Completion, Progress, Request};
 
+use super::workers::Workers;
 use crate::load::SharedStore;
 
 /// What decoding takes: it changes when a schema is loaded or secrets are revealed.
@@ -26,14 +26,18 @@ pub(super) struct Shared {
     /// Guesses nothing: types are not guessed while the store is locked for the screen.
     no_guesser: Guesser,
     pub(super) files: Vec<String>,
-    /// Counts the requests for lists: a worker gives up an older one.
+    /// What is hidden unless the user reveals everything.
+    pub(super) redaction: Redaction,
+    /// The generation of the list that is wanted: the worker gives up an older one.
     pub(super) newest_list: AtomicU64,
 }
 
 impl Shared {
     pub(super) fn new(store: Arc<SharedStore>, decoding: Decoding, files: Vec<String>) -> Self {
+        let redaction = decoding.redaction.clone();
         Self {
             store,
+            redaction,
             decoding: RwLock::new(Arc::new(decoding)),
             no_guesser: Guesser::new(&Schema::builtin()),
             files,
@@ -68,10 +72,7 @@ impl Shared {
 /// What the screens are given.
 pub(super) struct ScreenBackend {
     pub(super) shared: Arc<Shared>,
-    /// To the worker that looks at single calls, and to the terminal.
-    pub(super) calls: Sender<Request>,
-    /// To the worker that keeps the list.
-    pub(super) list: Sender<Request>,
+    pub(super) workers: Workers,
 }
 
 impl Backend for ScreenBackend {
@@ -99,24 +100,13 @@ impl Backend for ScreenBackend {
     }
 
     fn request(&self, request: Request) {
-        // A worker that is gone ended with the program.
-        let _ = match &request {
-            Request::List { generation, .. } => {
-                self.shared.newest_list.store(*generation, Ordering::Release);
-                self.list.send(request)
-            }
-            Request::CancelList => {
-                self.shared.newest_list.fetch_add(1, Ordering::AcqRel);
-                self.list.send(request)
-            }
-            _ => self.calls.send(request),
-        };
+        self.workers.send(request);
     }
 
-    fn check(&self, filter: &str) -> Checked {
+    fn check(&self, filter: &str, target: Target) -> Checked {
         let decoding = self.shared.decoding();
-        match Filter::state(filter, &decoding.schema, Target::Calls) {
-            State::Valid(filter) if filter.needs().frames => Checked::Wrong {
+        match Filter::state(filter, &decoding.schema, target) {
+            State::Valid(filter) if target == Target::Calls && filter.needs().frames => Checked::Wrong {
                 span: 0..filter.source().len(),
                 message: "fields of frames are for the list of frames".to_owned(),
                 suggestion: None,
@@ -129,7 +119,7 @@ impl Backend for ScreenBackend {
         }
     }
 
-    fn complete(&self, filter: &str, cursor: usize) -> Vec<Completion> {
+    fn complete(&self, filter: &str, cursor: usize, _target: Target) -> Vec<Completion> {
         let decoding = self.shared.decoding();
         let completion = complete(filter, cursor, &decoding.schema);
         let range = completion.range;

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use rpcshark_dissectors::filter::{Column, Filter, FilterScratch, SortKey, Target, Truth};
-use rpcshark_tui::backend::{ListPart, Reply, Request, Sort};
+use rpcshark_tui::backend::{CallsRequest, ListPart, Reply, Sort};
 
 use super::backend::Shared;
 use super::terminal::Signal;
@@ -26,7 +26,7 @@ const ANEW: Duration = Duration::from_millis(500);
 const TICK: Duration = Duration::from_millis(50);
 
 /// Carries out requests until nobody asks any more.
-pub(super) fn work(shared: &Arc<Shared>, requests: &Receiver<Request>, to: &Sender<Signal>) {
+pub(super) fn work(shared: &Arc<Shared>, requests: &Receiver<CallsRequest>, to: &Sender<Signal>) {
     let mut keeper: Option<Keeper> = None;
     loop {
         let request = match &keeper {
@@ -41,10 +41,10 @@ pub(super) fn work(shared: &Arc<Shared>, requests: &Receiver<Request>, to: &Send
             },
         };
         match request {
-            Some(Request::List { generation, filter, sort }) => {
+            Some(CallsRequest::List { generation, filter, sort }) => {
                 keeper = Keeper::new(shared, generation, &filter, sort.as_ref(), to);
             }
-            Some(_) => keeper = None,
+            Some(CallsRequest::Cancel) => keeper = None,
             None => {}
         }
         if let Some(keeper) = &mut keeper {

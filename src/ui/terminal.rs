@@ -4,7 +4,6 @@ use std::io::{self, Stdout, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -21,7 +20,7 @@ use rpcshark_tui::backend::{Backend, Reply};
 use rpcshark_tui::{App, Theme};
 
 use super::backend::{Decoding, ScreenBackend, Shared};
-use super::{calls, list};
+use super::workers::{Workers, spawn};
 use crate::load::{SharedStore, schema};
 use crate::signals::Stop;
 
@@ -89,30 +88,15 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let shared = Arc::new(Shared::new(options.store, decoding, options.files));
     let theme = Theme::new(options.color, options.ascii);
     let (to_main, signals) = channel();
-    let (to_calls, from_calls) = channel();
-    let (to_list, from_list) = channel();
-    let signs = theme.signs;
-    spawn("calls", {
-        let (shared, to) = (Arc::clone(&shared), to_main.clone());
-        move || calls::work(&shared, options.schema_sources, signs, &from_calls, &to)
-    })?;
-    spawn("list", {
-        let (shared, to) = (Arc::clone(&shared), to_main.clone());
-        move || list::work(&shared, &from_list, &to)
-    })?;
-    let backend = ScreenBackend { shared, calls: to_calls, list: to_list };
+    let workers = Workers::start(&shared, options.schema_sources, theme.signs, &to_main)?;
+    let backend = ScreenBackend { shared, workers };
     let mut app = App::new(theme, &file, &options.filter, &backend);
-    app.set_tail(options.tail);
+    app.set_tail(options.tail, &backend);
     app.set_mouse(options.mouse);
     let screen = Screen::take(options.mouse)?;
     spawn("keys", move || forward_events(&to_main))?;
     let mut main = Main { app, backend, screen, stop: options.stop };
     main.run(&signals)
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).context("cannot start a thread")?;
-    Ok(())
 }
 
 /// Hands on what the terminal says until it is gone.

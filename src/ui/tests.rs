@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use ratatui::buffer::Buffer;
@@ -15,7 +14,7 @@ use rpcshark_tui::{App, Theme};
 
 use super::backend::{Decoding, ScreenBackend, Shared};
 use super::terminal::Signal;
-use super::{calls, list};
+use super::workers::Workers;
 use crate::decode_as::DecodeAsRules;
 use crate::load::{Inputs, LoadOptions, Loader, schema};
 
@@ -55,18 +54,8 @@ impl Rig {
         let shared = Arc::new(Shared::new(store, decoding, files));
         let theme = Theme::new(false, false);
         let (to_main, signals) = channel();
-        let (to_calls, from_calls) = channel();
-        let (to_list, from_list) = channel();
-        let signs = theme.signs;
-        thread::spawn({
-            let (shared, to) = (Arc::clone(&shared), to_main.clone());
-            move || calls::work(&shared, sources, signs, &from_calls, &to)
-        });
-        thread::spawn({
-            let shared = Arc::clone(&shared);
-            move || list::work(&shared, &from_list, &to_main)
-        });
-        let backend = ScreenBackend { shared, calls: to_calls, list: to_list };
+        let workers = Workers::start(&shared, sources, theme.signs, &to_main).expect("threads start");
+        let backend = ScreenBackend { shared, workers };
         let app = App::new(theme, &format!("{case}.pcap"), "", &backend);
         Self { app, backend, signals, size: (100, 30), quit: false }
     }

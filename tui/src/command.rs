@@ -2,11 +2,13 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::screen::View;
+
 /// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
-    /// Goes to the list of calls.
-    Calls,
+    /// Goes to a numbered view.
+    View(View),
     /// Moves up by a row.
     Up,
     /// Moves down by a row.
@@ -218,10 +220,10 @@ pub static COMMANDS: &[Command] = &[
     command(Action::HalfDown, "half-page-down", "Move down by half a page", "", &["Ctrl-d"], &[Everywhere]),
     command(Action::First, "first", "Go to the first row", "", &["Home", "g"], &[Everywhere]),
     command(Action::Last, "last", "Go to the last row", "", &["End", "G"], &[Everywhere]),
-    command(Action::GoTo, "go-to", "Go to a call by its number…", "", &["#"], &[Everywhere]),
+    command(Action::GoTo, "go-to", "Go to a number…", "", &["#"], &[Everywhere]),
     command(Action::Back, "back", "Go back to where you were", "", &["Backspace", "Alt-Left"], &[Everywhere]),
     command(Action::Forward, "forward", "Go forward again", "", &["Alt-Right"], &[Everywhere]),
-    command(Action::Calls, "calls", "Go to Calls", "", &["1"], &[Everywhere]),
+    command(Action::View(View::Calls), "calls", "Go to Calls", "", &["1"], &[Everywhere]),
     command(
         Action::Times,
         "times",

@@ -3,6 +3,7 @@
 //! While the text is not a valid filter, the list keeps the last one that was.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use rpcshark_dissectors::filter::Target;
 
 use crate::backend::{Backend, Checked, Completion};
 use crate::theme::Role;
@@ -17,6 +18,7 @@ pub struct FilterBar {
     pub editing: bool,
     /// The filter that the list shows.
     pub applied: String,
+    target: Target,
     before_editing: String,
     checked: Checked,
     completions: Vec<Completion>,
@@ -48,6 +50,7 @@ impl Default for FilterBar {
             input: LineInput::default(),
             editing: false,
             applied: String::new(),
+            target: Target::Calls,
             before_editing: String::new(),
             checked: Checked::Valid { needs_bodies: false },
             completions: Vec::new(),
@@ -60,22 +63,28 @@ impl Default for FilterBar {
 
 impl FilterBar {
     /// Begins editing, with the cursor at the end.
-    pub fn edit(&mut self, backend: &dyn Backend) {
+    pub fn edit(&mut self, target: Target, backend: &dyn Backend) {
         self.editing = true;
+        self.target = target;
         self.before_editing.clone_from(&self.applied);
         self.input = LineInput::new(&self.applied);
         self.changed(backend);
     }
 
-    /// Shows `filter` as the one that is applied.
+    /// Shows `filter`, which the user has applied.
     pub fn set(&mut self, filter: &str) {
+        self.show(filter);
+        self.remember(filter);
+    }
+
+    /// Shows `filter` as the one that is applied to the screen.
+    pub fn show(&mut self, filter: &str) {
         self.editing = false;
         self.input = LineInput::new(filter);
         filter.clone_into(&mut self.applied);
         self.checked = Checked::Valid { needs_bodies: false };
         self.completions.clear();
         self.chosen = None;
-        self.remember(filter);
     }
 
     fn remember(&mut self, filter: &str) {
@@ -150,13 +159,13 @@ impl FilterBar {
     fn changed(&mut self, backend: &dyn Backend) {
         self.checked = match self.input.text().trim() {
             "" => Checked::Valid { needs_bodies: false },
-            text => backend.check(text),
+            text => backend.check(text, self.target),
         };
         self.complete(backend);
     }
 
     fn complete(&mut self, backend: &dyn Backend) {
-        self.completions = backend.complete(self.input.text(), self.input.cursor());
+        self.completions = backend.complete(self.input.text(), self.input.cursor(), self.target);
         self.completions.truncate(COMPLETIONS);
         self.chosen = None;
     }

@@ -6,9 +6,13 @@
 
 pub mod app;
 pub mod backend;
+mod chrome;
 pub mod command;
 pub mod filter_bar;
+mod history;
 pub mod model;
+mod popup;
+pub mod screen;
 pub mod text;
 pub mod theme;
 mod view;

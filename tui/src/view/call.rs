@@ -1,20 +1,23 @@
 //! One call: its tree above its bytes (beside them in a wide window), with one selection shown in both.
 
+use std::mem::take;
 use std::ops::Range;
 use std::sync::Arc;
 
 use ratatui::layout::Rect;
 
-use crate::backend::{Backend, Request};
-use crate::command::Action;
+use crate::backend::{CallReply, CallRequest, Reply, Request};
+use crate::command::{Action, Context};
 use crate::model::Detail;
-use crate::text::{counted, thousands};
-use crate::theme::Role;
-use crate::widget::{Bytes, Canvas, Comparison, LineInput, Node, Part, Parts, TreeState, draw_bytes, draw_tree};
+use crate::popup::Question;
+use crate::screen::{Copyable, Effect, Hub, Screen, Subject};
+use crate::text::{counted, safe, thousands};
+use crate::theme::{Role, Theme};
+use crate::widget::{Bytes, Canvas, Comparison, Node, Part, Parts, TreeState, draw_bytes, draw_tree};
 
 /// Which pane has the focus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Pane {
+enum Pane {
     /// The tree.
     #[default]
     Tree,
@@ -26,13 +29,13 @@ pub(crate) enum Pane {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallScreen {
     /// Its number.
-    pub(crate) no: u32,
+    no: u32,
     /// The pane with the focus.
-    pub(crate) pane: Pane,
+    pane: Pane,
     /// The text that was sought last.
-    pub(crate) sought: String,
+    sought: String,
     /// Only the pane with the focus is shown.
-    pub(crate) maximized: bool,
+    maximized: bool,
     detail: Option<Arc<Detail>>,
     tree: TreeState,
     bytes: Bytes,
@@ -40,6 +43,10 @@ pub(crate) struct CallScreen {
     view: Option<usize>,
     page: u64,
 }
+
+/// The panes, as clicks name them.
+const TREE: u8 = 0;
+const BYTES: u8 = 1;
 
 /// Rows of the byte pane below the tree.
 const BYTE_ROWS: u16 = 7;
@@ -49,13 +56,13 @@ const SIDE_BY_SIDE: u16 = 132;
 
 impl CallScreen {
     /// A call; its contents are asked for.
-    pub(crate) fn open(no: u32, backend: &dyn Backend) -> Self {
-        backend.request(Request::Detail(no));
+    pub(crate) fn open(no: u32, hub: &mut Hub<'_>) -> Self {
+        hub.request(Request::Call(CallRequest::Detail(no)));
         Self { no, ..Self::default() }
     }
 
     /// Takes what it has asked for. What was open and selected stays so where the tree is the same.
-    pub(crate) fn take(&mut self, detail: Arc<Detail>) {
+    fn take(&mut self, detail: Arc<Detail>) {
         if detail.no != self.no {
             return;
         }
@@ -70,18 +77,8 @@ impl CallScreen {
         self.detail.as_ref()?.tree.get(self.tree.selected()?)
     }
 
-    /// The comparison that the selected node offers.
-    pub(crate) fn comparison(&self) -> Option<Comparison> {
-        self.node()?.filter.clone()
-    }
-
-    /// The value of the selected node.
-    pub(crate) fn value(&self) -> Option<String> {
-        self.node().map(|node| node.copy.clone()).filter(|value| !value.is_empty())
-    }
-
     /// The bytes of the selected node as hexadecimal digits.
-    pub(crate) fn hex(&self) -> Option<String> {
+    fn hex(&self) -> Option<String> {
         let detail = self.detail.as_ref()?;
         let (view, range) = self.node()?.bytes.clone()?;
         let bytes = detail.views.get(view)?.bytes.get(range)?;
@@ -89,7 +86,7 @@ impl CallScreen {
     }
 
     /// Carries out an action that concerns the panes. Whether it did.
-    pub(crate) fn act(&mut self, action: Action) -> bool {
+    fn act_on_panes(&mut self, action: Action) -> bool {
         let Some(detail) = self.detail.clone() else { return false };
         match self.pane {
             Pane::Tree => self.act_on_tree(action, &detail),
@@ -180,7 +177,7 @@ impl CallScreen {
     }
 
     /// Finds text in the tree.
-    pub(crate) fn find(&mut self, backwards: bool) -> bool {
+    fn find(&mut self, backwards: bool) -> bool {
         let Some(detail) = self.detail.clone() else { return false };
         let found = !self.sought.is_empty() && self.tree.find(&detail.tree, &self.sought, backwards);
         self.show_bytes_of_node();
@@ -191,27 +188,6 @@ impl CallScreen {
         let detail = self.detail.as_ref()?;
         let of_node = self.node().and_then(|node| node.bytes.as_ref()).map(|&(view, _)| view);
         self.view.or(of_node).filter(|&view| view < detail.views.len())
-    }
-
-    /// Draws the whole screen but its last two lines. `place`: where the call stands in its list.
-    pub(crate) fn draw(&mut self, canvas: &mut Canvas<'_>, place: Option<(u64, u64)>) {
-        let area = canvas.area;
-        let signs = canvas.theme.signs;
-        let Some(detail) = self.detail.clone() else {
-            canvas.text(1, 0, area.width, &format!("Calls {} #{}", signs.into, self.no), Role::Heading);
-            canvas.text(8, 3, area.width, &format!("reading {}", signs.ellipsis), Role::Quiet);
-            return;
-        };
-        draw_head(canvas, &detail, place);
-        let top = 3.min(area.height);
-        let body = Rect { y: area.y + top, height: area.height - top, ..area };
-        let (tree, bytes) = self.panes(body);
-        if let Some(tree) = tree {
-            self.draw_tree_pane(&mut canvas.part(tree), &detail);
-        }
-        if let Some(bytes) = bytes {
-            self.draw_bytes_pane(&mut canvas.part(bytes), &detail);
-        }
     }
 
     /// Where the panes stand.
@@ -266,9 +242,103 @@ impl CallScreen {
         self.bytes.scroll_to(at, inner.area.width, inner.area.height);
         draw_bytes(&mut inner, view, self.bytes, selected, focused);
     }
+}
 
-    /// What the line below the panes says: the selected value as a filter, and its bytes.
-    pub(crate) fn position(&self) -> Parts {
+impl Screen for CallScreen {
+    fn context(&self) -> Context {
+        match self.pane {
+            Pane::Tree => Context::Tree,
+            Pane::Bytes => Context::Bytes,
+        }
+    }
+
+    fn has_own_head(&self) -> bool {
+        true
+    }
+
+    fn act(&mut self, action: Action, hub: &mut Hub<'_>) -> bool {
+        if self.act_on_panes(action) {
+            return true;
+        }
+        match action {
+            Action::Mark => hub.session.toggle_mark(self.no),
+            Action::GoTo => hub.wants(Effect::Ask(Question::GoTo, String::new())),
+            Action::Find => hub.wants(Effect::Ask(Question::Find, self.sought.clone())),
+            Action::FindNext | Action::FindPrevious => {
+                if !self.find(action == Action::FindPrevious) {
+                    hub.say("nothing found: / begins a search");
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn reply(&mut self, reply: &Reply, hub: &mut Hub<'_>) {
+        match reply {
+            Reply::Call(CallReply::Detail(detail)) => self.take(Arc::clone(detail)),
+            Reply::DecodingChanged => hub.request(Request::Call(CallRequest::Detail(self.no))),
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, question: Question, text: &str, hub: &mut Hub<'_>) {
+        if question == Question::GoTo {
+            match text.trim_start_matches('#').parse() {
+                Ok(no) if u64::from(no) <= hub.progress.calls && no > 0 => {
+                    self.show(Subject { call: Some(no), ..Subject::default() }, hub);
+                }
+                _ => hub.fail(format!("there is no call {}", safe(text.as_bytes()))),
+            }
+            return;
+        }
+        text.clone_into(&mut self.sought);
+        if !self.find(false) {
+            hub.fail(format!("{} is not in this call", safe(text.as_bytes())));
+        }
+    }
+
+    fn comparisons(&self, _hub: &Hub<'_>) -> Vec<(String, Comparison)> {
+        let comparison = self.node().and_then(|node| node.filter.clone());
+        comparison.map(|comparison| (String::new(), comparison)).into_iter().collect()
+    }
+
+    fn copies(&self, hub: &Hub<'_>) -> Vec<Copyable> {
+        let value = self.node().map(|node| node.copy.clone()).filter(|value| !value.is_empty());
+        let filter = self.comparisons(hub).pop().map(|(_, comparison)| comparison.equal());
+        let copies = [('y', "value", value), ('f', "as a filter", filter), ('h', "bytes, hexadecimal", self.hex())];
+        copies.into_iter().filter_map(|(key, title, text)| Some((key, title.to_owned(), text?))).collect()
+    }
+
+    fn subject(&self, hub: &Hub<'_>) -> Subject {
+        let mut subject = Subject { call: Some(self.no), ..Subject::default() };
+        hub.backend.look(&mut |viewer| {
+            if let Some(call) = viewer.call_by_no(self.no) {
+                subject.connection = Some(call.connection().number());
+                subject.at = call.start();
+            }
+        });
+        subject
+    }
+
+    fn show(&mut self, subject: Subject, hub: &mut Hub<'_>) {
+        if let Some(no) = subject.call.filter(|&no| no != self.no) {
+            *self = Self { maximized: self.maximized, sought: take(&mut self.sought), ..Self::open(no, hub) };
+        }
+    }
+
+    fn click(&mut self, pane: u8, row: u64, _hub: &mut Hub<'_>) {
+        if pane == TREE {
+            self.pane = Pane::Tree;
+            self.tree.list.move_to(row, self.tree.len());
+            self.show_bytes_of_node();
+        } else {
+            self.pane = Pane::Bytes;
+        }
+    }
+
+    /// The selected value as a filter, and its bytes.
+    fn position(&self, _hub: &Hub<'_>, _theme: &Theme) -> Parts {
         let Some(node) = self.node() else { return Vec::new() };
         let mut parts = Vec::new();
         if let Some(filter) = &node.filter {
@@ -286,9 +356,28 @@ impl CallScreen {
         parts
     }
 
-    /// The line in which text to find is typed begins with this.
-    pub(crate) fn find_input(&self) -> LineInput {
-        LineInput::new(&self.sought)
+    fn draw(&mut self, canvas: &mut Canvas<'_>, below: Option<(u64, u64)>, _hub: &mut Hub<'_>) {
+        let area = canvas.area;
+        let signs = canvas.theme.signs;
+        let Some(detail) = self.detail.clone() else {
+            canvas.text(1, 0, area.width, &format!("Calls {} #{}", signs.into, self.no), Role::Heading);
+            canvas.text(8, 3, area.width, &format!("reading {}", signs.ellipsis), Role::Quiet);
+            return;
+        };
+        draw_head(canvas, &detail, below);
+        let top = 3.min(area.height);
+        let body = Rect { y: area.y + top, height: area.height - top, ..area };
+        let (tree, bytes) = self.panes(body);
+        if let Some(tree) = tree {
+            self.draw_tree_pane(&mut canvas.pane(TREE, tree), &detail);
+        }
+        if let Some(bytes) = bytes {
+            self.draw_bytes_pane(&mut canvas.pane(BYTES, bytes), &detail);
+        }
+    }
+
+    fn keep(&self) -> Box<dyn Screen> {
+        Box::new(self.clone())
     }
 }
 

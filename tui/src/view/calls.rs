@@ -7,17 +7,19 @@
 //!  c0 stream 39   127.0.0.1:58292 → 127.0.0.1:50051   gRPC   packets 208–211
 //! ```
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ratatui::layout::Rect;
 use rpcshark_captures::Timestamp;
-use rpcshark_dissectors::print::Times;
 
-use crate::backend::{Backend, ListPart, Progress, Request, Sort};
+use crate::backend::{Backend, CallReply, CallRequest, CallsRequest, ListPart, Progress, Reply, Request, Sort};
+use crate::command::{Action, Context};
 use crate::model::calls::{CallColumn, RowStyle, call_row};
 use crate::model::{Preview, lines};
-use crate::text::{counted, thousands};
+use crate::popup::{Question, sort_menu};
+use crate::screen::{Copyable, Effect, Hub, Place, Screen, Subject};
+use crate::text::{counted, safe, thousands};
 use crate::theme::{Role, Theme};
 use crate::widget::{Align, Canvas, Column, Comparison, ListState, Part, Parts, Row, draw_table};
 
@@ -58,20 +60,16 @@ impl Order {
 }
 
 /// The list of calls.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CallsScreen {
-    /// Which calls.
-    pub(crate) order: Order,
-    /// Where it is scrolled to.
-    pub(crate) list: ListState,
-    /// What it is sorted by.
-    pub(crate) sort: Option<Sort>,
-    /// Only marked calls are shown.
-    pub(crate) only_marked: bool,
+    order: Order,
+    list: ListState,
+    filter: String,
+    sort: Option<Sort>,
+    only_marked: bool,
     /// It stays at the newest row.
-    pub(crate) tail: bool,
-    /// The preview is shown where there is room for it.
-    pub(crate) preview_wanted: bool,
+    tail: bool,
+    preview_wanted: bool,
     generation: u64,
     incoming: Option<Vec<u32>>,
     judged: u64,
@@ -95,62 +93,62 @@ impl CallsScreen {
     }
 
     /// How many rows there are.
-    pub(crate) fn len(&self, progress: &Progress) -> u64 {
+    fn len(&self, progress: &Progress) -> u64 {
         self.order.len(progress.calls)
     }
 
     /// The number of the selected call.
-    pub(crate) fn selected(&self, progress: &Progress) -> Option<u32> {
+    fn selected(&self, progress: &Progress) -> Option<u32> {
         self.order.call(self.list.cursor, progress.calls)
     }
 
-    /// Asks for the calls that match `filter` in the order that is set.
-    pub(crate) fn ask(&mut self, filter: &str, backend: &dyn Backend) {
-        self.generation += 1;
+    /// Asks for the calls that match the filter in the order that is set.
+    fn ask(&mut self, backend: &dyn Backend) {
+        self.generation = next_generation();
         self.judged = 0;
         self.unknown = 0;
         self.only_marked = false;
-        if filter.is_empty() && self.sort.is_none() {
-            backend.request(Request::CancelList);
+        if self.filter.is_empty() && self.sort.is_none() {
+            backend.request(Request::Calls(CallsRequest::Cancel));
             self.incoming = None;
             self.done = true;
-            return self.show(Order::All, backend);
+            return self.show_order(Order::All, backend);
         }
         self.done = false;
         self.incoming = Some(Vec::new());
-        backend.request(Request::List {
+        backend.request(Request::Calls(CallsRequest::List {
             generation: self.generation,
-            filter: filter.to_owned(),
+            filter: self.filter.clone(),
             sort: self.sort.clone(),
-        });
+        }));
     }
 
     /// Takes a part of a list. The list before stays until a screenful of the new one is there.
-    pub(crate) fn take(&mut self, part: ListPart, backend: &dyn Backend) {
+    fn take(&mut self, part: &ListPart, backend: &dyn Backend) {
         if part.generation != self.generation {
             return;
         }
         (self.judged, self.unknown, self.done) = (part.judged, part.unknown, part.done);
         if part.replace {
             self.incoming = None;
-            return self.show(Order::Chosen(Arc::new(part.calls)), backend);
+            return self.show_order(Order::Chosen(Arc::new(part.calls.clone())), backend);
         }
         if let Some(incoming) = &mut self.incoming {
-            incoming.extend(part.calls);
+            incoming.extend(&part.calls);
             if part.done || incoming.len() as u64 >= self.height.max(1) {
                 let calls = std::mem::take(incoming);
                 self.incoming = None;
-                self.show(Order::Chosen(Arc::new(calls)), backend);
+                self.show_order(Order::Chosen(Arc::new(calls)), backend);
             }
             return;
         }
         if let Order::Chosen(calls) = &mut self.order {
-            Arc::make_mut(calls).extend(part.calls);
+            Arc::make_mut(calls).extend(&part.calls);
         }
     }
 
     /// Shows other calls; the selected one keeps the cursor, on its line of the screen.
-    pub(crate) fn show(&mut self, order: Order, backend: &dyn Backend) {
+    fn show_order(&mut self, order: Order, backend: &dyn Backend) {
         let progress = backend.progress();
         let selected = self.selected(&progress);
         let by_number = self.sort.is_none();
@@ -159,18 +157,19 @@ impl CallsScreen {
         self.list.keep_line(row.unwrap_or(0).min(self.len(&progress).saturating_sub(1)));
     }
 
-    /// Shows these calls only, or all that the filter leaves.
-    pub(crate) fn show_marked(&mut self, marks: &BTreeSet<u32>, filter: &str, backend: &dyn Backend) {
+    /// Shows the marked calls only, or all that the filter leaves.
+    fn show_marked(&mut self, hub: &mut Hub<'_>) {
         if self.only_marked {
-            self.ask(filter, backend);
+            self.ask(hub.backend);
         } else {
-            self.show(Order::Chosen(Arc::new(marks.iter().copied().collect())), backend);
+            let marked = hub.session.marks.iter().copied().collect();
+            self.show_order(Order::Chosen(Arc::new(marked)), hub.backend);
             self.only_marked = true;
         }
     }
 
     /// Goes to the call `no`, or the next one that the list has.
-    pub(crate) fn go_to(&mut self, no: u32, progress: &Progress) {
+    fn go_to(&mut self, no: u32, progress: &Progress) {
         if let Some(row) = self.order.row(no.max(1), self.sort.is_none()) {
             self.list.move_to(row, self.len(progress));
             self.tail = false;
@@ -178,7 +177,7 @@ impl CallsScreen {
     }
 
     /// Moves the cursor to the next failed call, or the previous one. Whether there is one.
-    pub(crate) fn next_failed(&mut self, backwards: bool, backend: &dyn Backend) -> bool {
+    fn next_failed(&mut self, backwards: bool, backend: &dyn Backend) -> bool {
         let progress = backend.progress();
         let len = self.len(&progress);
         let from = self.list.cursor;
@@ -203,119 +202,20 @@ impl CallsScreen {
         found.is_some()
     }
 
-    /// The comparisons that the columns of the selected call offer, with the columns' titles.
-    pub(crate) fn comparisons(&self, backend: &dyn Backend) -> Vec<(String, Comparison)> {
-        let progress = backend.progress();
-        let mut comparisons = Vec::new();
-        let Some(no) = self.selected(&progress) else { return comparisons };
-        backend.look(&mut |viewer| {
-            let Some(call) = viewer.call_by_no(no) else { return };
-            comparisons = CallColumn::ALL
-                .iter()
-                .filter_map(|column| Some((column.column(0).title, column.comparison(&call)?)))
-                .collect();
-        });
-        comparisons
+    fn reverse(&mut self, backend: &dyn Backend) {
+        let sort = self.sort.take().unwrap_or(Sort { field: CallColumn::No.field().to_owned(), down: false });
+        let down = !sort.down;
+        self.sort = (sort.field != CallColumn::No.field() || down).then_some(Sort { down, ..sort });
+        self.ask(backend);
     }
 
-    /// Takes a preview.
-    pub(crate) fn take_preview(&mut self, preview: Arc<Preview>) {
-        self.preview = Some(preview);
-    }
-
-    /// Forgets what was decoded: it may be decoded otherwise now.
-    pub(crate) fn forget_preview(&mut self) {
-        self.asked_for = None;
-    }
-
-    /// What the filter line says at its right: how many calls are shown.
-    pub(crate) fn remark(&self, filter: &str, progress: &Progress, theme: &Theme) -> Parts {
-        let all = thousands(progress.calls);
-        let so_far = if progress.finished { "" } else { " so far" };
-        let mut parts = match (&self.order, filter.is_empty()) {
-            (Order::All, _) => vec![Part::text(format!("{}{so_far}", counted(progress.calls, "call")))],
-            (Order::Chosen(calls), _) => {
-                let shown = thousands(calls.len() as u64);
-                let ok = Part::new(format!("{} ", theme.signs.ok), Role::Ok);
-                vec![ok, Part::text(format!("{shown} of {all}{so_far}"))]
-            }
-        };
-        if !self.done && self.judged < progress.calls && progress.calls > 0 {
-            let percent = self.judged * 100 / progress.calls;
-            parts.push(Part::quiet(format!("   {percent}% judged")));
-        }
-        if self.unknown > 0 {
-            parts.push(Part::new(format!("   ? {} not decidable", thousands(self.unknown)), Role::Warning));
-        }
-        parts
-    }
-
-    /// What the line below the list says.
-    pub(crate) fn position(&self, marks: usize, progress: &Progress, theme: &Theme) -> Parts {
-        let len = self.len(progress);
-        let at = if len == 0 { 0 } else { self.list.cursor + 1 };
-        let mut parts = vec![Part::text(format!(" call {} of {}", thousands(at), thousands(len)))];
-        if marks > 0 {
-            parts.push(Part::new(format!("   {} ", theme.signs.mark), Role::Mark));
-            parts.push(Part::text(format!("{marks} marked")));
-        }
-        parts.push(Part::quiet(if self.tail { "   tail on" } else { "   tail off" }));
-        parts
-    }
-
-    /// Draws the list and the preview, and asks for what it lacks.
-    pub(crate) fn draw(
-        &mut self,
-        canvas: &mut Canvas<'_>,
-        times: &Times,
-        marks: &BTreeSet<u32>,
-        filter: &str,
-        whole: Rect,
-        backend: &dyn Backend,
-    ) {
-        let progress = backend.progress();
-        let preview = self.preview_wanted && whole.height >= 30 && whole.width >= 100;
-        let area = canvas.area;
-        let list_height = if preview { area.height.saturating_sub(PREVIEW) } else { area.height };
-        let list_area = Rect { height: list_height, ..area };
-        self.height = list_height.saturating_sub(1).into();
-        let len = self.len(&progress);
-        if self.tail {
-            self.list.move_to(len, len);
-        }
-        self.list.scroll_into_view(self.height, len);
-        if len == 0 {
-            draw_empty(&mut canvas.part(list_area), filter, self.only_marked, &progress);
-        } else {
-            self.draw_list(&mut canvas.part(list_area), times, marks, &progress, backend);
-        }
-        if !preview {
-            return;
-        }
-        let selected = self.selected(&progress);
-        if self.asked_for != selected
-            && let Some(no) = selected
-        {
-            self.asked_for = selected;
-            backend.request(Request::Preview(no));
-        }
-        let below = Rect { y: area.y + list_height, height: area.height - list_height, ..area };
-        self.draw_preview(&mut canvas.part(below), selected);
-    }
-
-    fn draw_list(
-        &self,
-        canvas: &mut Canvas<'_>,
-        times: &Times,
-        marks: &BTreeSet<u32>,
-        progress: &Progress,
-        backend: &dyn Backend,
-    ) {
+    fn draw_list(&self, canvas: &mut Canvas<'_>, hub: &Hub<'_>) {
+        let (times, progress, marks) = (&hub.times(), &hub.progress, &hub.session.marks);
         let time_width = times.width(progress.decimals) as u16;
         let columns: Vec<Column> = CallColumn::ALL.iter().map(|column| column.column(time_width)).collect();
         let mut rows: Vec<Row> = Vec::new();
         let style = RowStyle { times, now: progress.last, decimals: progress.decimals, theme: canvas.theme };
-        backend.look(&mut |viewer| {
+        hub.backend.look(&mut |viewer| {
             let start =
                 |row: u64| -> Option<Timestamp> { viewer.call_by_no(self.order.call(row, progress.calls)?)?.start() };
             let mut before = self.list.top.checked_sub(1).and_then(start);
@@ -368,6 +268,243 @@ impl CallsScreen {
             }
         }
     }
+}
+
+impl Screen for CallsScreen {
+    fn context(&self) -> Context {
+        Context::Calls
+    }
+
+    fn filter(&self) -> Option<&str> {
+        Some(&self.filter)
+    }
+
+    fn set_filter(&mut self, filter: &str, hub: &mut Hub<'_>) {
+        filter.clone_into(&mut self.filter);
+        self.ask(hub.backend);
+    }
+
+    fn act(&mut self, action: Action, hub: &mut Hub<'_>) -> bool {
+        let progress = hub.progress;
+        let len = self.len(&progress);
+        if self.list.act(action, self.height, len) {
+            self.tail = false;
+            return true;
+        }
+        match action {
+            Action::Open => {
+                if let Some(no) = self.selected(&progress) {
+                    hub.wants(Effect::Go(Place::Call(no)));
+                }
+            }
+            Action::Left => self.list.skipped = self.list.skipped.saturating_sub(1),
+            Action::Right => self.list.skipped = (self.list.skipped + 1).min(CallColumn::ALL.len() - 2),
+            Action::Mark => {
+                if let Some(no) = self.selected(&progress) {
+                    hub.session.toggle_mark(no);
+                    self.list.move_by(1, len);
+                }
+            }
+            Action::OnlyMarked => self.show_marked(hub),
+            Action::NextError | Action::PreviousError => {
+                if !self.next_failed(action == Action::PreviousError, hub.backend) {
+                    let which = if action == Action::NextError { "below" } else { "above" };
+                    hub.say(format!("no failed call {which} this one"));
+                }
+            }
+            Action::GoTo => hub.wants(Effect::Ask(Question::GoTo, String::new())),
+            Action::Sort => {
+                let column =
+                    |(column, key): (CallColumn, char)| (key, column.column(0).title, column.field().to_owned());
+                hub.wants(Effect::Menu(sort_menu(SORT_KEYS.into_iter().map(column))));
+            }
+            Action::Reverse => self.reverse(hub.backend),
+            Action::Preview => self.preview_wanted = !self.preview_wanted,
+            Action::Tail => self.tail = !self.tail,
+            Action::Leave if self.only_marked => self.ask(hub.backend),
+            _ => return false,
+        }
+        true
+    }
+
+    fn reply(&mut self, reply: &Reply, hub: &mut Hub<'_>) {
+        match reply {
+            Reply::List(part) => self.take(part, hub.backend),
+            Reply::Call(CallReply::Preview(preview)) => self.preview = Some(Arc::clone(preview)),
+            Reply::DecodingChanged => self.asked_for = None,
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, _question: Question, text: &str, hub: &mut Hub<'_>) {
+        match text.trim_start_matches('#').parse() {
+            Ok(no) if u64::from(no) <= hub.progress.calls && no > 0 => self.go_to(no, &hub.progress),
+            _ => hub.fail(format!("there is no call {}", safe(text.as_bytes()))),
+        }
+    }
+
+    fn sort(&mut self, field: &str, hub: &mut Hub<'_>) {
+        let Some(column) = CallColumn::ALL.into_iter().find(|column| column.field() == field) else { return };
+        let before = self.sort.as_ref().filter(|sort| sort.field == field);
+        let down = before.map_or(sorts_down(column), |sort| !sort.down);
+        self.sort = (column != CallColumn::No || down).then(|| Sort { field: field.to_owned(), down });
+        self.list = ListState::default();
+        self.ask(hub.backend);
+    }
+
+    fn comparisons(&self, hub: &Hub<'_>) -> Vec<(String, Comparison)> {
+        let mut comparisons = Vec::new();
+        let Some(no) = self.selected(&hub.progress) else { return comparisons };
+        hub.backend.look(&mut |viewer| {
+            let Some(call) = viewer.call_by_no(no) else { return };
+            comparisons = CallColumn::ALL
+                .iter()
+                .filter_map(|column| Some((column.column(0).title, column.comparison(&call)?)))
+                .collect();
+        });
+        // The method comes first, so that `==` shows only the calls of this method.
+        comparisons.sort_by_key(|(title, _)| title != "Method");
+        comparisons
+    }
+
+    fn copies(&self, hub: &Hub<'_>) -> Vec<Copyable> {
+        let text = |value: &str| value.trim_matches('"').to_owned();
+        let comparisons = self.comparisons(hub).into_iter().zip("y123456789".chars());
+        comparisons.map(|((title, comparison), key)| (key, title, text(&comparison.value))).collect()
+    }
+
+    fn subject(&self, hub: &Hub<'_>) -> Subject {
+        let mut subject = Subject { call: self.selected(&hub.progress), ..Subject::default() };
+        hub.backend.look(&mut |viewer| {
+            let Some(call) = subject.call.and_then(|no| viewer.call_by_no(no)) else { return };
+            subject.connection = Some(call.connection().number());
+            subject.at = call.start();
+        });
+        subject
+    }
+
+    fn show(&mut self, subject: Subject, hub: &mut Hub<'_>) {
+        if let Some(no) = subject.call {
+            self.go_to(no, &hub.progress);
+        }
+    }
+
+    fn neighbour(&mut self, by: i64, hub: &mut Hub<'_>) -> Option<u32> {
+        self.list.move_by(by, self.len(&hub.progress));
+        self.selected(&hub.progress)
+    }
+
+    fn place(&self, hub: &Hub<'_>) -> Option<(u64, u64)> {
+        Some((self.list.cursor + 1, self.len(&hub.progress)))
+    }
+
+    fn click(&mut self, _pane: u8, row: u64, hub: &mut Hub<'_>) {
+        self.list.move_to(row, self.len(&hub.progress));
+        self.tail = false;
+    }
+
+    fn remark(&self, hub: &Hub<'_>, theme: &Theme) -> Parts {
+        let progress = &hub.progress;
+        let all = thousands(progress.calls);
+        let so_far = if progress.finished { "" } else { " so far" };
+        let mut parts = match &self.order {
+            Order::All => vec![Part::text(format!("{}{so_far}", counted(progress.calls, "call")))],
+            Order::Chosen(calls) => {
+                let shown = thousands(calls.len() as u64);
+                let ok = Part::new(format!("{} ", theme.signs.ok), Role::Ok);
+                vec![ok, Part::text(format!("{shown} of {all}{so_far}"))]
+            }
+        };
+        if !self.done && self.judged < progress.calls && progress.calls > 0 {
+            let percent = self.judged * 100 / progress.calls;
+            parts.push(Part::quiet(format!("   {percent}% judged")));
+        }
+        if self.unknown > 0 {
+            parts.push(Part::new(format!("   ? {} not decidable", thousands(self.unknown)), Role::Warning));
+        }
+        parts.push(Part::text(" "));
+        parts
+    }
+
+    fn position(&self, hub: &Hub<'_>, theme: &Theme) -> Parts {
+        let len = self.len(&hub.progress);
+        let at = if len == 0 { 0 } else { self.list.cursor + 1 };
+        let marks = hub.session.marks.len();
+        let mut parts = vec![Part::text(format!(" call {} of {}", thousands(at), thousands(len)))];
+        if marks > 0 {
+            parts.push(Part::new(format!("   {} ", theme.signs.mark), Role::Mark));
+            parts.push(Part::text(format!("{marks} marked")));
+        }
+        parts.push(Part::quiet(if self.tail { "   tail on" } else { "   tail off" }));
+        parts
+    }
+
+    fn draw(&mut self, canvas: &mut Canvas<'_>, _below: Option<(u64, u64)>, hub: &mut Hub<'_>) {
+        let progress = hub.progress;
+        let (width, height) = hub.window;
+        let preview = self.preview_wanted && height >= 30 && width >= 100;
+        let area = canvas.area;
+        let list_height = if preview { area.height.saturating_sub(PREVIEW) } else { area.height };
+        let list_area = Rect { height: list_height, ..area };
+        self.height = list_height.saturating_sub(1).into();
+        let len = self.len(&progress);
+        if self.tail {
+            self.list.move_to(len, len);
+        }
+        self.list.scroll_into_view(self.height, len);
+        if len == 0 {
+            draw_empty(&mut canvas.part(list_area), &self.filter, self.only_marked, &progress);
+        } else {
+            self.draw_list(&mut canvas.part(list_area), hub);
+        }
+        if !preview {
+            return;
+        }
+        let selected = self.selected(&progress);
+        if self.asked_for != selected
+            && let Some(no) = selected
+        {
+            self.asked_for = selected;
+            hub.request(Request::Call(CallRequest::Preview(no)));
+        }
+        let below = Rect { y: area.y + list_height, height: area.height - list_height, ..area };
+        self.draw_preview(&mut canvas.part(below), selected);
+    }
+
+    fn keep(&self) -> Box<dyn Screen> {
+        Box::new(self.clone())
+    }
+
+    fn resumed(&mut self, hub: &mut Hub<'_>) {
+        // Only the newest list is kept up to date; another one may have been asked for meanwhile.
+        let is_whole = self.filter.is_empty() && self.sort.is_none();
+        if !self.only_marked && !is_whole {
+            self.ask(hub.backend);
+        }
+    }
+}
+
+/// The columns by which the list can be sorted, each with the key that chooses it.
+const SORT_KEYS: [(CallColumn, char); 8] = [
+    (CallColumn::No, 'n'),
+    (CallColumn::Time, 't'),
+    (CallColumn::Connection, 'c'),
+    (CallColumn::Method, 'm'),
+    (CallColumn::Messages, 'g'),
+    (CallColumn::Bytes, 'b'),
+    (CallColumn::Took, 'd'),
+    (CallColumn::Status, 's'),
+];
+
+/// Whether a column is sorted with the largest first when it is chosen: who sorts by duration wants the slowest.
+const fn sorts_down(column: CallColumn) -> bool {
+    matches!(column, CallColumn::Took | CallColumn::Bytes | CallColumn::Messages)
+}
+
+/// A number for the next list: no two lists of the program have the same, however often one goes back to an older screen.
+fn next_generation() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// An empty list says why it is empty and what to do.

@@ -3,8 +3,6 @@
 
 mod call;
 mod calls;
-mod keys;
 
-pub(crate) use call::{CallScreen, Pane};
-pub(crate) use calls::{CallsScreen, Order};
-pub(crate) use keys::KeyList;
+pub(crate) use call::CallScreen;
+pub(crate) use calls::CallsScreen;

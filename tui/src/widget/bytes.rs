@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Hit};
 use crate::theme::Role;
 
 /// One way to look at the bytes of a message or frame.
@@ -83,6 +83,7 @@ pub fn draw_bytes(
             break;
         };
         let bytes = &bytes[..bytes.len().min(per_row)];
+        canvas.zone(0, y, canvas.area.width, Hit::Row { pane: canvas.pane, row: (first / per_row) as u64 });
         canvas.text(1, y, 8, &format!("{first:04x}"), Role::Quiet);
         let hex_at = 7;
         let text_at = hex_at + (per_row * 3 + per_row / 8) as u16;
@@ -128,7 +129,8 @@ mod tests {
         let theme = Theme::new(false, true);
         let bytes: Arc<[u8]> = (0x30..0x4f).collect();
         let view = ByteView { name: "message".into(), title: String::new(), bytes, omitted: 5 };
-        let mut canvas = Canvas { buffer: &mut buffer, area, theme: &theme };
+        let mut zones = crate::widget::Zones::default();
+        let mut canvas = Canvas::new(&mut buffer, &theme, &mut zones);
         draw_bytes(&mut canvas, &view, Bytes::default(), Some(selected), false);
         let row = |y: u16| (0..width).map(|x| buffer[(x, y)].symbol().to_owned()).collect::<String>();
         (0..3).map(|y| row(y).trim_end().to_owned()).collect()

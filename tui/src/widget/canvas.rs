@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::command::Action;
 use crate::text::{Keep, fit, width};
 use crate::theme::{Role, Theme};
 
@@ -48,13 +49,71 @@ pub struct Canvas<'a> {
     pub area: Rect,
     /// How things look.
     pub theme: &'a Theme,
+    /// The pane that is drawn: what a click on it is told apart by.
+    pub pane: u8,
+    zones: &'a mut Zones,
 }
 
-impl Canvas<'_> {
+/// What a place on the screen is for the mouse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hit {
+    /// A row of a pane, by its index in the whole list.
+    Row {
+        /// The pane.
+        pane: u8,
+        /// The row.
+        row: u64,
+    },
+    /// The heading of a column.
+    Heading {
+        /// The pane.
+        pane: u8,
+        /// The column's field.
+        field: String,
+    },
+    /// A button that carries out a command.
+    Button(Action),
+}
+
+/// What lies where on the screen, for the mouse; what was drawn last lies on top.
+#[derive(Clone, Debug, Default)]
+pub struct Zones(Vec<(Rect, Hit)>);
+
+impl Zones {
+    /// What lies at a place.
+    pub fn at(&self, x: u16, y: u16) -> Option<&Hit> {
+        self.0.iter().rev().find(|(area, _)| area.contains((x, y).into())).map(|(_, hit)| hit)
+    }
+
+    /// Forgets everything: the screen is drawn anew.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl<'a> Canvas<'a> {
+    /// A canvas on the whole of `buffer`. What the mouse can hit is added to `zones`.
+    pub fn new(buffer: &'a mut Buffer, theme: &'a Theme, zones: &'a mut Zones) -> Self {
+        Self { area: buffer.area, buffer, theme, pane: 0, zones }
+    }
+
     /// A canvas on a part of this one; `area` is cut to what this one has.
     pub fn part(&mut self, area: Rect) -> Canvas<'_> {
         let area = area.intersection(self.area);
-        Canvas { buffer: self.buffer, area, theme: self.theme }
+        Canvas { buffer: self.buffer, area, theme: self.theme, pane: self.pane, zones: self.zones }
+    }
+
+    /// A canvas on a part of this one that is another pane.
+    pub fn pane(&mut self, pane: u8, area: Rect) -> Canvas<'_> {
+        Canvas { pane, ..self.part(area) }
+    }
+
+    /// Says what `columns` cells from `x` on in row `y` are for the mouse.
+    pub fn zone(&mut self, x: u16, y: u16, columns: u16, hit: Hit) {
+        let area = Rect { x: self.area.x + x, y: self.area.y + y, width: columns, height: 1 }.intersection(self.area);
+        if !area.is_empty() {
+            self.zones.0.push((area, hit));
+        }
     }
 
     /// Draws `text` from column `x` of row `y` on (both from the area's corner), at most `columns` wide, cut with an

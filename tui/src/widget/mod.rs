@@ -9,7 +9,7 @@ mod table;
 mod tree;
 
 pub use bytes::{ByteView, Bytes, draw_bytes};
-pub use canvas::{Canvas, Part, Parts, parts_width};
+pub use canvas::{Canvas, Hit, Part, Parts, Zones, parts_width};
 pub use input::{LineInput, draw_input};
 pub(crate) use popup::{Place, draw_popup_at};
 pub use popup::{Popup, draw_popup};

@@ -6,7 +6,8 @@
 //! ▌●   20   0.310674  …Orders/Slow    101 ms  ✗ reset     a row
 //! ```
 
-use super::canvas::{Canvas, Part, Parts, parts_width};
+use super::canvas::{Canvas, Hit, Part, Parts, parts_width};
+use crate::command::Action;
 use crate::text::{Keep, fit, width};
 use crate::theme::Role;
 
@@ -134,6 +135,25 @@ impl ListState {
         self.top = self.top.clamp(lowest_top, self.cursor.max(lowest_top)).min(len.saturating_sub(height.min(len)));
     }
 
+    /// Carries out a command that moves the cursor in a list of `len`, of which `page` rows are in view. Whether it is one.
+    pub fn act(&mut self, action: Action, page: u64, len: u64) -> bool {
+        let page = page.saturating_sub(1).clamp(1, i64::MAX as u64) as i64;
+        let half = (page / 2).max(1);
+        let by = match action {
+            Action::Up => -1,
+            Action::Down => 1,
+            Action::PageUp => -page,
+            Action::PageDown => page,
+            Action::HalfUp => -half,
+            Action::HalfDown => half,
+            Action::First => i64::MIN,
+            Action::Last => i64::MAX,
+            _ => return false,
+        };
+        self.move_by(by, len);
+        true
+    }
+
     /// Moves the cursor to `row` and keeps it on the same line of the screen.
     pub fn keep_line(&mut self, row: u64) {
         let line = self.cursor.saturating_sub(self.top);
@@ -210,9 +230,14 @@ pub fn draw_table(
             Align::Right => x + wide - width(&title) as u16,
         };
         canvas.text(x, 0, wide, &title, Role::Heading);
+        if !column.field.is_empty() {
+            canvas.zone(x, 0, wide, Hit::Heading { pane: canvas.pane, field: column.field.clone() });
+        }
     }
     for (line, row) in (1..canvas.area.height).zip(rows) {
-        let has_cursor = state.top + u64::from(line - 1) == state.cursor;
+        let index = state.top + u64::from(line - 1);
+        let has_cursor = index == state.cursor;
+        canvas.zone(0, line, canvas.area.width, Hit::Row { pane: canvas.pane, row: index });
         draw_row(canvas, columns, &placed, line, row, has_cursor && focused);
         if has_cursor {
             canvas.text(0, line, 1, canvas.theme.signs.cursor, Role::Heading);

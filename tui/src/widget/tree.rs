@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::canvas::{Canvas, Parts, parts_width};
+use super::canvas::{Canvas, Hit, Parts, parts_width};
 use super::table::ListState;
 use crate::theme::Role;
 
@@ -228,6 +228,7 @@ pub fn draw_tree(canvas: &mut Canvas<'_>, tree: &Tree, state: &TreeState, focuse
         let Some(&index) = state.visible.get(row) else { break };
         let Some(node) = tree.get(index) else { break };
         let has_cursor = row as u64 == state.list.cursor;
+        canvas.zone(0, y, canvas.area.width, Hit::Row { pane: canvas.pane, row: row as u64 });
         draw_node(canvas, tree, index, node, y, state.open.contains(&index));
         if has_cursor {
             canvas.text(0, y, 1, canvas.theme.signs.cursor, Role::Heading);

@@ -2,15 +2,19 @@
 //!
 //! The crate does no input and output and makes no thread. It looks at the store for as long as it takes to copy the rows in
 //! view; whatever takes longer (filters, bodies, files, exports) is a [`Request`] that the program carries out elsewhere and
-//! answers with a [`Reply`].
+//! answers with a [`Reply`]. Requests and replies are grouped by the worker that carries them out, a file each.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+mod call;
+mod calls;
+mod program;
+
+pub use call::{CallReply, CallRequest};
+pub use calls::{CallsRequest, ListPart, Sort};
+pub use program::{DecodingRequest, ProgramRequest};
 
 use rpcshark_captures::Timestamp;
+use rpcshark_dissectors::filter::Target;
 use rpcshark_dissectors::view::Viewer;
-
-use crate::model::{Detail, Preview};
 
 /// What screens read.
 pub trait Backend {
@@ -24,11 +28,11 @@ pub trait Backend {
     /// Asks for something. Never waits.
     fn request(&self, request: Request);
 
-    /// What is right or wrong with a display filter. Called at each keystroke.
-    fn check(&self, filter: &str) -> Checked;
+    /// What is right or wrong with a display filter of `target`. Called at each keystroke.
+    fn check(&self, filter: &str, target: Target) -> Checked;
 
-    /// What may stand at byte `cursor` of a display filter.
-    fn complete(&self, filter: &str, cursor: usize) -> Vec<Completion>;
+    /// What may stand at byte `cursor` of a display filter of `target`.
+    fn complete(&self, filter: &str, cursor: usize, target: Target) -> Vec<Completion>;
 }
 
 /// What is right or wrong with a display filter.
@@ -86,65 +90,28 @@ pub struct Progress {
     pub packets: u64,
 }
 
-/// The order of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sort {
-    /// The field that it goes by.
-    pub field: String,
-    /// Whether the largest comes first.
-    pub down: bool,
-}
-
-/// What screens ask of the program.
+/// What screens ask of the program, by the worker that carries it out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// The calls that match `filter` in the order of `sort`; replaces the one before. Answered by [`Reply::List`].
-    List {
-        /// Comes back with the answers: those to older requests are ignored.
-        generation: u64,
-        /// A display filter, known to be valid; empty for all calls.
-        filter: String,
-        /// The order; by number without one.
-        sort: Option<Sort>,
-    },
-    /// Gives up the current [`Request::List`].
-    CancelList,
-    /// A call in a few lines. Answered by [`Reply::Preview`].
-    Preview(u32),
-    /// A call in full. Answered by [`Reply::Detail`].
-    Detail(u32),
-    /// Puts text on the clipboard, or into a file where that is asked for. Answered by [`Reply::Say`].
-    Copy {
-        /// What is copied.
-        text: String,
-        /// Into a file.
-        to_file: bool,
-    },
-    /// Reads a schema besides those that are loaded. Answered by [`Reply::SchemaChanged`] or [`Reply::Say`].
-    LoadSchema(PathBuf),
-    /// Shows hidden values, or hides them again. Answered by [`Reply::SchemaChanged`].
-    Reveal(bool),
-    /// Stops reading the capture.
-    StopReading,
-    /// Suspends the program, as Ctrl-Z does in a shell.
-    Suspend,
-    /// Draws everything again.
-    Redraw,
-    /// Ends the program.
-    Quit,
+    /// Of the list of calls.
+    Calls(CallsRequest),
+    /// Of single calls.
+    Call(CallRequest),
+    /// How messages are decoded.
+    Decoding(DecodingRequest),
+    /// Of the program itself.
+    Program(ProgramRequest),
 }
 
 /// Replies and news for the screens.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// A part of a list, in its order.
+    /// A part of the list of calls, in its order.
     List(ListPart),
-    /// A call in a few lines.
-    Preview(Arc<Preview>),
-    /// A call in full.
-    Detail(Arc<Detail>),
+    /// Of a single call.
+    Call(CallReply),
     /// What was decoded before may be decoded otherwise now: ask again.
-    SchemaChanged,
+    DecodingChanged,
     /// Something for the user to read.
     Say {
         /// What.
@@ -152,21 +119,4 @@ pub enum Reply {
         /// Whether something went wrong.
         error: bool,
     },
-}
-
-/// A part of a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ListPart {
-    /// That of the request.
-    pub generation: u64,
-    /// Whether these numbers replace what came before (a sorted list that was sorted again).
-    pub replace: bool,
-    /// Numbers of calls, to be added at the end.
-    pub calls: Vec<u32>,
-    /// How many calls have been judged.
-    pub judged: u64,
-    /// How many of those could not be judged.
-    pub unknown: u64,
-    /// Whether all calls that there are have been judged.
-    pub done: bool,
 }

@@ -1,6 +1,10 @@
 //! The list of keys and commands: searched by typing, and run by Enter.
 
-use crate::command::{Action, COMMANDS, Command, Context};
+use ratatui::crossterm::event::{KeyCode, KeyEvent};
+
+use super::Handled;
+use crate::command::{COMMANDS, Command, Context};
+use crate::screen::Effect;
 use crate::theme::Role;
 use crate::widget::{Canvas, LineInput, ListState, Part, Popup, draw_popup};
 
@@ -37,15 +41,32 @@ impl KeyList {
         found
     }
 
-    /// How many are found.
-    pub(crate) fn len(&self) -> u64 {
-        self.found().len() as u64
-    }
-
-    /// The command with the cursor, if it is to be had here.
-    pub(crate) fn chosen(&self) -> Option<Action> {
-        let command = *self.found().get(self.list.cursor as usize)?;
-        command.is_for(self.context).then_some(command.action)
+    pub(super) fn key(&mut self, key: KeyEvent) -> Handled {
+        let found = self.found();
+        let len = found.len() as u64;
+        match key.code {
+            KeyCode::Esc => return Handled::Closes(Effect::Nothing),
+            KeyCode::Enter => {
+                let chosen = found.get(self.list.cursor as usize);
+                return match chosen.filter(|command| command.is_for(self.context)) {
+                    Some(command) => Handled::Closes(Effect::Act(command.action)),
+                    None => {
+                        let text = "that command is not available here".to_owned();
+                        Handled::Closes(Effect::Say { text, error: false })
+                    }
+                };
+            }
+            KeyCode::Down => self.list.move_by(1, len),
+            KeyCode::Up => self.list.move_by(-1, len),
+            KeyCode::PageDown => self.list.move_by(10, len),
+            KeyCode::PageUp => self.list.move_by(-10, len),
+            _ => {
+                if self.input.key(key) {
+                    self.list = ListState::default();
+                }
+            }
+        }
+        Handled::Stays
     }
 
     /// Draws the list on top of the screen.

@@ -1,0 +1,89 @@
+//! The worker for what concerns the whole program and takes a while: loading schemas, revealing secrets, copying.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+
+use rpcshark_dissectors::schema::Schema;
+use rpcshark_dissectors::view::{Guesser, Redaction};
+use rpcshark_tui::backend::{DecodingRequest, Reply};
+
+use super::backend::{Decoding, Shared};
+use super::clipboard;
+use super::terminal::Signal;
+use crate::load::schema::Sources;
+
+/// Something to be done.
+pub(super) enum Errand {
+    Decoding(DecodingRequest),
+    Copy { text: String, to_file: bool },
+}
+
+/// Runs errands until there are no more.
+pub(super) fn work(shared: &Shared, sources: Sources, errands: &Receiver<Errand>, to: &Sender<Signal>) {
+    let mut worker = Worker { shared, sources, to };
+    while let Ok(errand) = errands.recv() {
+        match errand {
+            Errand::Decoding(DecodingRequest::LoadSchema(path)) => worker.load_schema(path),
+            Errand::Decoding(DecodingRequest::Reveal(on)) => worker.reveal(on),
+            Errand::Copy { text, to_file } => worker.copy(&text, to_file),
+        }
+    }
+}
+
+struct Worker<'w> {
+    shared: &'w Shared,
+    sources: Sources,
+    to: &'w Sender<Signal>,
+}
+
+impl Worker<'_> {
+    fn reply(&self, reply: Reply) {
+        // A terminal that is gone ended with the program.
+        let _ = self.to.send(Signal::Reply(reply));
+    }
+
+    fn say(&self, text: String, error: bool) {
+        self.reply(Reply::Say { text, error });
+    }
+
+    fn reveal(&self, on: bool) {
+        let before = self.shared.decoding();
+        let redaction = if on { Redaction::reveal_everything() } else { self.shared.redaction.clone() };
+        self.set_decoding(&before.schema, redaction);
+    }
+
+    /// Reads all schema sources again, with `path` among them.
+    fn load_schema(&mut self, path: PathBuf) {
+        let mut sources = self.sources.clone();
+        sources.proto.push(path);
+        let loaded = sources.load();
+        let said: Vec<String> = loaded.said.iter().map(ToString::to_string).collect();
+        if loaded.failed() {
+            return self.say(said.join("; "), true);
+        }
+        self.sources = sources;
+        let redaction = self.shared.decoding().redaction.clone();
+        self.set_decoding(&loaded.schema, redaction);
+        let methods: usize = loaded.schema.services.iter().map(|service| service.methods.len()).sum();
+        let warnings = if said.is_empty() { String::new() } else { format!("; {}", said.join("; ")) };
+        self.say(format!("the schema has {methods} methods now{warnings}"), !said.is_empty());
+    }
+
+    fn set_decoding(&self, schema: &Arc<Schema>, redaction: Redaction) {
+        let guesser = Guesser::new(schema);
+        self.shared.set_decoding(Decoding { schema: Arc::clone(schema), guesser, redaction });
+        self.reply(Reply::DecodingChanged);
+    }
+
+    fn copy(&self, text: &str, to_file: bool) {
+        match clipboard::copy(text, to_file) {
+            Ok(clipboard::Copied::Said(said)) => self.say(said, false),
+            Ok(clipboard::Copied::ByTerminal(sequence)) => {
+                let _ = self.to.send(Signal::Write(sequence));
+                self.say(format!("{} bytes sent to the terminal's clipboard", text.len()), false);
+            }
+            Err(error) => self.say(format!("nothing copied: {error:#}"), true),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The workers: a thread for each kind of request, so that none waits for another.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use anyhow::Context;
+use rpcshark_tui::backend::{CallRequest, CallsRequest, ProgramRequest, Request};
+use rpcshark_tui::theme::Signs;
+
+use super::backend::Shared;
+use super::errands::Errand;
+use super::terminal::Signal;
+use super::{call, errands, list};
+use crate::load::schema::Sources;
+
+/// Channels to the workers, which end when these are dropped.
+pub(super) struct Workers {
+    shared: Arc<Shared>,
+    main: Sender<Signal>,
+    call: Sender<CallRequest>,
+    calls: Sender<CallsRequest>,
+    errands: Sender<Errand>,
+}
+
+impl Workers {
+    /// Starts them. `main`: where their answers go.
+    ///
+    /// # Errors
+    ///
+    /// If a thread cannot be started.
+    pub(super) fn start(
+        shared: &Arc<Shared>,
+        sources: Sources,
+        signs: &'static Signs,
+        main: &Sender<Signal>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            shared: Arc::clone(shared),
+            main: main.clone(),
+            call: worker("call", shared, main, move |shared, from, to| call::work(shared, signs, &from, to))?,
+            calls: worker("calls", shared, main, |shared, from, to| list::work(shared, &from, to))?,
+            errands: worker("errands", shared, main, |shared, from, to| errands::work(shared, sources, &from, to))?,
+        })
+    }
+
+    /// Hands on a request to the worker that carries it out.
+    pub(super) fn send(&self, request: Request) {
+        // A worker that is gone ended with the program.
+        let _ = match request {
+            Request::Call(request) => self.call.send(request).is_ok(),
+            Request::Calls(request) => {
+                let newest = match &request {
+                    CallsRequest::List { generation, .. } => *generation,
+                    CallsRequest::Cancel => 0,
+                };
+                self.shared.newest_list.store(newest, Ordering::Release);
+                self.calls.send(request).is_ok()
+            }
+            Request::Decoding(request) => self.errands.send(Errand::Decoding(request)).is_ok(),
+            Request::Program(ProgramRequest::Copy { text, to_file }) => {
+                self.errands.send(Errand::Copy { text, to_file }).is_ok()
+            }
+            Request::Program(ProgramRequest::Quit) => self.main.send(Signal::Quit).is_ok(),
+            Request::Program(ProgramRequest::Suspend) => self.main.send(Signal::Suspend).is_ok(),
+            Request::Program(ProgramRequest::Redraw) => self.main.send(Signal::Redraw).is_ok(),
+            Request::Program(ProgramRequest::StopReading) => self.main.send(Signal::StopReading).is_ok(),
+        };
+    }
+}
+
+/// Starts a worker; gives back the channel on which it is asked.
+fn worker<R: Send + 'static>(
+    name: &str,
+    shared: &Arc<Shared>,
+    main: &Sender<Signal>,
+    work: impl FnOnce(&Arc<Shared>, Receiver<R>, &Sender<Signal>) + Send + 'static,
+) -> anyhow::Result<Sender<R>> {
+    let (sender, receiver) = channel();
+    let (shared, main) = (Arc::clone(shared), main.clone());
+    spawn(name, move || work(&shared, receiver, &main))?;
+    Ok(sender)
+}
+
+/// Starts a thread.
+pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).context("cannot start a thread")?;
+    Ok(())
+}
