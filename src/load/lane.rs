@@ -3,7 +3,7 @@
 use rpcshark_captures::budget::{Budget, Holder, MemoryLimit, Released};
 use rpcshark_captures::connection::{Closing, Connections, Consumer, Facts, Received, Trigger};
 use rpcshark_captures::file::Batch;
-use rpcshark_captures::write::{Ends, parse_endpoint_comment, parse_remark, says_not_recorded};
+use rpcshark_captures::write::{Ends, parse_endpoint_comment, parse_not_recorded_comment, parse_remark};
 use rpcshark_captures::{Direction, Endpoint, Input, Packet, Place, Sources, Spill, Timestamp};
 use rpcshark_dissectors::Joining;
 use rpcshark_dissectors::store::{ClientBy, Connection, Lane};
@@ -64,7 +64,7 @@ impl LaneWorker {
             let at = if put_together { Place::NOWHERE } else { raw.at };
             let comment = batch.comment(index);
             sink.ends = comment.and_then(parse_endpoint_comment);
-            let not_recorded = comment.is_some_and(says_not_recorded);
+            let not_recorded = comment.and_then(parse_not_recorded_comment);
             let remark = comment.and_then(parse_remark);
             let received = Received { packet: raw.packet, time: raw.time, at, segment: &segment, not_recorded, remark };
             self.connections.segment(&received, &mut sink);

@@ -115,8 +115,8 @@ impl<C: Send> Connections<C> {
         }
         let Some((slot, direction)) = self.find_or_open(received, consumer) else { return };
         let Some(connection) = self.items.open.get_mut(slot) else { return };
-        if received.not_recorded {
-            connection.not_recorded(direction.reverse(), segment.ack);
+        if let Some(bytes) = received.not_recorded {
+            connection.not_recorded(direction, received, bytes, consumer);
         }
         if let Some(remark) = received.remark {
             connection.remark(packet, remark, consumer);

@@ -543,9 +543,25 @@ impl Flow {
         self.drop_idle_state();
     }
 
-    /// What is missing before `ack` was not recorded.
-    pub(super) fn not_recorded(&mut self, ack: u32) {
-        self.dropped = self.position(ack);
+    /// The `bytes` before a segment were not recorded, so there is nothing to wait for: if everything before them is
+    /// there, they are a gap.
+    pub(super) fn not_recorded<T: Consumer>(
+        &mut self,
+        received: &Received<'_>,
+        bytes: u64,
+        delivery: &mut Delivery<'_, T>,
+    ) {
+        let end = self.position(received.segment.seq);
+        self.dropped = self.dropped.max(end);
+        let is_next = self.stage == Stage::Open && end.checked_sub(bytes) == Some(self.next) && bytes > 0;
+        let waits = self.wait.as_ref().and_then(|wait| wait.segments.first()).is_some_and(|(at, _)| at < end);
+        if !is_next || waits || bytes > PLAUSIBLE {
+            return;
+        }
+        let trigger = Trigger::Packet(received.packet, received.time);
+        self.deliver_gap(end, GapCause::Dropped, (received.packet, received.time), delivery);
+        self.deliver_ready(trigger, delivery);
+        self.drop_idle_state();
     }
 
     /// The other side has acknowledged everything before `ack`. True: nothing waits.

@@ -82,7 +82,7 @@ impl HalfOpen {
             time: self.first,
             at: Place::NOWHERE,
             segment,
-            not_recorded: false,
+            not_recorded: None,
             remark: None,
         };
         let mut connection = TcpConnection::new(&received(&syn), holder, consumer);

@@ -207,7 +207,7 @@ fn read(stream: &Stream, capture: &[(u64, Sent)], truth: &[u8], advance: u64) ->
         let at = Place::new(SourceNo(0), from as u64);
         let time = Timestamp::from_nanos(order as i64);
         connections.segment(
-            &Received { packet, time, at, segment: &segment, not_recorded: false, remark: None },
+            &Received { packet, time, at, segment: &segment, not_recorded: None, remark: None },
             &mut deliveries,
         );
         if order % advance == 0 {
@@ -343,7 +343,7 @@ proptest! {
                 let segment = Segment { source, destination, seq, ack, flags, window: 0, payload, cut, payload_at: 0 };
                 let packet = Packet { order, no: PacketNo::new(0, order) };
                 let (time, at) = (Timestamp::from_nanos(order as i64), Place::NOWHERE);
-                connections.segment(&Received { packet, time, at, segment: &segment, not_recorded: false, remark: None }, &mut deliveries);
+                connections.segment(&Received { packet, time, at, segment: &segment, not_recorded: None, remark: None }, &mut deliveries);
             }
             connections.finish(&mut deliveries);
             deliveries

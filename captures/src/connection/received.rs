@@ -13,9 +13,8 @@ pub struct Received<'a> {
     pub at: Place,
     /// What it carries.
     pub segment: &'a Segment<'a>,
-    /// The recorder that wrote the capture says that it did not record the bytes that are missing before the segment's
-    /// acknowledgment.
-    pub not_recorded: bool,
+    /// How many bytes before the segment were not recorded, where the program that wrote the capture states it.
+    pub not_recorded: Option<u64>,
     /// What the recorder that wrote the capture says about the packet.
     pub remark: Option<&'a str>,
 }

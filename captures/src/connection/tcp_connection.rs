@@ -234,9 +234,16 @@ impl<C> TcpConnection<C> {
         self.close_at_fin(Trigger::Packet(received.packet, received.time), consumer);
     }
 
-    /// What is missing of a flow before `ack` was not recorded.
-    pub(super) fn not_recorded(&mut self, direction: Direction, ack: u32) {
-        self.flows[direction.index()].not_recorded(ack);
+    /// The `bytes` before a segment were not recorded.
+    pub(super) fn not_recorded<T: Consumer<Connection = C>>(
+        &mut self,
+        direction: Direction,
+        received: &Received<'_>,
+        bytes: u64,
+        consumer: &mut T,
+    ) {
+        let (flow, mut delivery) = self.parts(direction, consumer);
+        flow.not_recorded(received, bytes, &mut delivery);
     }
 
     /// The recorder says something about a packet.

@@ -116,12 +116,16 @@ impl Capture {
     }
 
     fn send(&mut self, segment: &Segment<'_>) -> &mut Self {
+        self.send_with(segment, None)
+    }
+
+    fn send_with(&mut self, segment: &Segment<'_>, not_recorded: Option<u64>) -> &mut Self {
         self.order += 1;
         let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
         let time = Timestamp::from_nanos(self.order as i64);
         let at = Place::new(SourceNo(0), self.order * 100);
         self.connections
-            .segment(&Received { packet, time, at, segment, not_recorded: false, remark: None }, &mut self.log);
+            .segment(&Received { packet, time, at, segment, not_recorded, remark: None }, &mut self.log);
         while let Some(holder) = self.log.budget.take_oldest() {
             self.connections.release(holder, Trigger::Packet(packet, time), &mut self.log);
         }
@@ -204,6 +208,25 @@ fn what_a_rule_delivers_stands_before_the_packet_of_that_order() {
     capture.order = 69;
     capture.up(1006, 5001, ACK, b"f");
     assert_eq!(capture.lines(), ["0 > gap 3 lost 70/5", "0 > \"e\" 70/5 t5 500", "0 > \"f\" 70/70 t70 7000"]);
+}
+
+#[test]
+fn bytes_that_were_not_recorded_are_a_gap_at_once() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"a");
+    capture.send_with(&segment(CLIENT, SERVER, 1012, 5001, ACK, b""), Some(10));
+    capture.up(1012, 5001, ACK, b"b");
+    let lines = ["0 > \"a\" 4/4 t4 400", "0 > gap 10 dropped 5/5", "0 > \"b\" 6/6 t6 600"];
+    assert_eq!(capture.lines(), lines);
+}
+
+#[test]
+fn bytes_before_those_that_were_not_recorded_are_waited_for() {
+    let mut capture = Capture::open();
+    capture.send_with(&segment(CLIENT, SERVER, 1012, 5001, ACK, b""), Some(10));
+    capture.up(1012, 5001, ACK, b"b").up(1001, 5001, ACK, b"a").down(5001, 1013, ACK, b"").others(64);
+    let lines = ["0 > \"a\" 6/6 t6 600", "0 > gap 10 dropped 71/5", "0 > \"b\" 71/5 t5 500"];
+    assert_eq!(capture.lines(), lines);
 }
 
 #[test]
@@ -617,7 +640,7 @@ fn times_never_go_back_before_a_gap_does() {
         let segment = segment(CLIENT, SERVER, seq, 5001, ACK, payload);
         let (time, at) = (Timestamp::from_nanos(time), Place::NOWHERE);
         capture.connections.segment(
-            &Received { packet, time, at, segment: &segment, not_recorded: false, remark: None },
+            &Received { packet, time, at, segment: &segment, not_recorded: None, remark: None },
             &mut capture.log,
         );
     };

@@ -91,7 +91,7 @@ impl fmt::Display for Ends {
     }
 }
 
-/// What the comment says on a packet whose acknowledgment covers bytes that were not recorded.
+/// What the comment says on a packet whose sequence number skips bytes of its sender.
 const NOT_RECORDED: &str = "were not recorded here";
 
 /// The comment for `bytes` that one end sent and that were not recorded.
@@ -103,9 +103,11 @@ pub(super) fn not_recorded_comment(direction: Direction, bytes: u64) -> String {
     format!("{PREFIX} {bytes} bytes from the {sender} {NOT_RECORDED}")
 }
 
-/// Whether a packet's comment says that bytes which it acknowledges were not recorded.
-pub fn says_not_recorded(comment: &str) -> bool {
-    comment.starts_with(PREFIX) && comment.len() < LONGEST_COMMENT && comment.ends_with(NOT_RECORDED)
+/// How many bytes before a packet's sequence number were not recorded, where the packet's comment says so.
+pub fn parse_not_recorded_comment(comment: &str) -> Option<u64> {
+    let comment = comment.strip_prefix(PREFIX)?.strip_suffix(NOT_RECORDED)?;
+    let (bytes, sender) = comment.trim_ascii().split_once(" bytes from the ")?;
+    matches!(sender, "client" | "server").then(|| bytes.parse().ok()).flatten()
 }
 
 /// What a packet's comment says, if a recorder wrote it and it does not name the ends of the connection.
@@ -276,6 +278,22 @@ mod tests {
         let long = format!("rpcshark: {}", "x".repeat(LONGEST_REMARK + 1));
         for other in ["", "rpcshark:", "rpcshark: ", "rpcsharks: no", "a comment", ends, &long] {
             assert_eq!(parse_remark(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_were_not_recorded_are_counted() {
+        for direction in Direction::BOTH {
+            assert_eq!(parse_not_recorded_comment(&not_recorded_comment(direction, 4711)), Some(4711));
+        }
+        for comment in [
+            "",
+            "rpcshark: were not recorded here",
+            "rpcshark: -1 bytes from the client were not recorded here",
+            "rpcshark: 1 bytes from the proxy were not recorded here",
+            "1 bytes from the client were not recorded here",
+        ] {
+            assert_eq!(parse_not_recorded_comment(comment), None, "{comment}");
         }
     }
 

@@ -29,6 +29,6 @@ mod frame;
 mod pcapng;
 mod stream;
 
-pub use comment::{Ends, Party, Process, parse_endpoint_comment, parse_remark, says_not_recorded};
+pub use comment::{Ends, Party, Process, parse_endpoint_comment, parse_not_recorded_comment, parse_remark};
 pub use pcapng::{About, Pcapng};
 pub use stream::{Stream, StreamWriter};

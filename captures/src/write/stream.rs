@@ -126,8 +126,8 @@ impl<W: Write> StreamWriter<W> {
         Ok(())
     }
 
-    /// Bytes were sent that were not recorded: the sequence numbers go on without them, and the other end's
-    /// acknowledgment of them says so in its comment.
+    /// Bytes were sent that were not recorded: the sequence numbers go on without them, and the comment of an empty
+    /// packet behind them says so.
     pub fn lost(&mut self, stream: &mut Stream, direction: Direction, bytes: u64, time: Timestamp) -> io::Result<()> {
         if bytes == 0 || stream.reset || stream.flows[direction.index()].closed {
             return Ok(());
@@ -143,8 +143,6 @@ impl<W: Write> StreamWriter<W> {
             return Ok(());
         }
         self.shake_hands(stream, Content::Unknown)?;
-        let comment = not_recorded_comment(direction, bytes);
-        let limit = stream.limits[direction.reverse().index()].take();
         let mut left = bytes;
         while left > 0 {
             let step = left.min(LARGEST_SKIP);
@@ -152,17 +150,10 @@ impl<W: Write> StreamWriter<W> {
             let flow = &mut stream.flows[direction.index()];
             flow.next = flow.next.wrapping_add(step as u32);
             flow.sent += step;
-            // The other end has them: its acknowledgment tells readers not to wait for them.
-            self.packet(
-                stream,
-                direction.reverse(),
-                TcpFlags::ACK,
-                &[],
-                time,
-                (left == 0).then_some(comment.as_str()),
-            )?;
+            // The other end may not have received them yet, so the sender's own packet shows the hole.
+            let comment = not_recorded_comment(direction, step);
+            self.packet(stream, direction, TcpFlags::ACK, &[], time, Some(&comment))?;
         }
-        stream.limits[direction.reverse().index()] = limit;
         Ok(())
     }
 
@@ -394,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_is_skipped_and_acknowledged() {
+    fn what_was_lost_is_skipped_by_its_sender() {
         let mut writer = StreamWriter::new(Vec::new(), &About::default()).expect("memory");
         let mut stream = writer.open(&ends(), at(1)).expect("memory");
         writer.lost(&mut stream, Direction::ToServer, 1000, at(2)).expect("memory");
@@ -407,11 +398,11 @@ mod tests {
         assert_eq!(
             packets(&file)[3..],
             [
-                (false, 1, 1001, 0x10, 0),
+                (true, 1001, 1, 0x10, 0),
                 (true, 1001, 1, 0x18, 5),
-                (true, 1006, 1 + (1 << 30), 0x10, 0),
-                (true, 1006, 1 + (2 << 30), 0x10, 0),
-                (true, 1006, 1u32.wrapping_add(3 << 30), 0x10, 0),
+                (false, 1 + (1 << 30), 1006, 0x10, 0),
+                (false, 1 + (2 << 30), 1006, 0x10, 0),
+                (false, 1u32.wrapping_add(3 << 30), 1006, 0x10, 0),
             ]
         );
     }
