@@ -77,6 +77,51 @@ fn an_export_holds_the_same_calls() {
     );
 }
 
+/// Recordings, each with the packets that are removed from it, one at a time.
+const THINNED: &[(&str, &[&str], std::ops::Range<usize>, usize)] = &[
+    ("shop/shop.pcap", &["--proto", "shop/shop.proto"], 4..340, 12),
+    // A reset that crosses the end of its call.
+    ("shop/shop.pcap", &["--proto", "shop/shop.proto"], 206..207, 1),
+    ("cancels/cancels.pcap", &["--proto", "cancels/greeter.proto"], 4..56, 2),
+    ("endings/endings.pcap", &["--proto", "endings/greeter.proto"], 4..30, 3),
+];
+
+#[test]
+fn an_export_of_a_capture_with_a_lost_packet_holds_the_same_calls() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut faults = Vec::new();
+    for (recording, options, packets, step) in THINNED {
+        let whole = std::fs::read(environment::captures().join(recording)).unwrap();
+        for lost in packets.clone().step_by(*step) {
+            let [thinned, file] = ["thinned.pcap", "export.pcapng"].map(|name| directory.path().join(name));
+            std::fs::write(&thinned, without_packet(&whole, lost)).unwrap();
+            let export = ["export", thinned.to_str().unwrap(), "-q", "-w", file.to_str().unwrap()];
+            let export = run::run_in(&environment::captures(), &[&export[..], options].concat());
+            assert_eq!((export.status, &*export.stderr), (Some(0), ""), "{recording} without packet {lost}");
+            let found = differences(&calls(&thinned, options, ""), &calls(&file, options, ""));
+            faults.extend(found.map(|fault| format!("{recording} without packet {lost}: {fault}")));
+        }
+    }
+    assert!(faults.is_empty(), "{} exports differ:\n{}", faults.len(), faults[..faults.len().min(5)].join("\n"));
+}
+
+/// A pcap file (little endian) without one of its packets.
+fn without_packet(whole: &[u8], lost: usize) -> Vec<u8> {
+    let (mut thinned, mut rest) = (whole[..24].to_vec(), &whole[24..]);
+    let mut number = 0;
+    while !rest.is_empty() {
+        let captured = u32::from_le_bytes(rest[8..12].try_into().unwrap()) as usize;
+        let (packet, behind) = rest.split_at(16 + captured);
+        number += 1;
+        if number != lost {
+            thinned.extend_from_slice(packet);
+        }
+        rest = behind;
+    }
+    assert!(number >= lost && thinned.len() < whole.len(), "there is no packet {lost}");
+    thinned
+}
+
 /// The calls of a file, without what may differ in an export.
 fn calls(file: &Path, options: &[&str], filter: &str) -> Vec<Value> {
     let arguments = ["calls", file.to_str().unwrap(), "--json", "--all-headers", "-q", "-Y", filter];

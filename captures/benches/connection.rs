@@ -76,7 +76,7 @@ fn run(connections: u16, steps: &[Step]) -> u64 {
             let at = Place::new(SourceNo(0), order * 300);
             let time = Timestamp::from_nanos(order as i64);
             lane.segment(
-                &Received { packet, time, at, segment: black_box(&segment), not_recorded: false, remark: None },
+                &Received { packet, time, at, segment: black_box(&segment), not_recorded: None, remark: None },
                 &mut count,
             );
         }

@@ -55,19 +55,50 @@ pub(crate) fn export_capture<W: Write>(reading: &ExactReading, calls: &[CallRef]
     }
     // One packet can deliver several things of one connection: their order is kept.
     order.sort_by_key(|&(order, number, _)| (order, number));
-    for (_, number, index) in order {
+    if reading.connections.iter().any(acknowledges_ahead) {
+        // Where in the export the acknowledged bytes will stand is known when everything was written once.
+        write(&mut all, &order, &mut StreamWriter::new(io::sink(), &about)?, &mut Exported::default())?;
+        all.iter_mut().flat_map(|rewriting| &mut rewriting.flows).for_each(Flow::restart);
+    }
+    write(&mut all, &order, &mut writer, &mut exported)?;
+    Ok((writer.finish()?, exported))
+}
+
+/// Writes connections; `order` names their deliveries: the position in the reading, which connection, which delivery of it.
+fn write<W: Write>(
+    all: &mut [Rewriting<'_>],
+    order: &[(u64, usize, usize)],
+    writer: &mut StreamWriter<W>,
+    exported: &mut Exported,
+) -> io::Result<()> {
+    for &(_, number, index) in order {
         if let Some(rewriting) = all.get_mut(number)
             && let Some(delivery) = rewriting.connection.deliveries.get(index)
         {
-            rewriting.deliver(delivery, &mut writer, &mut exported)?;
+            rewriting.deliver(delivery, writer, exported)?;
         }
     }
     for rewriting in all {
-        if let Some(stream) = rewriting.stream {
+        if let Some(stream) = rewriting.stream.take() {
             writer.end(stream)?;
         }
     }
-    Ok((writer.finish()?, exported))
+    Ok(())
+}
+
+/// Whether a packet acknowledges bytes that are delivered later: while a flow waits for missing bytes, those behind them
+/// are held back.
+fn acknowledges_ahead(connection: &ExactConnection) -> bool {
+    let mut ends = [0; 2];
+    connection.deliveries.iter().any(|delivery| {
+        let (len, acked) = match delivery.what {
+            Delivered::Data { len, acked, .. } => (u64::from(len), acked),
+            Delivered::Gap(length) => (length.unwrap_or(0), None),
+            Delivered::Closed(_) => (0, None),
+        };
+        ends[delivery.seen.index()] = delivery.offset + len;
+        acked.is_some_and(|acked| acked > ends[delivery.seen.reverse().index()])
+    })
 }
 
 /// A connection that is being written again.
@@ -99,9 +130,26 @@ struct Flow {
     broken: bool,
     /// Bytes in which no frames were found, since the last frame.
     passed: u64,
-    /// Offsets in the original flow, each with the one in the export, in order.
-    written: Vec<(u64, u64)>,
+    /// What was written, in order.
+    written: Vec<Written>,
+    /// What will be written, where that is known.
+    planned: Vec<Written>,
 }
+
+/// How far a flow was written.
+#[derive(Clone, Copy)]
+struct Written {
+    /// The offset in the original flow,
+    original: u64,
+    /// the one in the export,
+    exported: u64,
+    /// and how many packets the export had.
+    packets: u64,
+}
+
+/// How many packets ahead of bytes they may be acknowledged: fewer than those after which a reader takes acknowledged bytes
+/// that it has not seen for lost.
+const PACKETS_AHEAD: u64 = 60;
 
 /// Stands for a gap of unknown length: no frame reaches beyond it.
 const UNKNOWN_GAP: u64 = 1 << 25;
@@ -185,8 +233,9 @@ impl<'a> Rewriting<'a> {
         let direction = self.oriented(delivery.seen);
         let result = match delivery.what {
             Delivered::Data { at, len, acked } => {
-                let limit = acked.map(|acked| self.flows[delivery.seen.reverse().index()].offset_in_export(acked));
-                stream.limit_acknowledgment(direction, limit);
+                let other = &self.flows[delivery.seen.reverse().index()];
+                let received = acked.map(|acked| other.offset_in_export(acked, writer.packets()));
+                stream.set_acknowledgment(direction, received);
                 let mut scratch = std::mem::take(&mut self.scratch);
                 let bytes = self.sources.get(at, len as usize, &mut scratch).unwrap_or_else(|_| {
                     exported.unreadable += 1;
@@ -278,7 +327,7 @@ impl<'a> Rewriting<'a> {
             }
         }
         writer.data(stream, direction, packet, time, None)?;
-        flow.written.push((end, stream.sent(direction)));
+        flow.wrote(end, stream.sent(direction), writer.packets());
         Ok(())
     }
 
@@ -310,16 +359,27 @@ impl<'a> Rewriting<'a> {
                 flow.broken = true;
             }
         }
-        flow.written.push((end, stream.sent(direction)));
+        flow.wrote(end, stream.sent(direction), writer.packets());
         Ok(())
     }
 }
 
 impl Flow {
-    /// Where in the export that stands which was written for the first `offset` bytes.
-    fn offset_in_export(&self, offset: u64) -> u64 {
-        let behind = self.written.partition_point(|&(original, _)| original <= offset);
-        behind.checked_sub(1).and_then(|last| self.written.get(last)).map_or(0, |&(_, written)| written)
+    fn wrote(&mut self, original: u64, exported: u64, packets: u64) {
+        self.written.push(Written { original, exported, packets });
+    }
+
+    /// It is written once more from its beginning, and where everything will stand is known.
+    fn restart(&mut self) {
+        let Self { pieces, written, .. } = std::mem::take(self);
+        *self = Self { pieces, planned: written, ..Self::default() };
+    }
+
+    /// Where in the export that stands which is written for the first `offset` bytes, as seen from packet `packets`.
+    fn offset_in_export(&self, offset: u64, packets: u64) -> u64 {
+        let known = if self.planned.is_empty() { &self.written } else { &self.planned };
+        let behind = known.partition_point(|at| at.original <= offset && at.packets <= packets + PACKETS_AHEAD);
+        behind.checked_sub(1).and_then(|last| known.get(last)).map_or(0, |at| at.exported)
     }
 }
 

@@ -218,9 +218,15 @@ impl Flow {
         delivery.data(Data { time: self.time, offset, ..data });
     }
 
-    /// How much of the flow an acknowledgment number covers; `None` while it is not known where the flow begins.
+    /// How many bytes of the flow an acknowledgment number covers; `None` while it is not known where the flow begins.
     pub(super) fn covered(&self, ack: u32) -> Option<u64> {
-        (self.stage != Stage::Joining).then(|| self.position(ack).saturating_sub(self.base))
+        // The FIN has a sequence number, but is not a byte.
+        let end = match self.stage {
+            Stage::Joining => return None,
+            Stage::Open => self.wait.as_ref().and_then(|wait| wait.fin).map_or(u64::MAX, |(fin, _)| fin),
+            Stage::Closed => self.next,
+        };
+        Some(self.position(ack).min(end).saturating_sub(self.base))
     }
 
     /// Compares an acknowledgment number of the other side with what it has acknowledged before.

@@ -124,8 +124,7 @@ impl Capture {
         let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
         let time = Timestamp::from_nanos(self.order as i64);
         let at = Place::new(SourceNo(0), self.order * 100);
-        self.connections
-            .segment(&Received { packet, time, at, segment, not_recorded, remark: None }, &mut self.log);
+        self.connections.segment(&Received { packet, time, at, segment, not_recorded, remark: None }, &mut self.log);
         while let Some(holder) = self.log.budget.take_oldest() {
             self.connections.release(holder, Trigger::Packet(packet, time), &mut self.log);
         }
@@ -862,4 +861,14 @@ fn many_segments_that_wait_are_read_in_linear_time() {
     let ((small, none), (large, nothing)) = (run(15_000), run(60_000));
     assert_eq!((none, nothing), (0, 0));
     assert!(large < small * 16, "{small:?} for 15,000, {large:?} for 60,000");
+}
+
+#[test]
+fn the_acknowledgment_of_a_fin_covers_no_byte_more() {
+    let mut capture = Capture::open();
+    capture.up(1001, 5001, ACK, b"a").up(1002, 5001, FIN | ACK, b"").down(5001, 1003, ACK, b"b");
+    assert_eq!(capture.log.known.last(), Some(&('<', 0, Some(1))));
+    let mut capture = Capture::open();
+    capture.up(1002, 5001, FIN | ACK, b"").down(5001, 1003, ACK, b"b");
+    assert_eq!(capture.log.known, [('<', 0, Some(1))], "its last byte is missing");
 }

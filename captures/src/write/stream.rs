@@ -39,8 +39,8 @@ pub struct Stream {
     /// By direction.
     flows: [Flow; 2],
     reset: bool,
-    /// By direction: how much of the other flow its packets acknowledge at most.
-    limits: [Option<u64>; 2],
+    /// By direction: how much of the other flow its packets acknowledge.
+    acknowledgments: [Option<u64>; 2],
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +85,15 @@ impl<W: Write> StreamWriter<W> {
             flow.first = flow.next.wrapping_add(1);
         }
         let opening = Some((ends.clone(), time));
-        Ok(Stream { opening, number, client: unknown, server: unknown, flows, reset: false, limits: [None; 2] })
+        Ok(Stream {
+            opening,
+            number,
+            client: unknown,
+            server: unknown,
+            flows,
+            reset: false,
+            acknowledgments: [None; 2],
+        })
     }
 
     /// Nothing more is known of a connection: it stays open in the file, if it was not closed or reset.
@@ -157,7 +165,7 @@ impl<W: Write> StreamWriter<W> {
         Ok(())
     }
 
-    /// One end will send no more: a FIN, and its acknowledgment.
+    /// One end will send no more: a FIN, and its acknowledgment where acknowledgments are not stated.
     pub fn close(&mut self, stream: &mut Stream, direction: Direction, time: Timestamp) -> io::Result<()> {
         if stream.reset || stream.flows[direction.index()].closed {
             return Ok(());
@@ -165,7 +173,11 @@ impl<W: Write> StreamWriter<W> {
         self.shake_hands(stream, Content::Unknown)?;
         self.packet(stream, direction, TcpFlags::FIN.with(TcpFlags::ACK), &[], time, None)?;
         stream.flows[direction.index()].closed = true;
-        self.acknowledge(stream, direction, time)
+        // What the other end sends next may have been sent before it received the FIN.
+        match stream.acknowledgments[direction.reverse().index()] {
+            None => self.acknowledge(stream, direction, time),
+            Some(_) => Ok(()),
+        }
     }
 
     /// One end broke the connection off: a RST from the sender of `direction`. Nothing follows it.
@@ -246,16 +258,16 @@ impl<W: Write> StreamWriter<W> {
             Direction::ToServer => (stream.client, stream.server),
             Direction::ToClient => (stream.server, stream.client),
         };
-        let limit = stream.limits[direction.index()];
+        let acknowledgment = stream.acknowledgments[direction.index()];
         let other = &mut stream.flows[direction.reverse().index()];
-        let ack = match limit.filter(|_| !other.closed) {
+        let ack = match acknowledgment {
             _ if !flags.has(TcpFlags::ACK) => 0,
-            None => {
+            None if other.sent >= other.acknowledged => {
                 other.acknowledged = other.sent;
                 other.next
             }
-            Some(limit) => {
-                other.acknowledged = limit.min(other.sent).max(other.acknowledged);
+            acknowledgment => {
+                other.acknowledged = acknowledgment.unwrap_or(0).max(other.acknowledged);
                 other.first.wrapping_add(other.acknowledged as u32)
             }
         };
@@ -293,12 +305,13 @@ impl Stream {
         }
     }
 
-    /// From here on, packets of `direction` acknowledge at most the first `limit` bytes of the other direction, but never
-    /// less than before. `None`, as at the beginning: all that were written.
-    pub const fn limit_acknowledgment(&mut self, direction: Direction, limit: Option<u64>) {
+    /// From here on, packets of `direction` acknowledge the first `received` bytes of the other direction, but never less
+    /// than before. These may lie beyond what was written: a sender can have received what the capture shows later.
+    /// `None`, as at the beginning: all that were written.
+    pub const fn set_acknowledgment(&mut self, direction: Direction, received: Option<u64>) {
         match direction {
-            Direction::ToServer => self.limits[0] = limit,
-            Direction::ToClient => self.limits[1] = limit,
+            Direction::ToServer => self.acknowledgments[0] = received,
+            Direction::ToClient => self.acknowledgments[1] = received,
         }
     }
 }
@@ -434,14 +447,14 @@ mod tests {
         let mut stream = writer.open(&ends(), at(1)).expect("memory");
         writer.data(&mut stream, Direction::ToClient, b"answer", at(2), None).expect("memory");
         writer.data(&mut stream, Direction::ToClient, b"end", at(3), None).expect("memory");
-        for limit in [Some(6), Some(2), None] {
-            stream.limit_acknowledgment(Direction::ToServer, limit);
+        for received in [Some(6), Some(2), None, Some(12), None] {
+            stream.set_acknowledgment(Direction::ToServer, received);
             writer.data(&mut stream, Direction::ToServer, b"x", at(4), None).expect("memory");
         }
-        assert_eq!((stream.sent(Direction::ToServer), stream.sent(Direction::ToClient)), (3, 9));
+        assert_eq!((stream.sent(Direction::ToServer), stream.sent(Direction::ToClient)), (5, 9));
         let seen = packets(&writer.finish().expect("memory"));
         let acks: Vec<u32> = seen[5..].iter().map(|packet| packet.2).collect();
-        assert_eq!(acks, [7, 7, 10], "never less than before");
+        assert_eq!(acks, [7, 7, 10, 13, 13], "never less than before");
     }
 
     #[test]
