@@ -4,8 +4,9 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
+use support::memory::resident;
 use support::run::rpcshark;
 use support::traffic::{ACK, Client, Traffic, fields, frame};
 
@@ -52,13 +53,6 @@ impl Stream {
         traffic.close(client);
         *connections += 1;
     }
-}
-
-/// Memory that a process has in use, in KiB.
-fn resident(child: &Child) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 /// Reads `calls` calls from standard input; how much memory was in use after half of them, and after all.

@@ -38,9 +38,13 @@ impl MemoryLimit {
 
     /// The share of IP fragments, in bytes.
     pub const fn fragments(self) -> usize {
-        self.0 / 64
+        let share = self.0 / 64;
+        if share < SMALLEST_FRAGMENTS { SMALLEST_FRAGMENTS } else { share }
     }
 }
+
+/// The smallest share of IP fragments: some of the longest datagrams fit into it.
+const SMALLEST_FRAGMENTS: usize = 256 << 10;
 
 impl Default for MemoryLimit {
     fn default() -> Self {

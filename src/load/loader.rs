@@ -384,7 +384,7 @@ impl Loader {
     }
 
     fn into_summary(mut self) -> Summary {
-        let mut released = Released::default();
+        let mut released = *self.partitioner.released();
         self.workers.iter().for_each(|work| released.merge(work.released()));
         Summary {
             released,

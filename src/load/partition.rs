@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 use rayon::prelude::*;
-use rpcshark_captures::budget::{self, MemoryLimit};
+use rpcshark_captures::budget::{self, MemoryLimit, Released};
 use rpcshark_captures::file::{Batch, FileInfo};
 use rpcshark_captures::streams::{Event, Events, StreamNo, Streams, What};
 use rpcshark_captures::{
@@ -260,6 +260,11 @@ impl Partitioner {
             *skipped.entry(why).or_default() += count;
         }
         skipped
+    }
+
+    /// What was released because the memory budget was exceeded.
+    pub(super) const fn released(&self) -> &Released {
+        self.defragmenter.released()
     }
 
     /// Packets that held a segment.

@@ -10,6 +10,8 @@ pub(crate) mod diff;
 pub(crate) mod environment;
 pub(crate) mod headers;
 pub(crate) mod http2;
+#[cfg(target_os = "linux")]
+pub(crate) mod memory;
 pub(crate) mod pcap;
 pub(crate) mod random;
 pub(crate) mod regions;

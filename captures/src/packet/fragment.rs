@@ -3,20 +3,16 @@
 //! If two fragments hold the same bytes, those that came first count. The length of a fragment that the snap length cut
 //! is still known: the datagram is then returned up to its first hole, and its length field shows that more was sent.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap};
 
 use super::next::{FragmentHeader, V4_MAPPED};
 use super::rest::Rest;
 use super::skip::{Skip, Unassembled};
 use crate::RawPacket;
-use crate::budget::MemoryLimit;
+use crate::budget::{Kind, MemoryLimit, Released};
 
-/// How many datagrams may be incomplete at once. Fragments of one follow each other closely; many open ones are lost
-/// ones, or an attack.
-const MAX_DATAGRAMS: usize = 256;
-
-/// How many bytes may be held for incomplete datagrams, unless the memory budget says otherwise.
-const MAX_BYTES: usize = MemoryLimit::DEFAULT.fragments();
+/// What an incomplete datagram costs besides its pieces, in bytes of the memory budget.
+const DATAGRAM_COST: usize = 256;
 
 /// How many pieces a datagram may have: 65,535 bytes in the smallest packets that IPv4 hosts must take (576 bytes) are 119.
 const MAX_PIECES: usize = 128;
@@ -73,23 +69,36 @@ pub struct Defragmenter {
     /// How many bytes may be held.
     limit: usize,
     /// Incomplete, in the order in which their first fragments came.
-    datagrams: VecDeque<Datagram>,
-    /// What the pieces of all of them hold.
+    datagrams: BTreeMap<u64, Datagram>,
+    /// Where they are there.
+    numbers: HashMap<Key, u64>,
+    /// The number of the newest.
+    next: u64,
+    /// What all of them hold.
     bytes: usize,
+    released: Released,
     /// How many fragments were dropped, by why.
     dropped: [u64; 3],
 }
 
 impl Default for Defragmenter {
     fn default() -> Self {
-        Self::new(MAX_BYTES)
+        Self::new(MemoryLimit::DEFAULT.fragments())
     }
 }
 
 impl Defragmenter {
     /// Holds at most `limit` bytes for incomplete datagrams: their share of the memory budget.
     pub fn new(limit: usize) -> Self {
-        Self { limit, datagrams: VecDeque::new(), bytes: 0, dropped: [0; 3] }
+        Self {
+            limit,
+            datagrams: BTreeMap::new(),
+            numbers: HashMap::new(),
+            next: 0,
+            bytes: 0,
+            released: Released::default(),
+            dropped: [0; 3],
+        }
     }
 
     /// Takes a fragment of `packet`; returns the whole datagram, for [`peel_datagram`](super::peel_datagram), when it was
@@ -98,33 +107,40 @@ impl Defragmenter {
     /// The datagram has a new IP header without options or extension headers.
     pub fn push(&mut self, packet: &RawPacket<'_>, fragment: &Fragment<'_>) -> Option<Vec<u8>> {
         let order = packet.packet.order;
-        while self.datagrams.front().is_some_and(|oldest| order.saturating_sub(oldest.since) > MAX_AGE) {
-            self.drop_at(0, Unassembled::Incomplete);
+        while let Some((&oldest, datagram)) = self.datagrams.first_key_value()
+            && order.saturating_sub(datagram.since) > MAX_AGE
+        {
+            self.drop_one(oldest, Unassembled::Incomplete);
         }
         let key = Key::of(fragment);
-        let at = self.datagrams.iter().position(|datagram| datagram.key == key).unwrap_or_else(|| {
-            self.datagrams.push_back(Datagram::new(key, order));
-            self.datagrams.len() - 1
+        let Self { datagrams, numbers, next, bytes, .. } = self;
+        let no = *numbers.entry(key).or_insert_with(|| {
+            *next += 1;
+            *bytes += DATAGRAM_COST;
+            datagrams.insert(*next, Datagram::new(key, order));
+            *next
         });
-        let datagram = self.datagrams.get_mut(at).expect("found or just put there");
+        let datagram = datagrams.get_mut(&no).expect("found or just put there");
         let before = datagram.bytes;
         let insertion = datagram.insert(fragment);
-        self.bytes += datagram.bytes - before;
+        *bytes += datagram.bytes - before;
         match insertion {
             Insertion::Waiting => {}
-            Insertion::Complete => {
-                let datagram = self.datagrams.remove(at).expect("found or just put there");
-                self.bytes -= datagram.bytes;
-                return Some(datagram.whole());
-            }
-            Insertion::Refused => {
-                self.drop_at(at, Unassembled::Malformed);
-            }
+            Insertion::Complete => return self.remove(no).map(Datagram::whole),
+            Insertion::Refused => self.drop_one(no, Unassembled::Malformed),
         }
-        while self.datagrams.len() > MAX_DATAGRAMS || self.bytes > self.limit {
-            self.drop_at(0, Unassembled::Crowded);
+        while self.bytes > self.limit
+            && let Some((&oldest, datagram)) = self.datagrams.first_key_value()
+        {
+            self.released.add(Kind::Fragments, datagram.bytes);
+            self.drop_one(oldest, Unassembled::Crowded);
         }
         None
+    }
+
+    /// What was released because the datagrams' share of the memory budget was exceeded.
+    pub const fn released(&self) -> &Released {
+        &self.released
     }
 
     /// What was dropped until now, and how many fragments of each kind; nothing for kinds that did not occur.
@@ -137,21 +153,27 @@ impl Defragmenter {
 
     /// Gives up what is still incomplete, at the end of the capture.
     pub fn finish(&mut self) {
-        while !self.datagrams.is_empty() {
-            self.drop_at(0, Unassembled::Incomplete);
+        while let Some(&oldest) = self.datagrams.keys().next() {
+            self.drop_one(oldest, Unassembled::Incomplete);
         }
     }
 
-    fn drop_at(&mut self, at: usize, why: Unassembled) {
-        if let Some(datagram) = self.datagrams.remove(at) {
-            self.bytes -= datagram.bytes;
+    fn drop_one(&mut self, no: u64, why: Unassembled) {
+        if let Some(datagram) = self.remove(no) {
             self.dropped[why as usize] += datagram.fragments;
         }
+    }
+
+    fn remove(&mut self, no: u64) -> Option<Datagram> {
+        let datagram = self.datagrams.remove(&no)?;
+        self.numbers.remove(&datagram.key);
+        self.bytes -= datagram.bytes;
+        Some(datagram)
     }
 }
 
 /// What the fragments of one datagram have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     source: u128,
     destination: u128,
@@ -202,7 +224,7 @@ enum Insertion {
 
 impl Datagram {
     fn new(key: Key, since: u64) -> Self {
-        Self { key, since, fragments: 0, protocol: 0, pieces: Vec::new(), end: None, bytes: 0 }
+        Self { key, since, fragments: 0, protocol: 0, pieces: Vec::new(), end: None, bytes: DATAGRAM_COST }
     }
 
     fn insert(&mut self, fragment: &Fragment<'_>) -> Insertion {
@@ -295,9 +317,8 @@ mod tests {
 
     use super::super::samples::{PAYLOAD, TCP, V4, V6, assert_segment, ethernet, ipv4, segment, udp};
     use super::super::{Peeled, peel_datagram};
-    use super::{
-        Defragmenter, Fragment, MAX_AGE, MAX_BYTES, MAX_DATAGRAMS, MAX_PAYLOAD, MAX_PIECES, Skip, Unassembled,
-    };
+    use super::{Defragmenter, Fragment, MAX_AGE, MAX_PAYLOAD, MAX_PIECES, Skip, Unassembled};
+    use crate::budget::{Kind, MemoryLimit};
     use crate::{LinkType, Packet, PacketNo, Place, RawPacket, Timestamp};
 
     #[test]
@@ -379,26 +400,39 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_by_datagrams_and_by_bytes() {
-        let mut defragmenter = Defragmenter::default();
-        for id in 0..MAX_DATAGRAMS as u32 + 10 {
-            assert_eq!(defragmenter.push(&packet(0), &piece(Fragment { id, ..v4() }, 0, &TCP[..24])), None);
+    fn memory_is_bounded_and_the_oldest_are_released() {
+        const LIMIT: usize = MemoryLimit::SMALLEST.fragments();
+        for size in [8, 65_000] {
+            let mut defragmenter = Defragmenter::new(LIMIT);
+            let payload = vec![0; size];
+            for id in 0..5000 {
+                assert_eq!(defragmenter.push(&packet(0), &piece(Fragment { id, ..v4() }, 0, &payload)), None);
+                assert!(defragmenter.bytes <= LIMIT);
+            }
+            let kept = defragmenter.datagrams.len() as u64;
+            assert!(kept > 1 && kept < 5000, "{kept} of {size} bytes");
+            assert_eq!(dropped(&defragmenter), [(Unassembled::Crowded, 5000 - kept)]);
+            let released: Vec<_> = defragmenter.released().counts().collect();
+            assert_eq!((released[0].0, released[0].1.times), (Kind::Fragments, 5000 - kept));
+            let mut last = |id| {
+                let rest = Fragment { id, more: false, ..piece(v4(), size as u32, &TCP[..8]) };
+                defragmenter.push(&packet(1), &rest)
+            };
+            assert!(last(4999).is_some(), "the newest is there");
+            assert_eq!(last(0), None, "the oldest is not");
         }
-        assert_eq!(defragmenter.datagrams.len(), MAX_DATAGRAMS);
-        assert_eq!(dropped(&defragmenter), [(Unassembled::Crowded, 10)]);
-        assert_eq!(
-            defragmenter.push(&packet(0), &last(Fragment { id: 9, ..v4() }, 24)),
-            None,
-            "the oldest were dropped"
-        );
+    }
 
+    #[test]
+    fn fragments_between_those_of_many_other_datagrams_find_each_other() {
         let mut defragmenter = Defragmenter::default();
-        let big = vec![0; 65_000];
-        for id in 0..100 {
-            assert_eq!(defragmenter.push(&packet(0), &piece(Fragment { id, ..v4() }, 0, &big)), None);
-            assert!(defragmenter.bytes <= MAX_BYTES);
+        assert_eq!(defragmenter.push(&packet(0), &piece(v4(), 0, &TCP[..24])), None);
+        for no in 1..MAX_AGE {
+            let other = Fragment { id: 100 + no as u32, ..v4() };
+            assert_eq!(defragmenter.push(&packet(no), &piece(other, 0, &TCP[..24])), None);
         }
-        assert_eq!(dropped(&defragmenter), [(Unassembled::Crowded, 100 - (MAX_BYTES / 65_000) as u64)]);
+        assert!(defragmenter.push(&packet(MAX_AGE), &last(v4(), 24)).is_some());
+        assert!(dropped(&defragmenter).is_empty());
     }
 
     #[test]
