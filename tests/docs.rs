@@ -135,6 +135,97 @@ fn examples_in_manual_pages_are_neither_filled_nor_hyphenated() {
     assert!(page[examples..].contains("\n.fi\n"), "{page}");
 }
 
+/// Constants that are limits by their names, but bound nothing that a peer or a file chooses: numbers of formats, and widths.
+const NOT_LIMITS: &[&str] = &[
+    "captures::packet::fragment::MAX_PAYLOAD",
+    "captures::streams::strace::calls::MAX_FD",
+    "captures::streams::strace::prefix::MAX_PID",
+    "captures::streams::sockdump::MAX_PID",
+    "captures::write::frame::MAX_SEGMENT",
+    "captures::write::pcapng::LONGEST_NAME",
+    "captures::write::pcapng::LONGEST_OPTION",
+    "dissectors::grpc::status::MAX_DIGITS",
+    "dissectors::grpc::timeout::MAX_DIGITS",
+    "dissectors::http2::flow::MAX_WINDOW",
+    "dissectors::http2::hpack::cache::MAX_LEN",
+    "dissectors::http2::hpack::huffman::MAX_BITS",
+    "dissectors::http2::hpack::integer::MAX_CONTINUATION",
+    "dissectors::print::call_text::MAX_METHOD",
+    "dissectors::print::methods::MAX_BARS",
+    "dissectors::print::text::MAX_DECIMALS",
+    "dissectors::probe::MAX_TLS_RECORD",
+    "dissectors::protobuf::json::LONGEST",
+    "dissectors::protobuf::wire::MAX_NUMBER",
+    "dissectors::schema::link::MAX_NUMBER",
+    "dissectors::schema::link::MAX_SET_NUMBER",
+    "dissectors::schema::parser::MAX_EXTENSION",
+    "dissectors::schema::parser::MAX_NUMBER",
+    "dissectors::store::chunks::MOSTLY_REMOVED",
+    "dissectors::ttrpc::preamble::MAX_DIGITS",
+    "src::address::LONGEST_ABSTRACT_NAME",
+    "src::export::http2::MAX_PAYLOAD",
+    "src::record::recorder::LONGEST_GOODBYE",
+];
+
+/// The constants of the code that are numbers, as `crate::module::NAME`, without those of tests.
+fn constants() -> BTreeSet<String> {
+    let mut constants = BTreeSet::new();
+    let mut directories: Vec<PathBuf> =
+        ["captures/src", "dissectors/src", "tui/src", "src"].map(|at| root().join(at)).into();
+    while let Some(directory) = directories.pop() {
+        for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let relative = path.strip_prefix(root()).unwrap().with_extension("");
+            let steps = relative.components().map(|step| step.as_os_str().to_str().unwrap()).enumerate();
+            let module: Vec<&str> =
+                steps.filter(|&(at, step)| (at != 1 || step != "src") && step != "mod").map(|(_, step)| step).collect();
+            if path.extension().is_none_or(|extension| extension != "rs")
+                || module.last().is_some_and(|m| m.ends_with("tests"))
+            {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
+            for line in code.lines().map(str::trim_start) {
+                let Some((before, rest)) = line.split_once("const ") else { continue };
+                let Some((name, kind)) = rest.split_once(": ") else { continue };
+                let is_number = ["usize", "u64", "u32", "u16", "u8", "i32", "i64", "Duration", "Self"]
+                    .iter()
+                    .any(|number| kind.starts_with(&format!("{number} =")));
+                if is_number && (before.is_empty() || before.starts_with("pub")) {
+                    constants.insert(format!("{}::{name}", module.join("::")));
+                }
+            }
+        }
+    }
+    constants
+}
+
+#[test]
+fn every_limit_is_in_the_table_of_limits_and_no_other() {
+    let page = document("docs/limits.md");
+    let named: BTreeSet<&str> = page.split('`').filter(|text| text.contains("::") && !text.contains(' ')).collect();
+    let constants = constants();
+    let unknown: Vec<_> = named.iter().filter(|name| !constants.contains(**name)).collect();
+    assert!(unknown.is_empty(), "docs/limits.md names constants that are not in the code: {unknown:#?}");
+    let is_limit = |path: &str| {
+        let name = path.rsplit("::").next().unwrap();
+        ["MAX_", "MOST_", "LONGEST", "KEPT_"].iter().any(|begin| name.starts_with(begin)) || name.ends_with("_KEPT")
+    };
+    let missing: Vec<_> = constants
+        .iter()
+        // Settings and the like are named by their RFC.
+        .filter(|path| is_limit(path) && !path.contains("::settings::"))
+        .filter(|path| !named.contains(path.as_str()) && !NOT_LIMITS.contains(&path.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "add these to docs/limits.md, or to NOT_LIMITS in tests/docs.rs: {missing:#?}");
+    let gone: Vec<_> = NOT_LIMITS.iter().filter(|path| !constants.contains(**path)).collect();
+    assert!(gone.is_empty(), "NOT_LIMITS names constants that are not in the code: {gone:#?}");
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
     let pages = fs::read_dir(root().join("docs")).unwrap().map(|page| page.unwrap().path());
