@@ -151,6 +151,7 @@ const NOT_LIMITS: &[&str] = &[
     "dissectors::http2::hpack::huffman::MAX_BITS",
     "dissectors::http2::hpack::integer::MAX_CONTINUATION",
     "dissectors::print::call_text::MAX_METHOD",
+    "dissectors::print::frame::MAX_FILE",
     "dissectors::print::methods::MAX_BARS",
     "dissectors::print::text::MAX_DECIMALS",
     "dissectors::probe::MAX_TLS_RECORD",

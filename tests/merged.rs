@@ -81,6 +81,24 @@ fn frames_of_files_read_together_name_their_files() {
     assert_eq!(named, expected);
     assert!(whole.iter().all(|frame| frame.get("file").is_none()), "one file is not named");
     assert!(names.iter().all(|name| merged.iter().any(|frame| frame["file"] == name.as_str())));
+
+    // The listing names the files, and so can filters.
+    let text = run(&["frames", &names[0], &names[1]]).stdout;
+    let end = |name: &str| name.chars().skip(name.chars().count().saturating_sub(23)).collect::<String>();
+    for (line, frame) in text.lines().skip(1).zip(&merged) {
+        let file = end(frame["file"].as_str().unwrap());
+        assert!(
+            line.contains(&format!("{} …{file} ", frame["packet"])) || line.contains(&format!("{file} ")),
+            "{line}"
+        );
+    }
+    let number = merged[9]["packet"].clone();
+    let filter = format!("frame.number == {number} && frame.file contains \"b.pcap\"");
+    let filtered = run(&["frames", "--json", "-Y", &filter, &names[0], &names[1]]).values();
+    let of_b = |frame: &&serde_json::Value| frame["file"] == names[1].as_str() && frame["packet"] == number;
+    assert_eq!(filtered.iter().collect::<Vec<_>>(), merged.iter().filter(of_b).collect::<Vec<_>>());
+    let one = run(&["frames", environment::captures().join("shop/shop.pcap").to_str().unwrap()]).stdout;
+    assert!(!one.lines().next().unwrap().contains("File"), "{one}");
 }
 
 #[test]
@@ -101,6 +119,19 @@ fn notes_and_gaps_of_files_read_together_name_their_files() {
     std::fs::write(&thinned, kept).unwrap();
     let names = [names[0].clone(), thinned.to_str().unwrap().to_owned()];
     let known = |file: &serde_json::Value| names.iter().any(|name| file == name.as_str());
+
+    // Places of problems are named by file and packet, too.
+    let mut places = 0;
+    let text = run(&["problems", &names[0], &names[1]]).stdout;
+    for problem in run(&["problems", "--json", &names[0], &names[1]]).values() {
+        for place in problem["places"].as_array().unwrap().iter().filter(|place| place["packet"].is_u64()) {
+            assert!(known(&place["file"]), "{place}");
+            let at = format!("packet {} of {}", place["packet"], place["file"].as_str().unwrap());
+            assert!(text.contains(&at), "{at} is not in {text}");
+            places += 1;
+        }
+    }
+    assert!(places > 0, "no problem has a place");
 
     let (mut gaps, mut notes) = (0, 0);
     let text = run(&["connections", &names[0], &names[1]]).stdout;

@@ -84,6 +84,7 @@ const COLUMNS_AND_EXAMPLES: &str = "\
 Columns:
   No      number of the frame; with --call and --connection only if the whole capture was indexed
   Packet  number of the packet that completed it
+  File    the file that has it, where several files are read together (on terminals of 120 columns or more)
   Time    when that packet was captured, in seconds since the first one (see --time)
   Conn    its connection, as `connections` lists it
   Stream  its stream; behind it ↑ for a frame to the server, ↓ for one to the client
@@ -143,7 +144,7 @@ fn list_all(args: FramesArgs, schema: Arc<Schema>, mut listing: Listing) -> Resu
     let loaded = loader.run(|store, committed, progress| {
         bar.at(progress);
         complete.extend(committed.completed.iter().filter(|_| live));
-        listing.begin(|| columns(&args.time, progress.first, progress.decimals));
+        listing.begin(|| columns(&args.time, progress.first, progress.decimals, &viewing.files));
         let printer = viewing.printer(store);
         let viewer = printer.viewer;
         wrote = match &ended {
@@ -214,7 +215,7 @@ fn list_some(args: FramesArgs, schema: Arc<Schema>, mut listing: Listing) -> Res
     }
     let mut frames = ConnectionFrames::open(&options, store, connection)?;
     let mut bar = Bar::new(input.talk.quiet);
-    listing.begin(|| columns(&args.time, loaded.first, loaded.decimals));
+    listing.begin(|| columns(&args.time, loaded.first, loaded.decimals, &viewing.files));
     while !loaded.interrupted
         && let Some(mut next) = frames.next_frames(store)?
     {
@@ -240,6 +241,6 @@ fn none(what: &str, no: u32, count: usize) -> Problem {
     Problem::Usage(format!("there is no {what} {no} in the capture: it has {count}"))
 }
 
-fn columns(times: &TimeArgs, first: Option<Timestamp>, decimals: u8) -> FrameColumns {
-    FrameColumns::new(times.listed(first), decimals, terminal_width())
+fn columns(times: &TimeArgs, first: Option<Timestamp>, decimals: u8, files: &[String]) -> FrameColumns {
+    FrameColumns::new(times.listed(first), decimals, terminal_width()).naming_files(files)
 }

@@ -244,7 +244,7 @@ pub(super) struct Viewing {
     pub(super) schema: Arc<Schema>,
     guesser: Guesser,
     redaction: Redaction,
-    files: Vec<String>,
+    pub(super) files: Vec<String>,
     bodies: FileBodies,
     all_headers: bool,
     /// Names that the capture gives to addresses.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rayon::prelude::*;
+use rpcshark_captures::PacketNo;
 use rpcshark_dissectors::Severity;
 use rpcshark_dissectors::statistics::{Place, Problems, Resets};
 use rpcshark_dissectors::store::CallRef;
@@ -107,10 +108,14 @@ pub(super) fn run(args: ProblemsArgs) -> Result<ExitCode, Problem> {
 /// What the files' readers have noted.
 pub(super) fn of_files(loaded: &Loaded) -> Problems {
     let mut problems = Problems::default();
-    for file in &loaded.files {
+    for (index, file) in (0..).zip(&loaded.files) {
         for note in &file.notes {
             let text = format!("{}: {note}", file.name);
-            let place = Place { packet: Some(note.packet).filter(|&packet| packet > 0), text, ..Place::default() };
+            let place = Place {
+                packet: (note.packet > 0).then(|| PacketNo::new(index, note.packet)),
+                text,
+                ..Place::default()
+            };
             problems.add("file-damaged", Severity::Error, 1, place);
         }
         if file.dropped > 0 {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use rpcshark_captures::{Direction, Timestamp};
+use unicode_width::UnicodeWidthStr;
 
 use super::call_json::{optional, rfc3339, write_notes};
 use super::fit::{self, MIN_WIDTH};
@@ -22,12 +23,20 @@ pub struct FrameColumns {
     decimals: u8,
     time: usize,
     has_packet: bool,
+    /// Characters of the names of files; 0 where there is only one file.
+    file: usize,
     has_connection: bool,
     has_flags: bool,
     has_call: bool,
     /// Columns of the terminal, if lines have to fit.
     width: Option<usize>,
 }
+
+/// Columns of a terminal from which on there is room for the names of files.
+const WIDE: usize = 120;
+
+/// Columns of a file's name; of longer ones the end is shown.
+const MAX_FILE: usize = 24;
 
 impl FrameColumns {
     /// Columns for times in this form, of which the capture has `decimals` decimals of a second. Lines of at most `width`
@@ -47,6 +56,7 @@ impl FrameColumns {
             has_call: fits(6, 14),
             has_flags: fits(23, 20),
             has_packet: fits(8, 20),
+            file: 0,
             times,
             decimals,
             time,
@@ -54,11 +64,22 @@ impl FrameColumns {
         }
     }
 
+    /// The same with the file of each packet, if several files are read together and there is room.
+    #[must_use]
+    pub fn naming_files(mut self, files: &[String]) -> Self {
+        if self.has_packet && files.len() > 1 && self.width.is_none_or(|width| width >= WIDE) {
+            let longest = files.iter().map(|file| file.width()).max().unwrap_or(0);
+            self.file = longest.clamp("File".len(), MAX_FILE);
+        }
+        self
+    }
+
     /// The line above the frames.
     pub fn heading(&self) -> String {
         let mut line = format!("{:>7}", "No");
         let mut column = |text: String, shown: bool| line += if shown { &text } else { "" };
         column(format!(" {:>7}", "Packet"), self.has_packet);
+        column(format!(" {:<width$}", "File", width = self.file), self.file > 0);
         column(format!(" {:>width$}", self.times.heading(), width = self.time), true);
         column(format!(" {:<6}", "Conn"), self.has_connection);
         column(format!(" {:>6}   {:<14} {:>8}", "Stream", "Type", "Length"), true);
@@ -140,6 +161,11 @@ impl Printer<'_> {
         let _ = write!(out, "{no:>7}");
         if columns.has_packet {
             let _ = write!(out, " {:>7}", frame.packet().number());
+        }
+        if columns.file > 0 {
+            let file = Escaped(frame.file().unwrap_or_default().as_bytes()).to_string();
+            let file = fit::cut_left(&file, columns.file);
+            let _ = write!(out, " {file}{:missing$}", "", missing = columns.file.saturating_sub(file.width()));
         }
         out.push(b' ');
         columns.times.push(frame.time(), before, columns.decimals, columns.time, out);

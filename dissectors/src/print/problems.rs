@@ -58,7 +58,7 @@ impl Printer<'_> {
                     explained("→", known.help, &mut lines);
                 }
             }
-            lines.extend(problem.places.iter().map(|place| place_line(place).cut(width)));
+            lines.extend(problem.places.iter().map(|place| self.place_line(place).cut(width)));
             let listed = problem.places.len() as u64;
             if problem.count > listed && listed == crate::statistics::MAX_PLACES as u64 {
                 lines.push(Line::plain("      …"));
@@ -89,49 +89,55 @@ impl Printer<'_> {
         let mut json = Writer::new(out);
         json.begin_object();
         json.key("version").unsigned(1);
-        write_problem(problem, &mut json);
+        self.write_problem(problem, &mut json);
         json.end_object();
         out.push(b'\n');
     }
-}
 
-/// Appends the members of a problem.
-pub(super) fn write_problem(problem: &Problem, json: &mut Writer<'_>) {
-    let known = ProblemKind::of(problem.kind);
-    json.key("kind").string(problem.kind);
-    json.key("severity").string(problem.severity.name());
-    json.key("count").unsigned(problem.count);
-    json.key("title").string(title(problem));
-    json.key("meaning").string(known.map_or("", |known| known.meaning));
-    json.key("help").string(known.map_or("", |known| known.help));
-    json.key("calls").unsigned(problem.calls);
-    json.key("connections").unsigned(problem.connections.len() as u64);
-    let optional = |json: &mut Writer<'_>, number: Option<i64>| match number {
-        Some(number) => json.signed(number),
-        None => json.null(),
-    };
-    optional(json.key("bytes"), problem.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)));
-    optional(json.key("longest_ns"), problem.longest_ns);
-    json.key("places").begin_array();
-    for place in &problem.places {
-        json.begin_object();
-        optional(json.key("call"), place.call.map(i64::from));
-        optional(json.key("connection"), place.connection.map(i64::from));
-        optional(json.key("packet"), place.packet.and_then(|packet| i64::try_from(packet).ok()));
-        json.key("text").string(&place.text);
-        json.end_object();
+    /// Appends the members of a problem.
+    pub(super) fn write_problem(&self, problem: &Problem, json: &mut Writer<'_>) {
+        let known = ProblemKind::of(problem.kind);
+        json.key("kind").string(problem.kind);
+        json.key("severity").string(problem.severity.name());
+        json.key("count").unsigned(problem.count);
+        json.key("title").string(title(problem));
+        json.key("meaning").string(known.map_or("", |known| known.meaning));
+        json.key("help").string(known.map_or("", |known| known.help));
+        json.key("calls").unsigned(problem.calls);
+        json.key("connections").unsigned(problem.connections.len() as u64);
+        let optional = |json: &mut Writer<'_>, number: Option<i64>| match number {
+            Some(number) => json.signed(number),
+            None => json.null(),
+        };
+        optional(json.key("bytes"), problem.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)));
+        optional(json.key("longest_ns"), problem.longest_ns);
+        json.key("places").begin_array();
+        for place in &problem.places {
+            json.begin_object();
+            optional(json.key("call"), place.call.map(i64::from));
+            optional(json.key("connection"), place.connection.map(i64::from));
+            if let Some(file) = place.packet.and_then(|packet| self.other_file(packet, None)) {
+                json.key("file").string(file);
+            }
+            optional(json.key("packet"), place.packet.and_then(|packet| i64::try_from(packet.number()).ok()));
+            json.key("text").string(&place.text);
+            json.end_object();
+        }
+        json.end_array();
     }
-    json.end_array();
-}
 
-fn place_line(place: &Place) -> Line {
-    let mut at = Vec::new();
-    at.extend(place.call.map(|no| format!("#{no}")));
-    at.extend(place.connection.map(|no| format!("c{no}")));
-    at.extend(place.packet.map(|no| format!("packet {no}")));
-    let mut line = Line::plain(format!("      {}", at.join(" ")));
-    if !place.text.is_empty() {
-        line.push(Tone::Plain, format!("{}{}", if at.is_empty() { "" } else { ": " }, Escaped(place.text.as_bytes())));
+    fn place_line(&self, place: &Place) -> Line {
+        let mut at = Vec::new();
+        at.extend(place.call.map(|no| format!("#{no}")));
+        at.extend(place.connection.map(|no| format!("c{no}")));
+        at.extend(place.packet.map(|packet| format!("packet {}", self.packet_text(packet, None))));
+        let mut line = Line::plain(format!("      {}", at.join(" ")));
+        if !place.text.is_empty() {
+            line.push(
+                Tone::Plain,
+                format!("{}{}", if at.is_empty() { "" } else { ": " }, Escaped(place.text.as_bytes())),
+            );
+        }
+        line
     }
-    line
 }

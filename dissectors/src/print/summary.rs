@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::call_json::{optional, rfc3339};
 use super::fit;
 use super::line::{Line, Tone};
-use super::problems::{counted, write_problem};
+use super::problems::counted;
 use super::table::{Table, TableCell, TableColumn};
 use super::text::size_text;
 use super::{Escaped, Printer, Times, method_text, status_text};
@@ -244,7 +244,7 @@ impl Printer<'_> {
         json.key("problems").begin_array();
         for problem in summary.problems.sorted() {
             json.begin_object();
-            write_problem(problem, &mut json);
+            self.write_problem(problem, &mut json);
             json.end_object();
         }
         json.end_array();

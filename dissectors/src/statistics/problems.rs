@@ -50,7 +50,7 @@ pub struct Place {
     /// The connection.
     pub connection: Option<u32>,
     /// The packet.
-    pub packet: Option<u64>,
+    pub packet: Option<PacketNo>,
     /// The note's text there.
     pub text: String,
 }
@@ -115,7 +115,7 @@ impl Problems {
     }
 
     fn add_note(&mut self, note: Note, place: &Place) {
-        let packet = note.packet.map(PacketNo::number).or(place.packet);
+        let packet = note.packet.or(place.packet);
         self.add(note.kind, note.severity, 1, Place { packet, text: note.text, ..place.clone() });
     }
 
@@ -125,7 +125,7 @@ impl Problems {
             let place = Place {
                 call: frame.call_no(),
                 connection: Some(frame.connection()),
-                packet: Some(frame.packet().number()),
+                packet: Some(frame.packet()),
                 text: String::new(),
             };
             self.add_note(note.clone(), &place);
@@ -159,7 +159,7 @@ impl Problems {
                     Some(length) => format!("{length} bytes {way}"),
                     None => format!("an unknown number of bytes {way}"),
                 };
-                let packet = Some(gap.packet.number());
+                let packet = Some(gap.packet);
                 let problem = self.add(kind, severity, 1, Place { packet, text, ..place.clone() });
                 problem.bytes = sum(problem.bytes, gap.length);
             }
@@ -178,7 +178,7 @@ impl Problems {
         let place = Place {
             call: Some(call.no()),
             connection: Some(call.connection().number()),
-            packet: Some(call.first_packet().number()),
+            packet: Some(call.first_packet()),
             text: String::new(),
         };
         call.notes().into_iter().for_each(|note| own.add_note(note, &place));
@@ -193,7 +193,7 @@ impl Problems {
     }
 
     fn add_end(&mut self, call: &CallView<'_>, place: &Place) {
-        let packet = Some(call.last_packet().number());
+        let packet = Some(call.last_packet());
         let at = |text: String| Place { packet, text, ..place.clone() };
         if call.end() == Some(End::Goaway) {
             self.add("goaway-refused", Severity::Warning, 1, at("not processed, as GOAWAY reports".to_owned()));
@@ -221,7 +221,7 @@ impl Problems {
     }
 
     fn add_message(&mut self, message: MessageView<'_>, place: &Place, scratch: Option<&mut Scratch>) {
-        let place = Place { packet: Some(message.packet().number()), ..place.clone() };
+        let place = Place { packet: Some(message.packet()), ..place.clone() };
         let length = message.length();
         let large = match message.protocol() {
             Protocol::Ttrpc if length >= NEAR_LIMIT => Some(("message-near-limit", Severity::Warning)),

@@ -44,6 +44,11 @@ impl<'a> FrameView<'a> {
         self.frame().packet
     }
 
+    /// The name of the file that has that packet.
+    pub fn file(self) -> Option<&'a str> {
+        self.viewer.file_name(self.packet().file())
+    }
+
     /// When it was complete; `None` where the capture has no times.
     pub fn time(self) -> Option<Timestamp> {
         self.lane.connection(self.frame().connection).has_times.then_some(self.frame().time)

@@ -15,6 +15,7 @@ use crate::view::{CallView, FrameView, MessageView};
 pub(super) static FIELDS: &[FieldSpec] = &[
     spec("rpc.frame", Type::Unsigned, "Number of the frame", Get::Frame(no)),
     spec("frame.number", Type::Unsigned, "Number of the packet that completed the frame", Get::Frame(packet)),
+    spec("frame.file", Type::Text, "Name of the file of that packet", Get::Frame(file)),
     spec("frame.time", Type::Time, "Time of that packet", Get::Frame(time)),
     spec("frame.time_epoch", Type::Duration, "The same in seconds since 1970", Get::Frame(time_epoch)),
     spec("frame.len", Type::Unsigned, "Length of that packet on the wire", Get::PacketLength),
@@ -184,6 +185,13 @@ fn no(frame: FrameView<'_>, visit: &mut Visit<'_>) -> Flow {
 
 fn packet(frame: FrameView<'_>, visit: &mut Visit<'_>) -> Flow {
     int(frame.packet().number(), visit)
+}
+
+fn file(frame: FrameView<'_>, visit: &mut Visit<'_>) -> Flow {
+    match frame.file() {
+        Some(file) => value(Value::text(file), visit),
+        None => visit(Item::Unknown),
+    }
 }
 
 fn time(frame: FrameView<'_>, visit: &mut Visit<'_>) -> Flow {
