@@ -50,10 +50,12 @@ pub(super) fn run(args: &CallsArgs, ui: &UiArgs) -> Result<ExitCode, Problem> {
     let loader = input.open(args.inputs(), args.follow, keep)?;
     let files = loader.files().iter().map(|file| file.name.clone()).collect();
     let stop = loader.stop();
+    let load = loader.options().clone();
     let shared = Arc::clone(loader.shared());
     let loading = loader.start();
     let options = ui::Options {
         store: Arc::clone(&shared),
+        load,
         files,
         schema,
         schema_sources: input.schema.sources(),

@@ -7,7 +7,7 @@ use rpcshark_captures::{Direction, Place, Sources};
 use crate::tap::{Delivered, Delivery};
 
 /// Where the bytes of a flow lie.
-pub(super) struct FlowBytes<'a> {
+pub(crate) struct FlowBytes<'a> {
     sources: &'a Sources,
     /// By offset: where a run of bytes stands, how long it is, and where it lies.
     runs: Vec<(u64, u32, Place)>,
@@ -17,7 +17,7 @@ pub(super) struct FlowBytes<'a> {
 
 impl<'a> FlowBytes<'a> {
     /// Those of the flow that was delivered as `seen`.
-    pub(super) fn new(deliveries: &[Delivery], seen: Direction, sources: &'a Sources) -> Self {
+    pub(crate) fn new(deliveries: &[Delivery], seen: Direction, sources: &'a Sources) -> Self {
         let mut runs = Vec::new();
         let mut end = 0;
         for delivery in deliveries.iter().filter(|delivery| delivery.seen == seen) {
@@ -34,12 +34,12 @@ impl<'a> FlowBytes<'a> {
     }
 
     /// The offset behind all that was delivered.
-    pub(super) const fn end(&self) -> u64 {
+    pub(crate) const fn end(&self) -> u64 {
         self.end
     }
 
     /// The bytes of a range; `None` where some of them are missing.
-    pub(super) fn get(&self, range: Range<u64>) -> Option<Vec<u8>> {
+    pub(crate) fn get(&self, range: Range<u64>) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut at = range.start;
         let mut scratch = Vec::new();

@@ -13,4 +13,5 @@ mod piece;
 mod ttrpc;
 
 pub(crate) use capture::{Exported, connections_of, export_capture};
+pub(crate) use flow::FlowBytes;
 pub(crate) use forms::{CSV_COLUMNS, MessageFile, grpcurl, message_files, write_csv_call, write_csv_header};

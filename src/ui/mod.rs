@@ -3,16 +3,20 @@
 //! Three kinds of threads work together. The main thread owns the terminal: it waits for keys, draws, and reads the store
 //! only for the rows in view. The loader fills the store ([`load`](crate::load)). The workers ([`workers`]) carry out what takes
 //! longer, a thread and a file for each kind of request: [`call`] looks at single calls, [`list`] keeps the list that a
-//! filter or an order makes, [`errands`] loads schemas and copies.
+//! filter or an order makes, [`conversation`] makes conversations, [`statistics`] counts by method and by problem, [`timeline`]
+//! reads a connection again, [`errands`] loads schemas and copies.
 
 mod backend;
 mod call;
 mod clipboard;
+mod conversation;
 mod errands;
 mod list;
+mod statistics;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod workers;
 
 pub(crate) use terminal::{Options, run};

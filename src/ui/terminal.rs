@@ -21,13 +21,15 @@ use rpcshark_tui::{App, Theme};
 
 use super::backend::{Decoding, ScreenBackend, Shared};
 use super::workers::{Workers, spawn};
-use crate::load::{SharedStore, schema};
+use crate::load::{LoadOptions, SharedStore, schema};
 use crate::signals::Stop;
 
 /// What a run of the terminal UI is given.
 pub(crate) struct Options {
     /// The store that is being filled.
     pub(crate) store: Arc<SharedStore>,
+    /// How the capture is read, should it be read again.
+    pub(crate) load: LoadOptions,
     /// The names of the files, for the title and for calls.
     pub(crate) files: Vec<String>,
     /// The types.
@@ -88,7 +90,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let shared = Arc::new(Shared::new(options.store, decoding, options.files));
     let theme = Theme::new(options.color, options.ascii);
     let (to_main, signals) = channel();
-    let workers = Workers::start(&shared, options.schema_sources, theme.signs, &to_main)?;
+    let workers = Workers::start(&shared, options.load, options.schema_sources, theme.signs, &to_main)?;
     let backend = ScreenBackend { shared, workers };
     let mut app = App::new(theme, &file, &options.filter, &backend);
     app.set_tail(options.tail, &backend);

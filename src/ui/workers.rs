@@ -6,13 +6,16 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use anyhow::Context;
-use rpcshark_tui::backend::{CallRequest, CallsRequest, ProgramRequest, Request};
+use rpcshark_tui::backend::{
+    CallRequest, CallsRequest, ConversationRequest, ProgramRequest, Request, StatisticsRequest, TimelineRequest,
+};
 use rpcshark_tui::theme::Signs;
 
 use super::backend::Shared;
 use super::errands::Errand;
 use super::terminal::Signal;
-use super::{call, errands, list};
+use super::{call, conversation, errands, list, statistics, timeline};
+use crate::load::LoadOptions;
 use crate::load::schema::Sources;
 
 /// Channels to the workers, which end when these are dropped.
@@ -21,17 +24,21 @@ pub(super) struct Workers {
     main: Sender<Signal>,
     call: Sender<CallRequest>,
     calls: Sender<CallsRequest>,
+    conversation: Sender<ConversationRequest>,
+    statistics: Sender<StatisticsRequest>,
+    timeline: Sender<TimelineRequest>,
     errands: Sender<Errand>,
 }
 
 impl Workers {
-    /// Starts them. `main`: where their answers go.
+    /// Starts them. `load`: how the capture is read, should it be read again; `main`: where their answers go.
     ///
     /// # Errors
     ///
     /// If a thread cannot be started.
     pub(super) fn start(
         shared: &Arc<Shared>,
+        load: LoadOptions,
         sources: Sources,
         signs: &'static Signs,
         main: &Sender<Signal>,
@@ -41,6 +48,13 @@ impl Workers {
             main: main.clone(),
             call: worker("call", shared, main, move |shared, from, to| call::work(shared, signs, &from, to))?,
             calls: worker("calls", shared, main, |shared, from, to| list::work(shared, &from, to))?,
+            conversation: worker("conversation", shared, main, move |shared, from, to| {
+                conversation::work(shared, signs, &from, to);
+            })?,
+            statistics: worker("statistics", shared, main, |shared, from, to| statistics::work(shared, &from, to))?,
+            timeline: worker("timeline", shared, main, move |shared, from, to| {
+                timeline::work(shared, &load, &from, to);
+            })?,
             errands: worker("errands", shared, main, |shared, from, to| errands::work(shared, sources, &from, to))?,
         })
     }
@@ -58,6 +72,9 @@ impl Workers {
                 self.shared.newest_list.store(newest, Ordering::Release);
                 self.calls.send(request).is_ok()
             }
+            Request::Conversation(request) => self.conversation.send(request).is_ok(),
+            Request::Statistics(request) => self.statistics.send(request).is_ok(),
+            Request::Timeline(request) => self.timeline.send(request).is_ok(),
             Request::Decoding(request) => self.errands.send(Errand::Decoding(request)).is_ok(),
             Request::Program(ProgramRequest::Copy { text, to_file }) => {
                 self.errands.send(Errand::Copy { text, to_file }).is_ok()

@@ -22,7 +22,7 @@ use crate::popup::{Ask, Handled, KeyList, Menu, Overlay, Question, combine_menu,
 use crate::screen::{Effect, Hub, Place, Screen, Session, Subject, TimeForm, View};
 use crate::text::{counted, safe};
 use crate::theme::{Role, Theme};
-use crate::view::{CallScreen, CallsScreen};
+use crate::view::{CallScreen, CallsScreen, FollowScreen, ProblemsScreen};
 use crate::widget::{Canvas, Hit, Part, Zones};
 
 /// The program's state.
@@ -61,7 +61,8 @@ const MAX_EFFECTS: usize = 64;
 impl App {
     /// The state at the start: the list of all calls of `file`, or those that `filter` leaves.
     pub fn new(theme: Theme, file: &str, filter: &str, backend: &dyn Backend) -> Self {
-        let session = Session { marks: BTreeSet::new(), times: TimeForm::SinceStart, revealed: false };
+        let session =
+            Session { marks: BTreeSet::new(), times: TimeForm::SinceStart, revealed: false, filter: String::new() };
         let mut app = Self {
             theme,
             file: safe(file.as_bytes()),
@@ -293,6 +294,11 @@ impl App {
             }
             Action::FilterByThis => self.filter_by_this(backend),
             Action::Copy => self.copy(backend),
+            Action::Problems => self.carry_out(vec![Effect::Go(Place::Problems)], backend),
+            Action::Follow => match self.with(backend, |screen, hub| screen.subject(hub)).call {
+                Some(no) => self.carry_out(vec![Effect::Go(Place::Follow(no))], backend),
+                None => self.message = Some(("no call is selected".to_owned(), false)),
+            },
             Action::PreviousCall | Action::NextCall => {
                 self.neighbour(if action == Action::NextCall { 1 } else { -1 }, backend);
             }
@@ -363,6 +369,13 @@ impl App {
         self.screen_filter().or_else(of_calls).unwrap_or_default()
     }
 
+    /// The filter of the calls that are shown, or that were shown last.
+    fn calls_filter(&self) -> String {
+        let own = self.screen().filter(|screen| screen.target() == Target::Calls).and_then(Screen::filter);
+        let of_calls = || self.views.get(&View::Calls)?.filter();
+        own.or_else(of_calls).unwrap_or_default().to_owned()
+    }
+
     fn copy(&mut self, backend: &dyn Backend) {
         let copies = self.with(backend, |screen, hub| screen.copies(hub));
         match copies.is_empty() {
@@ -424,6 +437,7 @@ impl App {
             return;
         }
         let subject = self.with(backend, |screen, hub| screen.subject(hub));
+        self.session.filter = self.calls_filter();
         self.remember();
         match place {
             Place::View(view) => self.go_to_view(view, subject, backend),
@@ -435,6 +449,15 @@ impl App {
             Place::Call(no) => {
                 let mut hub = Self::hub(&mut self.session, self.window, backend);
                 self.on_top.push(Box::new(CallScreen::open(no, &mut hub)));
+            }
+            Place::Follow(no) => {
+                let mut hub = Self::hub(&mut self.session, self.window, backend);
+                self.on_top.push(Box::new(FollowScreen::open(no, &mut hub)));
+            }
+            Place::Problems => {
+                let filter = self.session.filter.clone();
+                let mut hub = Self::hub(&mut self.session, self.window, backend);
+                self.on_top.push(Box::new(ProblemsScreen::open(&filter, &mut hub)));
             }
         }
         self.show_filter();

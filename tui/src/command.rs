@@ -71,6 +71,36 @@ pub enum Action {
     ByteView,
     /// Copies.
     Copy,
+    /// A call as a conversation.
+    Follow,
+    /// What the capture or the bytes did not allow.
+    Problems,
+    /// Sorts by the column at the left.
+    SortLeft,
+    /// Sorts by the column at the right.
+    SortRight,
+    /// Shows messages as differences.
+    Differences,
+    /// Shows what one side sent.
+    OneSide,
+    /// Picks a message to be compared.
+    Pick,
+    /// Shows less time, in more detail.
+    ZoomIn,
+    /// Shows more time.
+    ZoomOut,
+    /// Shows all of it.
+    ZoomFit,
+    /// Goes to the next event of a stream.
+    NextEvent,
+    /// Goes to the previous event of a stream.
+    PreviousEvent,
+    /// Measures from here on.
+    Measure,
+    /// Chooses another connection.
+    OtherConnection,
+    /// Moves through time by itself.
+    Play,
     /// Shows or hides the preview.
     Preview,
     /// Enlarges the pane with the focus to the whole screen.
@@ -108,9 +138,32 @@ pub enum Context {
     Tree,
     /// In a call, on its bytes.
     Bytes,
+    /// In the table of methods.
+    Methods,
+    /// In the list of problems.
+    Problems,
+    /// In a conversation.
+    Follow,
+    /// In a conversation, on the fields of a message.
+    FollowTree,
+    /// In the timeline.
+    Timeline,
 }
 
 impl Context {
+    /// Every context.
+    pub const ALL: &'static [Self] = &[
+        Self::Everywhere,
+        Self::Calls,
+        Self::Tree,
+        Self::Bytes,
+        Self::Methods,
+        Self::Problems,
+        Self::Follow,
+        Self::FollowTree,
+        Self::Timeline,
+    ];
+
     /// What the list of keys calls it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -118,6 +171,11 @@ impl Context {
             Self::Calls => "Calls",
             Self::Tree => "Call: tree",
             Self::Bytes => "Call: bytes",
+            Self::Methods => "Methods",
+            Self::Problems => "Problems",
+            Self::Follow => "Follow",
+            Self::FollowTree => "Follow: message",
+            Self::Timeline => "Timeline",
         }
     }
 }
@@ -139,7 +197,7 @@ pub struct Command {
     pub contexts: &'static [Context],
 }
 
-use Context::{Bytes, Calls, Everywhere, Tree};
+use Context::{Bytes, Calls, Everywhere, Follow, FollowTree, Methods, Problems, Timeline, Tree};
 
 const fn command(
     action: Action,
@@ -154,8 +212,42 @@ const fn command(
 
 /// Every command. In the footer they stand in this order.
 pub static COMMANDS: &[Command] = &[
-    command(Action::Open, "open", "Open the selected call", "open", &["Enter"], &[Calls]),
-    command(Action::Filter, "filter", "Edit the filter", "filter", &["/"], &[Calls]),
+    command(Action::Open, "open", "Open the selected call", "open", &["Enter"], &[Calls, Timeline]),
+    command(Action::Open, "open-method", "Show the calls of the method", "calls of this", &["Enter"], &[Methods]),
+    command(
+        Action::Open,
+        "open-problem",
+        "Show only the calls with the problem",
+        "show only these",
+        &["Enter"],
+        &[Problems],
+    ),
+    command(Action::Open, "open-message", "Go to the fields of the message", "fields", &["Enter"], &[Follow]),
+    command(Action::Open, "toggle", "Fold or unfold", "", &["Enter"], &[Tree, FollowTree]),
+    command(Action::SortLeft, "sort-left", "Sort by the column at the left", "", &["<"], &[Methods]),
+    command(Action::SortRight, "sort-right", "Sort by the column at the right", "sort", &[">"], &[Methods]),
+    command(Action::Pick, "pick", "Pick the message: two are compared", "pick two to compare", &["Space"], &[Follow]),
+    command(Action::Differences, "differences", "Show messages as differences", "differences", &["d"], &[Follow]),
+    command(Action::OneSide, "one-side", "Show one side only", "one side", &["u"], &[Follow]),
+    command(Action::ZoomIn, "zoom-in", "Show less time, in more detail", "zoom in", &["+"], &[Timeline]),
+    command(Action::ZoomOut, "zoom-out", "Show more time", "out", &["-"], &[Timeline]),
+    command(Action::ZoomFit, "zoom-fit", "Show all the time of the connection", "all", &["0"], &[Timeline]),
+    command(Action::NextEvent, "next-event", "Go to the next event of the stream", "next event", &["n"], &[Timeline]),
+    command(Action::PreviousEvent, "previous-event", "Go to the previous event of the stream", "", &["N"], &[Timeline]),
+    command(Action::Measure, "measure", "Measure from here on", "measure", &["z"], &[Timeline]),
+    command(Action::OtherConnection, "connection", "Choose another connection…", "connection", &["c"], &[Timeline]),
+    command(Action::Play, "play", "Move through time, or stop", "", &["Space"], &[Timeline]),
+    command(Action::Right, "later", "Move to a later time", "", &["Right", "l"], &[Timeline]),
+    command(Action::Left, "earlier", "Move to an earlier time", "", &["Left", "h"], &[Timeline]),
+    command(
+        Action::Follow,
+        "follow",
+        "Show the call as a conversation",
+        "follow",
+        &["f"],
+        &[Calls, Tree, Bytes, Timeline],
+    ),
+    command(Action::Filter, "filter", "Edit the filter", "filter", &["/"], &[Calls, Methods, Problems]),
     command(Action::Sort, "sort", "Sort by a column…", "sort", &["s"], &[Calls]),
     command(
         Action::FilterByThis,
@@ -163,13 +255,20 @@ pub static COMMANDS: &[Command] = &[
         "Use the value under the cursor as a filter…",
         "by this",
         &["="],
-        &[Calls, Tree],
+        &[Calls, Tree, Methods, Problems, FollowTree, Timeline],
     ),
     command(Action::NextError, "next-error", "Go to the next failed call", "next error", &["e"], &[Calls]),
     command(Action::PreviousError, "previous-error", "Go to the previous failed call", "", &["E"], &[Calls]),
-    command(Action::Mark, "mark", "Mark the call, or remove its mark", "mark", &["m"], &[Calls, Tree]),
+    command(
+        Action::Mark,
+        "mark",
+        "Mark the call, or remove its mark",
+        "mark",
+        &["m"],
+        &[Calls, Tree, Follow, Timeline],
+    ),
     command(Action::OnlyMarked, "only-marked", "Show marked calls only", "", &["M"], &[Calls]),
-    command(Action::Reverse, "reverse", "Reverse the order", "", &["o"], &[Calls]),
+    command(Action::Reverse, "reverse", "Reverse the order", "", &["o"], &[Calls, Methods]),
     command(Action::Preview, "preview", "Show or hide the preview", "", &["p"], &[Calls]),
     command(Action::Tail, "tail", "Stay at the newest call", "", &["F"], &[Calls]),
     command(
@@ -178,7 +277,7 @@ pub static COMMANDS: &[Command] = &[
         "Unfold; in lists, show columns at the right",
         "",
         &["Right", "l"],
-        &[Calls, Tree, Bytes],
+        &[Calls, Tree, Bytes, Methods, FollowTree],
     ),
     command(
         Action::Left,
@@ -186,9 +285,9 @@ pub static COMMANDS: &[Command] = &[
         "Fold; in lists, show columns at the left",
         "",
         &["Left", "h"],
-        &[Calls, Tree, Bytes],
+        &[Calls, Tree, Bytes, Methods, FollowTree],
     ),
-    command(Action::NextPane, "next-pane", "Go to the next pane", "pane", &["Tab"], &[Tree, Bytes]),
+    command(Action::NextPane, "next-pane", "Go to the next pane", "pane", &["Tab"], &[Tree, Bytes, Follow, FollowTree]),
     command(
         Action::ByteView,
         "byte-view",
@@ -197,19 +296,26 @@ pub static COMMANDS: &[Command] = &[
         &["b"],
         &[Tree, Bytes],
     ),
-    command(Action::Find, "find", "Find text", "find", &["/"], &[Tree]),
-    command(Action::FindNext, "find-next", "Go to the next place where the text is found", "", &["n"], &[Tree]),
+    command(Action::Find, "find", "Find text", "find", &["/"], &[Tree, Follow]),
+    command(Action::FindNext, "find-next", "Go to the next place where the text is found", "", &["n"], &[Tree, Follow]),
     command(
         Action::FindPrevious,
         "find-previous",
         "Go to the previous place where the text is found",
         "",
         &["N"],
-        &[Tree],
+        &[Tree, Follow],
     ),
     command(Action::PreviousCall, "previous-call", "Go to the previous call of the list", "", &["["], &[Tree, Bytes]),
     command(Action::NextCall, "next-call", "Go to the next call of the list", "", &["]"], &[Tree, Bytes]),
-    command(Action::Copy, "copy", "Copy…", "copy", &["y"], &[Calls, Tree]),
+    command(
+        Action::Copy,
+        "copy",
+        "Copy…",
+        "copy",
+        &["y"],
+        &[Calls, Tree, Methods, Problems, Follow, FollowTree, Timeline],
+    ),
     command(Action::Maximize, "maximize", "Enlarge the pane to the whole screen", "", &["\\"], &[Tree, Bytes]),
     command(Action::Leave, "leave", "Leave: a popup, an input, a screen, the filter", "", &["Esc"], &[Everywhere]),
     command(Action::Up, "up", "Move up", "", &["Up", "k"], &[Everywhere]),
@@ -224,6 +330,17 @@ pub static COMMANDS: &[Command] = &[
     command(Action::Back, "back", "Go back to where you were", "", &["Backspace", "Alt-Left"], &[Everywhere]),
     command(Action::Forward, "forward", "Go forward again", "", &["Alt-Right"], &[Everywhere]),
     command(Action::View(View::Calls), "calls", "Go to Calls", "", &["1"], &[Everywhere]),
+    command(Action::View(View::Methods), "methods", "Go to Methods", "", &["4"], &[Everywhere]),
+    command(Action::View(View::Timeline), "timeline", "Go to Timeline", "", &["5"], &[Everywhere]),
+    command(
+        Action::View(View::Timeline),
+        "timeline-here",
+        "Show the connection of this over time",
+        "",
+        &["t"],
+        &[Calls, Tree, Bytes, Follow],
+    ),
+    command(Action::Problems, "problems", "Show the problems, by kind", "", &["!"], &[Everywhere]),
     command(
         Action::Times,
         "times",
@@ -312,7 +429,7 @@ mod tests {
 
     #[test]
     fn no_key_does_two_things_in_one_place() {
-        for context in [Calls, Tree, Bytes] {
+        for &context in Context::ALL {
             let mut seen = std::collections::BTreeMap::new();
             for command in COMMANDS.iter().filter(|command| command.is_for(context)) {
                 for key in command.keys {

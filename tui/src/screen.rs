@@ -15,7 +15,7 @@ use rpcshark_dissectors::print::Times;
 use crate::backend::{Backend, Progress, Reply, Request};
 use crate::command::{Action, Context};
 use crate::popup::{Menu, Question};
-use crate::view::CallsScreen;
+use crate::view::{CallsScreen, MethodsScreen, TimelineScreen};
 use crate::widget::{Canvas, Comparison, Parts};
 
 /// A numbered view. Each keeps its state while another one is shown.
@@ -23,16 +23,22 @@ use crate::widget::{Canvas, Comparison, Parts};
 pub enum View {
     /// The list of calls.
     Calls,
+    /// Calls by method.
+    Methods,
+    /// A connection over time.
+    Timeline,
 }
 
 impl View {
     /// Every view, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Calls];
+    pub const ALL: &'static [Self] = &[Self::Calls, Self::Methods, Self::Timeline];
 
     /// Its name.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Calls => "Calls",
+            Self::Methods => "Methods",
+            Self::Timeline => "Timeline",
         }
     }
 
@@ -40,13 +46,17 @@ impl View {
     pub const fn key(self) -> &'static str {
         match self {
             Self::Calls => "1",
+            Self::Methods => "4",
+            Self::Timeline => "5",
         }
     }
 
     /// The view as it is when it is opened for the first time. `subject`: what had the cursor on the screen before.
-    pub(crate) fn open(self, _subject: Subject, _hub: &mut Hub<'_>) -> Box<dyn Screen> {
+    pub(crate) fn open(self, subject: Subject, hub: &mut Hub<'_>) -> Box<dyn Screen> {
         match self {
             Self::Calls => Box::new(CallsScreen::new()),
+            Self::Methods => Box::new(MethodsScreen::open(&hub.session.filter.clone(), hub)),
+            Self::Timeline => Box::new(TimelineScreen::open(subject, hub)),
         }
     }
 }
@@ -61,6 +71,10 @@ pub(crate) enum Place {
     CallsWhere(String),
     /// One call, on top of the screen that is shown.
     Call(u32),
+    /// A call as a conversation, on top of the screen that is shown.
+    Follow(u32),
+    /// The problems of the calls that are shown.
+    Problems,
 }
 
 /// What has the cursor, as far as it concerns other screens.
@@ -123,6 +137,8 @@ pub(crate) struct Session {
     pub(crate) times: TimeForm,
     /// Whether secrets are shown.
     pub(crate) revealed: bool,
+    /// The filter of the calls that were shown last: other views of calls begin with it.
+    pub(crate) filter: String,
 }
 
 impl Session {

@@ -11,10 +11,7 @@ use super::table::{Table, TableCell, TableColumn};
 use super::text::{duration_text, size_text};
 use super::{Escaped, Printer, Times};
 use crate::json::{Writer, write_f64};
-use crate::statistics::{Group, GroupBy, GroupKey, Histogram, Latencies, ResultKey, TimeSpan, Traffic};
-
-/// Bars of a spread at most.
-const MAX_BARS: usize = 16;
+use crate::statistics::{Group, GroupBy, GroupKey, Histogram, Latencies, ResultKey, SpreadAxis, TimeSpan, Traffic};
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -31,37 +28,11 @@ pub fn sparkline(counts: &[u64]) -> String {
     counts.iter().map(bar).collect()
 }
 
-/// The buckets that the spreads of several groups have in common: so many buckets from `first` on for each of `bars` bars.
-struct Axis {
-    first: usize,
-    bars: usize,
-    each: usize,
-}
-
-impl Axis {
-    fn of<'a>(spreads: impl Iterator<Item = &'a Histogram>) -> Option<Self> {
-        let ranges = spreads.filter_map(Histogram::range);
-        let (first, last) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
-        let count = last + 1 - first;
-        let each = count.div_ceil(MAX_BARS);
-        Some(Self { first, bars: count.div_ceil(each), each })
-    }
-
-    /// `1–500 ms`: the shortest and the longest duration that bars are for.
-    fn text(&self) -> String {
-        let (from, _) = Histogram::bounds(self.first);
-        let (_, to) = Histogram::bounds(self.first + self.bars * self.each - 1);
-        let short = |nanos| duration_text(nanos, 9).replace(".00", "").replace(".0 ", " ");
-        format!("{}–{}", short(from), short(to))
-    }
-
-    fn bars(&self, spread: &Histogram) -> String {
-        let bar = |bar: usize| {
-            let from = self.first + bar * self.each;
-            (from..from + self.each).map(|index| spread.count(index)).sum()
-        };
-        sparkline(&(0..self.bars).map(bar).collect::<Vec<u64>>())
-    }
+/// `1–500 ms`: the shortest and the longest duration that bars are for.
+fn axis_text(axis: SpreadAxis) -> String {
+    let (from, to) = axis.bounds();
+    let short = |nanos| duration_text(nanos, 9).replace(".00", "").replace(".0 ", " ");
+    format!("{}–{}", short(from), short(to))
 }
 
 /// How often something was, each second.
@@ -130,7 +101,7 @@ impl Printer<'_> {
     /// one.
     pub fn group_lines(&self, groups: &[Group], by: &GroupBy, span: TimeSpan, width: Option<usize>) -> Vec<Line> {
         let spreads: Vec<Histogram> = groups.iter().map(Group::spread).collect();
-        let axis = Axis::of(spreads.iter());
+        let axis = SpreadAxis::of(spreads.iter());
         let mut table = Table::new(&[
             TableColumn::method("Method"),
             TableColumn::right("Calls"),
@@ -153,8 +124,8 @@ impl Printer<'_> {
             TableColumn::cut("Status").drop(4),
         ]);
         table.rename("Method", key_heading(by));
-        if let Some(axis) = &axis {
-            table.rename("Spread", axis.text());
+        if let Some(axis) = axis {
+            table.rename("Spread", axis_text(axis));
         }
         for (group, spread) in groups.iter().zip(&spreads) {
             let duration = |nanos: i64| TableCell::from(self.duration(nanos));
@@ -183,9 +154,8 @@ impl Printer<'_> {
                 p90,
                 p99,
                 max,
-                axis.as_ref()
-                    .filter(|_| spread.range().is_some())
-                    .map(|axis| axis.bars(spread))
+                axis.filter(|_| spread.range().is_some())
+                    .map(|axis| sparkline(&axis.counts(spread)))
                     .unwrap_or_default()
                     .into(),
                 first_p50,
@@ -322,11 +292,12 @@ mod tests {
     #[test]
     fn spreads_share_an_axis_whose_ends_are_named() {
         let [a, b] = [Histogram::of(&[1_500_000]), Histogram::of(&[40_000, 3_000_000])];
-        let axis = Axis::of([&a, &b].into_iter()).unwrap();
-        assert_eq!(axis.text(), "20 µs–5 ms");
-        assert_eq!((axis.bars(&a), axis.bars(&b)), ("▁▁▁▁▁█▁".to_owned(), "█▁▁▁▁▁█".to_owned()));
+        let axis = SpreadAxis::of([&a, &b].into_iter()).unwrap();
+        assert_eq!(axis_text(axis), "20 µs–5 ms");
+        let bars = |spread| sparkline(&axis.counts(spread));
+        assert_eq!((bars(&a), bars(&b)), ("▁▁▁▁▁█▁".to_owned(), "█▁▁▁▁▁█".to_owned()));
         let wide = Histogram::of(&[1, 1_000_000_000_000]);
-        assert!(Axis::of([&wide].into_iter()).is_some_and(|axis| axis.bars(&wide).chars().count() <= MAX_BARS));
+        assert!(SpreadAxis::of([&wide].into_iter()).is_some_and(|axis| axis.counts(&wide).len() <= 16));
     }
 
     #[test]

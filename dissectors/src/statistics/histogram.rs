@@ -63,6 +63,44 @@ impl Histogram {
     }
 }
 
+/// The buckets that several spreads have in common, so that they can be shown below each other: some buckets for each bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpreadAxis {
+    first: usize,
+    bars: usize,
+    each: usize,
+}
+
+/// Bars of a spread at most.
+const MAX_BARS: usize = 16;
+
+impl SpreadAxis {
+    /// The axis that all spreads fit; `None` if they are all empty.
+    pub fn of<'a>(spreads: impl Iterator<Item = &'a Histogram>) -> Option<Self> {
+        let ranges = spreads.filter_map(Histogram::range);
+        let (first, last) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+        let count = last + 1 - first;
+        let each = count.div_ceil(MAX_BARS);
+        Some(Self { first, bars: count.div_ceil(each), each })
+    }
+
+    /// The shortest and the longest duration that bars are for, in nanoseconds.
+    pub fn bounds(self) -> (i64, i64) {
+        let (from, _) = Histogram::bounds(self.first);
+        let (_, to) = Histogram::bounds(self.first + self.bars * self.each - 1);
+        (from, to)
+    }
+
+    /// How many durations each bar stands for.
+    pub fn counts(self, spread: &Histogram) -> Vec<u64> {
+        let count = |bar: usize| {
+            let from = self.first + bar * self.each;
+            (from..from + self.each).map(|index| spread.count(index)).sum()
+        };
+        (0..self.bars).map(count).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

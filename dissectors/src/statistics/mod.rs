@@ -15,7 +15,7 @@ mod summary;
 
 pub use group::{Group, Outcomes, ResultKey, Traffic};
 pub use grouping::{GroupBy, GroupKey, Groups};
-pub use histogram::{Bucket, Histogram};
+pub use histogram::{Bucket, Histogram, SpreadAxis};
 pub use latencies::{Latencies, Quantiles};
 pub use measure::Measure;
 pub use problem_kinds::{KINDS, ProblemKind};

@@ -6,11 +6,17 @@
 
 mod call;
 mod calls;
+mod conversation;
 mod program;
+mod statistics;
+mod timeline;
 
 pub use call::{CallReply, CallRequest};
 pub use calls::{CallsRequest, ListPart, Sort};
+pub use conversation::{ConversationReply, ConversationRequest};
 pub use program::{DecodingRequest, ProgramRequest};
+pub use statistics::{StatisticsReply, StatisticsRequest};
+pub use timeline::{TimelineReply, TimelineRequest};
 
 use rpcshark_captures::Timestamp;
 use rpcshark_dissectors::filter::Target;
@@ -97,6 +103,12 @@ pub enum Request {
     Calls(CallsRequest),
     /// Of single calls.
     Call(CallRequest),
+    /// Of a call as a conversation.
+    Conversation(ConversationRequest),
+    /// Of statistics over many calls.
+    Statistics(StatisticsRequest),
+    /// Of a connection over time.
+    Timeline(TimelineRequest),
     /// How messages are decoded.
     Decoding(DecodingRequest),
     /// Of the program itself.
@@ -110,6 +122,12 @@ pub enum Reply {
     List(ListPart),
     /// Of a single call.
     Call(CallReply),
+    /// Of a call as a conversation.
+    Conversation(ConversationReply),
+    /// Of statistics over many calls.
+    Statistics(StatisticsReply),
+    /// Of a connection over time.
+    Timeline(TimelineReply),
     /// What was decoded before may be decoded otherwise now: ask again.
     DecodingChanged,
     /// Something for the user to read.

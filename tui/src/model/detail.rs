@@ -64,6 +64,22 @@ pub fn detail(call: &CallView<'_>, decimals: u8, signs: &Signs) -> Detail {
     builder.detail
 }
 
+/// Makes the tree of one message of a call; its facts are its type and its length. `None` where there is no such message.
+pub fn message(call: &CallView<'_>, which: super::follow::MessageNo, decimals: u8, signs: &Signs) -> Option<Detail> {
+    let index = usize::try_from(which.no.checked_sub(1)?).ok()?;
+    let message = call.messages(which.direction).nth(index)?;
+    let mut builder = Builder { call, decimals, signs, detail: Detail::default(), bytes_left: MAX_VIEWS };
+    builder.message(message, index + 1, &mut Scratch::default());
+    let mut detail = builder.detail;
+    detail.no = call.no();
+    if let Some(node) = detail.tree.nodes.first_mut() {
+        node.open = true;
+        let text = |parts: &Parts| parts.iter().map(|part| part.text.as_str()).collect::<String>();
+        detail.facts = format!("{}   {}", text(&node.value), text(&node.remark));
+    }
+    Some(detail)
+}
+
 struct Builder<'d, 'a> {
     call: &'d CallView<'a>,
     decimals: u8,

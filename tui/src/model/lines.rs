@@ -49,3 +49,26 @@ pub(crate) fn method_name(call: &CallView<'_>) -> Option<String> {
     let name = safe(path.strip_prefix('/').unwrap_or(path).as_bytes());
     Some(if guessed { format!("{name} (guessed)") } else { name })
 }
+
+/// Numbers that a filter names at the most: a longer one is of no use.
+pub(crate) const MAX_NUMBERS: usize = 200;
+
+/// The filter that selects these numbers, which ascend: `rpc.no in {1, 5..9}`. `None` without any.
+pub(crate) fn numbers_filter(field: &str, numbers: &[u32]) -> Option<String> {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for &number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(number) => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let text = |&(first, last): &(u32, u32)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}..{last}"),
+    };
+    match ranges.as_slice() {
+        [] => None,
+        [(first, last)] if first == last => Some(format!("{field} == {first}")),
+        _ => Some(format!("{field} in {{{}}}", ranges.iter().map(text).collect::<Vec<_>>().join(", "))),
+    }
+}

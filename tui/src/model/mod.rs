@@ -3,9 +3,17 @@
 
 pub mod calls;
 pub mod detail;
+pub mod follow;
 pub(crate) mod lines;
+pub mod methods;
 pub mod preview;
+pub mod problems;
+pub mod timeline;
 
 pub use calls::CallColumn;
 pub use detail::Detail;
+pub use follow::Conversation;
+pub use methods::Methods;
 pub use preview::Preview;
+pub use problems::ProblemList;
+pub use timeline::Timeline;

@@ -110,7 +110,7 @@ fn happened(call: &CallView<'_>, decimals: u8, signs: &Signs) -> Vec<(Option<Tim
 
 /// A message in one line, without the braces around it: `id: "5", items: [{sku: "a"}]`. Only so many fields are decoded as a
 /// line can show.
-fn one_line(message: MessageView<'_>, scratch: &mut Scratch) -> String {
+pub(super) fn one_line(message: MessageView<'_>, scratch: &mut Scratch) -> String {
     let body = message.body(scratch);
     let Some(content) = body.content() else {
         return body.fault().map(|fault| safe(fault.text.as_bytes())).unwrap_or_default();

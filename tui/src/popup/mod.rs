@@ -6,7 +6,7 @@ mod menu;
 
 pub(crate) use ask::{Ask, Question};
 pub(crate) use keys::KeyList;
-pub(crate) use menu::{Menu, combine_menu, copy_menu, filter_menu, reveal_menu, sort_menu};
+pub(crate) use menu::{Menu, MenuItem, combine_menu, copy_menu, filter_menu, reveal_menu, sort_menu};
 
 use ratatui::crossterm::event::KeyEvent;
 

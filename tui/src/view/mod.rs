@@ -3,6 +3,14 @@
 
 mod call;
 mod calls;
+mod follow;
+mod methods;
+mod problems;
+mod timeline;
 
 pub(crate) use call::CallScreen;
 pub(crate) use calls::CallsScreen;
+pub(crate) use follow::FollowScreen;
+pub(crate) use methods::MethodsScreen;
+pub(crate) use problems::ProblemsScreen;
+pub(crate) use timeline::TimelineScreen;

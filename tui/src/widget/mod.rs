@@ -6,6 +6,7 @@ mod input;
 mod popup;
 mod spark;
 mod table;
+mod timeline_row;
 mod tree;
 
 pub use bytes::{ByteView, Bytes, draw_bytes};
@@ -15,4 +16,5 @@ pub(crate) use popup::{Place, draw_popup_at};
 pub use popup::{Popup, draw_popup};
 pub use spark::{bar, spark};
 pub use table::{Align, Cell, Column, Gutter, ListState, Row, Width, draw_table, lay_out};
+pub use timeline_row::{TimeScale, draw_timeline_row, least, sums};
 pub use tree::{Comparison, Node, NodeIx, Tree, TreeState, draw_tree};

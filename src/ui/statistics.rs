@@ -1,0 +1,150 @@
+//! The worker that counts calls by method and by problem.
+//!
+//! It looks at some thousand calls at a time, so that the loader is never kept waiting, and gives up as soon as something else
+//! is asked for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+
+use rpcshark_dissectors::filter::{Filter, FilterScratch, Target, Truth};
+use rpcshark_dissectors::statistics::Resets;
+use rpcshark_dissectors::view::{CallView, Scratch};
+use rpcshark_tui::backend::{Reply, StatisticsReply, StatisticsRequest};
+use rpcshark_tui::model::methods::MethodsBuilder;
+use rpcshark_tui::model::problems::{ProblemList, ProblemsBuilder};
+
+use super::backend::Shared;
+use super::terminal::Signal;
+use crate::cli::FileBodies;
+
+/// Calls that are looked at under one lock.
+const AT_ONCE: u32 = 4096;
+
+/// The same, where their messages are decoded.
+const DECODED_AT_ONCE: u32 = 256;
+
+/// Calls between two reports of how far it has come.
+const REPORTED: u32 = 100_000;
+
+/// Carries out requests until nobody asks any more.
+pub(super) fn work(shared: &Arc<Shared>, requests: &Receiver<StatisticsRequest>, to: &Sender<Signal>) {
+    let mut next = requests.recv().ok();
+    while let Some(mut request) = next.take() {
+        // Only the newest request is wanted.
+        requests.try_iter().for_each(|newer| request = newer);
+        let worker = Worker { shared, to, bodies: FileBodies(Arc::clone(shared.store.sources())) };
+        let stopped_by = match request {
+            StatisticsRequest::Methods(filter) => worker.methods(&filter, requests),
+            StatisticsRequest::Problems(filter) => worker.problems(&filter, requests),
+            StatisticsRequest::Cancel => None,
+        };
+        next = stopped_by.or_else(|| requests.recv().ok());
+    }
+}
+
+struct Worker<'w> {
+    shared: &'w Arc<Shared>,
+    to: &'w Sender<Signal>,
+    bodies: FileBodies,
+}
+
+impl Worker<'_> {
+    fn send(&self, reply: StatisticsReply) {
+        // A terminal that is gone ended with the program.
+        let _ = self.to.send(Signal::Reply(Reply::Statistics(reply)));
+    }
+
+    /// Gives each call that the filter leaves to `see`. The request that came meanwhile and ends it.
+    fn each(
+        &self,
+        filter: &str,
+        at_once: u32,
+        requests: &Receiver<StatisticsRequest>,
+        mut see: impl FnMut(&CallView<'_>),
+    ) -> Result<u64, Option<StatisticsRequest>> {
+        let decoding = self.shared.decoding();
+        let compiled = Filter::compile(filter, &decoding.schema, Target::Calls).map_err(|error| {
+            let _ = self.to.send(Signal::Reply(Reply::Say { text: error.text(), error: true }));
+            None
+        })?;
+        let mut scratch = FilterScratch::default();
+        let count = self.shared.store.read().call_count();
+        let mut from = 1;
+        while from <= count {
+            if let Ok(request) = requests.try_recv() {
+                return Err(Some(request));
+            }
+            let end = (from + at_once).min(count + 1);
+            {
+                let store = self.shared.store.read();
+                let viewer = self.shared.viewer(&store, &decoding, &self.bodies);
+                let calls = (from..end).filter_map(|no| viewer.call_by_no(no));
+                for call in calls {
+                    if filter.is_empty() || compiled.call(&call, None, &mut scratch) == Truth::True {
+                        see(&call);
+                    }
+                }
+            }
+            if (from / REPORTED) != (end / REPORTED) || at_once == DECODED_AT_ONCE {
+                let (judged, of) = (u64::from(end - 1), u64::from(count));
+                self.send(StatisticsReply::Progress { filter: filter.to_owned(), judged, of });
+            }
+            from = end;
+        }
+        Ok(count.into())
+    }
+
+    fn methods(&self, filter: &str, requests: &Receiver<StatisticsRequest>) -> Option<StatisticsRequest> {
+        let progress = self.shared.store.progress();
+        let mut builder = MethodsBuilder::new(progress.first, progress.last);
+        match self.each(filter, AT_ONCE, requests, |call| builder.add(call)) {
+            Ok(judged) => self.send(StatisticsReply::Methods(Arc::new(builder.finish(filter.to_owned(), judged)))),
+            Err(request) => return request,
+        }
+        None
+    }
+
+    /// First what is known of calls and connections, then what their messages hold.
+    fn problems(&self, filter: &str, requests: &Receiver<StatisticsRequest>) -> Option<StatisticsRequest> {
+        for decodes in [false, true] {
+            let mut builder = ProblemsBuilder::default();
+            let mut resets = Resets::default();
+            let mut connections = BTreeSet::new();
+            let mut calls = 0;
+            let mut scratch = Scratch::default();
+            let at_once = if decodes { DECODED_AT_ONCE } else { AT_ONCE };
+            let judged = self.each(filter, at_once, requests, |call| {
+                calls += 1;
+                connections.insert(call.connection().number());
+                resets.add_call(call);
+                builder.add_call(call, decodes.then_some(&mut scratch));
+            });
+            match judged {
+                Ok(_) => {}
+                Err(request) => return request,
+            }
+            builder.problems.merge(resets.problems());
+            let store = self.shared.store.read();
+            let decoding = self.shared.decoding();
+            let viewer = self.shared.viewer(&store, &decoding, &self.bodies);
+            for connection in viewer.store.connections().map(|at| viewer.connection(at)) {
+                // With a filter, only connections of its calls count.
+                if filter.is_empty() || connections.contains(&connection.number()) {
+                    builder.problems.add_connection(connection);
+                }
+            }
+            drop(store);
+            let rows = builder.rows(&connections, &self.shared.files);
+            let list = ProblemList {
+                filter: filter.to_owned(),
+                rows,
+                calls,
+                decoded: if decodes { calls } else { 0 },
+                done: decodes,
+            };
+            self.send(StatisticsReply::Problems(Arc::new(list)));
+        }
+        None
+    }
+}
