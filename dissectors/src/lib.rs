@@ -3,6 +3,7 @@
 //! This crate knows protocols: HTTP/2 with HPACK, gRPC, ttrpc, protobuf. It knows no file, socket, thread or clock.
 
 mod arrival;
+pub mod compare;
 pub mod conversation;
 mod cursor;
 pub mod filter;

@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use rpcshark_captures::{Direction, Endpoint, PacketNo, Timestamp};
 
 use super::guess::{MAX_TRIED, method_at};
-use super::{ConnectionView, HeadersView, Known, MessageView, Scratch, Viewer};
+use super::{ConnectionView, HeadersView, Known, MessageView, Permit, Scratch, Viewer};
 use crate::grpc::{HeaderFacts, HeaderValue, Role, Status, parse_timeout, percent_decode};
 use crate::http2::ErrorCode;
 use crate::protobuf::wire::{Fields, Value};
@@ -150,6 +150,20 @@ impl<'a> CallView<'a> {
     /// Which call of the store it is.
     pub const fn at(&self) -> CallRef {
         self.at
+    }
+
+    /// The same call, of which nothing is hidden.
+    pub fn permitted<'b>(&self, permit: &Permit) -> CallView<'b>
+    where
+        'a: 'b,
+    {
+        let viewer: Viewer<'b> = self.viewer;
+        viewer.permitted(permit).call(self.at)
+    }
+
+    /// Whether values of fields marked `debug_redact` are hidden.
+    pub const fn hides_marked_fields(&self) -> bool {
+        self.viewer.redaction.hides_marked_fields()
     }
 
     /// The number that users see, from 1; 0 until it has one.

@@ -6,7 +6,8 @@
 //! UI read the same ones.
 //!
 //! A value says how it is known ([`Known`]): seen, guessed, hidden, absent or unknown. Secrets are hidden here, so that nothing
-//! that reads the values can show them by mistake; a [`Redaction`] that reveals is the one way to see them.
+//! that reads the values can show them by mistake. A [`Redaction`] that reveals shows them to a user who asked for that; a
+//! [`Permit`] lets code see them that sends or compares them.
 
 mod bodies;
 mod call;
@@ -15,6 +16,7 @@ mod frame;
 mod guess;
 mod headers;
 mod message;
+mod permit;
 mod redaction;
 #[cfg(test)]
 mod tests;
@@ -28,5 +30,6 @@ pub use frame::FrameView;
 pub use guess::Guesser;
 pub use headers::{HeaderView, HeadersView};
 pub use message::{Body, MessageView, Scratch, as_json};
+pub use permit::Permit;
 pub use redaction::Redaction;
 pub use viewer::Viewer;

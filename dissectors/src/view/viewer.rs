@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use rpcshark_captures::Endpoint;
 
-use super::{Bodies, CallView, ConnectionView, FrameView, Guesser, Outcome, Redaction};
+use super::{Bodies, CallView, ConnectionView, FrameView, Guesser, Outcome, Permit, Redaction};
 use crate::schema::Schema;
 use crate::store::{CallRef, ConnectionRef, FrameRef, Store};
 
@@ -28,7 +28,16 @@ pub struct Viewer<'a> {
     pub names: Option<&'a BTreeMap<IpAddr, Box<str>>>,
 }
 
+/// Hides nothing.
+static REVEALED: Redaction = Redaction::reveal_everything();
+
 impl<'a> Viewer<'a> {
+    /// The same viewer, to which nothing is hidden.
+    #[must_use]
+    pub fn permitted(self, _: &Permit) -> Self {
+        Self { redaction: &REVEALED, ..self }
+    }
+
     /// A call.
     pub fn call(self, at: CallRef) -> CallView<'a> {
         CallView::new(self, at)
