@@ -250,6 +250,7 @@ pub fn write_base64(out: &mut Vec<u8>, value: &[u8]) {
 }
 
 /// A whole number of 64 bits as programs that keep numbers as doubles can read it: in quotes beyond 2^53 (RFC 8259 §6).
+#[inline]
 pub fn write_exact(out: &mut Vec<u8>, value: u64) {
     let quoted = value > 1 << 53;
     if quoted {
@@ -260,6 +261,39 @@ pub fn write_exact(out: &mut Vec<u8>, value: u64) {
         out.push(b'"');
     }
 }
+
+/// Numbers below 128, one in each byte of `values`, with commas between them.
+pub(crate) fn write_small_numbers(out: &mut Vec<u8>, values: &[u8]) {
+    let from = out.len();
+    out.resize(from + 4 * values.len(), 0);
+    let mut room = out.get_mut(from..).unwrap_or_default();
+    let mut written = 0;
+    for &value in values {
+        let (text, len) = SMALL_NUMBERS[usize::from(value & 0x7f)];
+        let Some((slot, _)) = room.split_first_chunk_mut() else { break };
+        *slot = text;
+        written += usize::from(len);
+        room = room.get_mut(usize::from(len)..).unwrap_or_default();
+    }
+    // All but the comma after the last one.
+    out.truncate(from + written.saturating_sub(1));
+}
+
+/// The numbers below 128 in decimal with a comma behind each, and how long that is.
+const SMALL_NUMBERS: [([u8; 4], u8); 128] = {
+    let mut all = [([0; 4], 0); 128];
+    let mut value = 0;
+    while value < 128 {
+        let [hundreds, tens, ones] = [b'0' + value / 100, b'0' + value / 10 % 10, b'0' + value % 10];
+        all[value as usize] = match value {
+            0..10 => ([ones, b',', 0, 0], 2),
+            10..100 => ([tens, ones, b',', 0], 3),
+            _ => ([hundreds, tens, ones, b','], 4),
+        };
+        value += 1;
+    }
+    all
+};
 
 /// `value` in decimal.
 pub fn write_signed(out: &mut Vec<u8>, value: i64) {

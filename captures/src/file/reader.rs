@@ -157,6 +157,7 @@ impl Reader {
 
 impl Stream {
     fn fill(&mut self, format: &mut Format, most: usize, found: &mut RecordList, log: &mut Log<'_>) -> Holder {
+        self.reuse_buffer();
         loop {
             let Buffer { bytes, filled, upto, base } = &mut self.buffer;
             let window = Window { bytes: bytes.get(..*filled).unwrap_or_default(), base: *base, ended: self.ended };
@@ -195,29 +196,27 @@ impl Stream {
         if found.records.is_empty() {
             return Holder { bytes: Arc::default(), at };
         }
-        let mut bytes = self.spare_buffer();
+        // Only what is needed: the next buffer is taken when it is filled, so that there is one less.
         let rest = self.buffer.bytes.get(self.buffer.upto..self.buffer.filled).unwrap_or_default();
-        let filled = rest.len();
-        match bytes.get_mut(..filled) {
-            Some(room) => room.copy_from_slice(rest),
-            None => {
-                bytes.clear();
-                bytes.extend_from_slice(rest);
-            }
-        }
-        let base = self.buffer.base + self.buffer.upto as u64;
-        let lent = std::mem::replace(&mut self.buffer, Buffer { bytes, filled, upto: 0, base });
-        let bytes = Arc::new(lent.bytes);
+        let rest = Buffer { base: self.buffer.base + self.buffer.upto as u64, ..Buffer::new(rest.to_vec()) };
+        let bytes = Arc::new(std::mem::replace(&mut self.buffer, rest).bytes);
         if self.spare.len() < SPARE_BUFFERS {
             self.spare.push(Arc::clone(&bytes));
         }
         Holder { bytes, at }
     }
 
-    /// A buffer that was lent and that nobody has any more; else a new one.
-    fn spare_buffer(&mut self) -> Vec<u8> {
-        let free = self.spare.iter().position(|buffer| Arc::strong_count(buffer) == 1);
-        free.and_then(|index| Arc::try_unwrap(self.spare.swap_remove(index)).ok()).unwrap_or_default()
+    /// Goes on in a buffer that was lent and that nobody has any more, if there is one.
+    fn reuse_buffer(&mut self) {
+        let Buffer { bytes: current, filled, .. } = &mut self.buffer;
+        let is_better = |spare: &Arc<Vec<u8>>| Arc::strong_count(spare) == 1 && spare.len() > current.len();
+        let Some(at) = self.spare.iter().position(is_better) else { return };
+        if let Ok(mut bytes) = Arc::try_unwrap(self.spare.swap_remove(at))
+            && let (Some(room), Some(filled)) = (bytes.get_mut(..*filled), current.get(..*filled))
+        {
+            room.copy_from_slice(filled);
+            *current = bytes;
+        }
     }
 }
 

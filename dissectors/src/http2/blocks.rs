@@ -190,9 +190,7 @@ impl Http2 {
         stream.requested = true;
         // A stream that was seen before its request keeps what was seen of it.
         if stream.rpc().is_none() && rpc != Rpc::No {
-            let begin = span.first.arrival;
-            stream.begin = begin;
-            let rpc = GrpcStream::begin(lane, connection, id, begin, rpc == Rpc::Yes);
+            let rpc = GrpcStream::begin(lane, connection, id, span.first.arrival, rpc == Rpc::Yes);
             stream.carries = Carries::Rpc(Box::new(rpc));
         }
         match (stream.rpc(), list) {

@@ -98,24 +98,34 @@ struct Change {
 /// The window of one stream for one sender.
 #[derive(Debug)]
 pub(super) struct StreamWindow {
-    /// The window without the initial window: increments less what was sent.
-    delta: i64,
     /// Until then, waits are accounted for.
     since: Timestamp,
-    /// [`Sender::zero_ns`] at that time.
-    zero_ns: i64,
-    /// What is known of the current wait.
-    wait: Option<Box<Wait>>,
+    /// The window without the initial window: increments less what was sent.
+    delta: i32,
     /// DATA was sent, or headers when there was a reason to wait.
     has_begun: bool,
     /// Waits of this sender are not known.
     is_unknown: bool,
+    /// What only those need whose sender had to wait.
+    waits: Option<Box<Waits>>,
 }
+
+// Each stream has two.
+const _: () = assert!(size_of::<StreamWindow>() == 24);
 
 impl Default for StreamWindow {
     fn default() -> Self {
-        Self { delta: 0, since: BEFORE_ALL, zero_ns: 0, wait: None, has_begun: false, is_unknown: false }
+        Self { since: BEFORE_ALL, delta: 0, has_begun: false, is_unknown: false, waits: None }
     }
+}
+
+/// What is known of the waits of a sender on one stream.
+#[derive(Debug, Default)]
+struct Waits {
+    /// [`Sender::zero_ns`] at the time [`StreamWindow::since`].
+    zero_ns: i64,
+    /// The current wait.
+    current: Option<Wait>,
 }
 
 /// How long a sender had to wait since its last DATA.
@@ -186,8 +196,9 @@ impl StreamWindow {
     fn begin(&mut self, sender: &Sender, now: Timestamp) {
         if !self.has_begun {
             self.has_begun = true;
-            self.wait = None;
-            (self.since, self.zero_ns) = (now, sender.zero_until(now));
+            self.waits = None;
+            self.since = now;
+            self.set_zero_ns(sender.zero_until(now));
         }
     }
 
@@ -209,11 +220,11 @@ impl StreamWindow {
         if passed <= 0 {
             return;
         }
-        let zero = zero_ns.saturating_sub(self.zero_ns);
-        let is_at_zero = initial + self.delta <= 0;
+        let zero = zero_ns.saturating_sub(self.waits.as_ref().map_or(0, |waits| waits.zero_ns));
+        let is_at_zero = initial + i64::from(self.delta) <= 0;
         if is_at_zero || zero > 0 {
             let none = Wait { stream_ns: 0, connection_ns: 0, opened_at: until };
-            let wait = self.wait.get_or_insert_with(|| Box::new(none));
+            let wait = self.waits.get_or_insert_default().current.get_or_insert(none);
             if is_at_zero {
                 wait.stream_ns = wait.stream_ns.saturating_add(passed);
                 wait.opened_at = until;
@@ -222,7 +233,21 @@ impl StreamWindow {
                 wait.opened_at = connection_opened_at;
             }
         }
-        (self.since, self.zero_ns) = (until, zero_ns);
+        self.since = until;
+        self.set_zero_ns(zero_ns);
+    }
+
+    fn set_zero_ns(&mut self, zero_ns: i64) {
+        match &mut self.waits {
+            Some(waits) => waits.zero_ns = zero_ns,
+            None if zero_ns == 0 => {}
+            None => self.waits = Some(Box::new(Waits { zero_ns, current: None })),
+        }
+    }
+
+    /// The current wait, which ends.
+    fn take_wait(&mut self) -> Option<Wait> {
+        self.waits.as_mut().and_then(|waits| waits.current.take())
     }
 }
 
@@ -256,8 +281,8 @@ impl FlowControl {
         }
         let mut sent = if sender.window < 0 { Sent::BeyondConnection } else { Sent::Allowed };
         if let Some(stream) = stream {
-            stream.delta -= i64::from(length);
-            let window = sender.initial + stream.delta;
+            stream.delta = stream.delta.saturating_sub_unsigned(length);
+            let window = sender.initial + i64::from(stream.delta);
             sender.was_at_zero |= window <= 0;
             if window < 0 && sent == Sent::Allowed {
                 stream.is_unknown = true;
@@ -266,7 +291,7 @@ impl FlowControl {
             stream.since = now;
             stream.has_begun = true;
             if sender.was_at_zero {
-                stream.zero_ns = sender.zero_until(now);
+                stream.set_zero_ns(sender.zero_until(now));
             }
         }
         sent
@@ -302,7 +327,7 @@ impl Http2 {
         if sender.was_at_zero {
             window.catch_up(sender, now);
         }
-        window.delta = (window.delta + i64::from(increment)).min(MAX_WINDOW);
+        window.delta = window.delta.saturating_add_unsigned(increment);
     }
 
     /// The initial window of what goes in `direction` is what SETTINGS of its receiver say. A sender may use a larger one as
@@ -352,7 +377,7 @@ impl Http2 {
         lane.connection_mut(connection).windows = Some(Box::new(windows));
         let initial = self.flow.senders.each_ref().map(|sender| sender.initial);
         for (_, stream) in self.streams.in_order().into_iter().filter(|(_, stream)| !stream.completed) {
-            let windows = [0, 1].map(|at| initial[at] + stream.flow[at].delta);
+            let windows = [0, 1].map(|at| initial[at] + i64::from(stream.flow[at].delta));
             if let Some(call) = stream.call() {
                 lane.call_mut(call).rare.get_or_insert_default().flow.get_or_insert_default().windows = Some(windows);
             }
@@ -394,7 +419,7 @@ fn end_wait(
     let window = &mut stream.flow[direction.index()];
     window.catch_up(&flow.senders[direction.index()], now.time);
     let is_unknown = window.is_unknown;
-    let wait = window.wait.take();
+    let wait = window.take_wait();
     if is_unknown {
         return forget_stalls(stream, lane);
     }

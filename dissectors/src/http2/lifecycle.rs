@@ -1,5 +1,7 @@
 //! The lives of streams: their states, and what ends them before their time (RST_STREAM, GOAWAY, the connection's end).
 
+use std::num::NonZero;
+
 use rpcshark_captures::Direction;
 
 use super::connection::Http2;
@@ -55,7 +57,7 @@ impl Http2 {
         let Some(stream) = self.streams.get_mut(id) else { return };
         stream.ended[direction.index()] = true;
         if direction == Direction::ToClient {
-            stream.answered_at = stream.answered_at.or(Some(offset));
+            stream.answered_at = stream.answered_at.or(NonZero::new(offset));
         }
         if let Some(rpc) = stream.rpc() {
             rpc.half_close(lane, span);
@@ -106,7 +108,7 @@ impl Http2 {
             return Some("a frame is on a stream that has closed");
         }
         if !known {
-            let mut stream = Stream::new(now);
+            let mut stream = Stream::new();
             stream.breaks = breaks;
             // A stream that was joined in the middle: perhaps a call; where its messages begin is not known.
             if !whole && event == Event::Data && !id.is_multiple_of(2) {
@@ -181,7 +183,7 @@ impl Http2 {
         stream.ended[direction.index()] = true;
         // The end of the answer was on its way when the client gave up: for the client the reset came first.
         let crossed =
-            direction == Direction::ToServer && acked.zip(stream.answered_at).is_some_and(|(acked, end)| acked < end);
+            direction == Direction::ToServer && acked.zip(stream.answered_at).is_some_and(|(acked, end)| acked < end.get());
         if let Some(rpc) = stream.rpc() {
             rpc.reset(lane, code, crossed, span);
         }
@@ -262,8 +264,11 @@ impl Http2 {
         for (id, stream) in self.streams.in_order() {
             stream.pass_breaks(&breaks, &broken_at, lane);
             stream_torn(&self.flow, stream, now, lane);
-            if let Some(rpc) = stream.rpc() {
-                rpc.abandon(lane, end);
+            match &mut stream.carries {
+                Carries::Rpc(rpc) => rpc.abandon(lane, end),
+                // Its memory was given back, and it does not need it again.
+                Carries::Ended(call) => GrpcStream::resumed(*call).abandon(lane, end),
+                Carries::Other => {}
             }
             if end.is_some() && !stream.completed {
                 open.push(id);

@@ -1,6 +1,7 @@
 //! The streams of a connection: those in use, and for a while those that have closed.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZero;
 
 use hashbrown::HashMap;
 use rpcshark_captures::Direction;
@@ -15,8 +16,6 @@ use crate::store::{CallId, Lane};
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) state: State,
-    /// Where the first thing of it was seen.
-    pub(super) begin: Arrival,
     /// What it carries.
     pub(super) carries: Carries,
     /// Whether its client's header block was there, or had its place.
@@ -25,8 +24,8 @@ pub(super) struct Stream {
     pub(super) completed: bool,
     /// Which directions their own sender has ended or reset.
     pub(super) ended: [bool; 2],
-    /// Where in its flow the server's end of the stream stands.
-    pub(super) answered_at: Option<u64>,
+    /// The offset in its flow behind the server's end of the stream.
+    pub(super) answered_at: Option<NonZero<u64>>,
     /// The breaks in each direction that it has passed.
     pub(super) breaks: [u32; 2],
     /// Its windows, by the [`Direction::index`] of the DATA.
@@ -45,10 +44,9 @@ pub(super) enum Carries {
 }
 
 impl Stream {
-    pub(super) fn new(begin: Arrival) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             state: State::Idle,
-            begin,
             carries: Carries::Other,
             requested: false,
             completed: false,
@@ -118,16 +116,27 @@ impl Stream {
 /// All streams of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    open: HashMap<u32, Stream>,
-    /// Those that have closed, the oldest first. Calls come and go, so these are kept small and apart from what is in use.
-    closed: VecDeque<Stream>,
-    /// Their ids, in the same order: a look-up goes through all of them.
-    closed_ids: VecDeque<u32>,
+    /// Those in use, those that have closed, and what is left of forgotten ones. A stream never moves.
+    slots: Vec<Stream>,
+    /// Slots whose streams are forgotten.
+    free: Vec<Slot>,
+    /// Those in use, by id.
+    open: HashMap<u32, Slot>,
+    /// The ids of those that have closed, in the order in which they did.
+    closed: VecDeque<(u32, Slot)>,
+    /// The stream that was looked up last. The next frame is most often on the same one.
+    last: (u32, Slot),
     /// The ids of those in use, even and odd ones, once a GOAWAY has asked for them.
     open_ids: Option<Box<[BTreeSet<u32>; 2]>>,
     /// The highest id seen, 0 where none was.
     pub(super) highest: u32,
 }
+
+/// An index in [`Streams::slots`].
+type Slot = u32;
+
+// Each connection keeps some that have closed.
+const _: () = assert!(size_of::<Stream>() <= 96);
 
 /// Closed streams that are remembered, since frames that crossed their end may follow.
 const CLOSED_KEPT: usize = 32;
@@ -140,17 +149,20 @@ const RESET_KEPT: usize = 512;
 const MAX_STREAMS: usize = 1 << 16;
 
 impl Streams {
+    #[inline]
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Stream> {
+        if self.last.0 != id {
+            self.last = (id, self.find(id)?);
+        }
+        self.slots.get_mut(self.last.1 as usize).filter(|_| id != 0)
+    }
+
+    fn find(&self, id: u32) -> Option<Slot> {
         if id > self.highest {
             return None;
         }
-        match self.open.get_mut(&id) {
-            Some(stream) => Some(stream),
-            None => {
-                let at = self.closed_ids.iter().rposition(|&closed| closed == id)?;
-                self.closed.get_mut(at)
-            }
-        }
+        let open = self.open.get(&id).copied();
+        open.or_else(|| self.closed.iter().rev().find(|&&(closed, _)| closed == id).map(|&(_, slot)| slot))
     }
 
     /// Makes the stream `id`, which is not there. False: there are too many.
@@ -158,7 +170,9 @@ impl Streams {
         self.highest = self.highest.max(id);
         let room = self.open.len() < MAX_STREAMS;
         if room {
-            self.open.insert(id, stream);
+            let slot = self.fill_slot(stream);
+            self.open.insert(id, slot);
+            self.last = (id, slot);
             if let Some(ids) = &mut self.open_ids {
                 ids[id as usize % 2].insert(id);
             }
@@ -166,23 +180,46 @@ impl Streams {
         room
     }
 
+    fn fill_slot(&mut self, stream: Stream) -> Slot {
+        if let Some(slot) = self.free.pop()
+            && let Some(free) = self.slots.get_mut(slot as usize)
+        {
+            *free = stream;
+            return slot;
+        }
+        // In small steps: there may be many connections.
+        if self.slots.len() == self.slots.capacity() {
+            self.slots.reserve_exact(4.max(self.slots.len() / 4));
+        }
+        self.slots.push(stream);
+        self.slots.len() as Slot - 1
+    }
+
     /// Says that `id` has closed, so that it is forgotten after a while.
     pub(super) fn close(&mut self, id: u32) {
-        let Some(mut stream) = self.open.remove(&id) else { return };
+        let Some(slot) = self.open.remove(&id) else { return };
         if let Some(ids) = &mut self.open_ids {
             ids[id as usize % 2].remove(&id);
         }
-        stream.rest();
-        if self.closed.len() >= CLOSED_KEPT {
-            let over = self.closed.iter().position(|stream| stream.ended == [true; 2]);
-            let over = over.or((self.closed.len() >= RESET_KEPT).then_some(0));
-            if let Some(at) = over {
-                self.closed.remove(at);
-                self.closed_ids.remove(at);
+        let Self { slots, free, closed, last, .. } = self;
+        if let Some(stream) = slots.get_mut(slot as usize) {
+            stream.rest();
+        }
+        if closed.len() >= CLOSED_KEPT {
+            let is_over =
+                |&(_, slot): &(u32, Slot)| slots.get(slot as usize).is_none_or(|stream| stream.ended == [true; 2]);
+            let over = closed.iter().position(is_over).or((closed.len() >= RESET_KEPT).then_some(0));
+            if let Some((id, slot)) = over.and_then(|at| closed.remove(at)) {
+                if let Some(stream) = slots.get_mut(slot as usize) {
+                    stream.carries = Carries::Other;
+                }
+                free.push(slot);
+                if last.0 == id {
+                    *last = (0, 0);
+                }
             }
         }
-        self.closed.push_back(stream);
-        self.closed_ids.push_back(id);
+        closed.push_back((id, slot));
     }
 
     /// The streams in use with odd (or even) ids above `last`, in order. It takes time for those only, and once for all that are
@@ -200,8 +237,14 @@ impl Streams {
 
     /// All streams in the order of their ids.
     pub(super) fn in_order(&mut self) -> Vec<(u32, &mut Stream)> {
-        let closed = self.closed_ids.iter().copied().zip(&mut self.closed);
-        let mut all: Vec<_> = self.open.iter_mut().map(|(&id, stream)| (id, stream)).chain(closed).collect();
+        let mut ids = vec![0; self.slots.len()];
+        let open = self.open.iter().map(|(&id, &slot)| (id, slot));
+        for (id, slot) in open.chain(self.closed.iter().copied()) {
+            if let Some(of_slot) = ids.get_mut(slot as usize) {
+                *of_slot = id;
+            }
+        }
+        let mut all: Vec<_> = ids.into_iter().zip(&mut self.slots).filter(|&(id, _)| id != 0).collect();
         all.sort_unstable_by_key(|&(id, _)| id);
         all
     }
@@ -217,7 +260,7 @@ mod tests {
         let ids = || (1..=2 * CLOSED_KEPT as u32).map(|nth| 2 * nth - 1);
         for id in ids() {
             assert!(streams.get_mut(id).is_none());
-            assert!(streams.open(id, Stream::new(Arrival::default())));
+            assert!(streams.open(id, Stream::new()));
             streams.get_mut(id).expect("just opened").ended = [true; 2];
             streams.close(id);
             assert!(streams.get_mut(id).is_some());
@@ -231,7 +274,7 @@ mod tests {
     fn streams_that_one_side_has_reset_are_known_for_longer_but_not_for_ever() {
         let mut streams = Streams::default();
         for id in (1..4 * RESET_KEPT as u32).step_by(2) {
-            assert!(streams.open(id, Stream::new(Arrival::default())));
+            assert!(streams.open(id, Stream::new()));
             streams.close(id);
         }
         assert_eq!(streams.in_order().len(), RESET_KEPT);

@@ -70,6 +70,9 @@ struct Entry {
 /// Entries of a message that are sorted at a time: a message with more is read several times.
 const MAX_ENTRIES: usize = 1 << 21;
 
+/// Numbers of one byte each that are written at a time: few enough that the buffer is drained in time.
+const SMALL_RUN: usize = 4096;
+
 /// One message on its way into `out`.
 struct Job<'a, 'o> {
     bytes: &'a [u8],
@@ -201,19 +204,32 @@ impl Job<'_, '_> {
                     json::write_bytes_lossy_draining(self.out, text.as_bytes(), self.drain);
                 }
                 Guess::Message if depth < MAX_DEPTH => self.message(field.value_at..field.end, depth + 1),
-                Guess::Packed => {
-                    self.out.extend_from_slice(b"{\"packed\":[");
-                    for (bits, _) in Packed::new(Kind::Uint64, bytes, 0).filter_map(Result::ok) {
-                        comma(self.out);
-                        json::write_exact(self.out, bits);
-                        json::checkpoint(self.out, self.drain);
-                    }
-                    self.out.extend_from_slice(b"]}");
-                }
+                Guess::Packed => self.packed(bytes),
                 Guess::Message | Guess::Bytes => self.bytes(bytes),
             },
             Value::Group(bytes) => self.bytes(bytes),
         }
+    }
+
+    /// Varints, one after the other.
+    fn packed(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(b"{\"packed\":[");
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            comma(self.out);
+            let small = rest.iter().take(SMALL_RUN).take_while(|&&byte| byte < 0x80).count();
+            let len = if small > 0 {
+                json::write_small_numbers(self.out, rest.get(..small).unwrap_or_default());
+                small
+            } else {
+                let Some(Ok((bits, range))) = Packed::new(Kind::Uint64, rest, 0).next() else { break };
+                json::write_exact(self.out, bits);
+                range.end as usize
+            };
+            rest = rest.get(len..).unwrap_or_default();
+            json::checkpoint(self.out, self.drain);
+        }
+        self.out.extend_from_slice(b"]}");
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
@@ -269,9 +285,17 @@ pub fn guess(bytes: &[u8]) -> Guess<'_> {
     Guess::Bytes
 }
 
-/// How many characters text would hardly have.
+/// How many control characters other than line feed, carriage return and tab there are.
 fn odd_characters(text: &str) -> usize {
-    text.chars().filter(|&c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')).count()
+    let bytes = text.as_bytes();
+    // Without a branch a byte.
+    let is_control = |byte: u8| (byte < 0x20) & (byte != b'\n') & (byte != b'\r') & (byte != b'\t') | (byte == 0x7f);
+    let ascii = bytes.iter().map(|&byte| usize::from(is_control(byte))).sum::<usize>();
+    if text.is_ascii() {
+        return ascii;
+    }
+    // U+0080 to U+009F in UTF-8.
+    ascii + bytes.windows(2).filter(|pair| matches!(pair, [0xc2, 0x80..=0x9f])).count()
 }
 
 fn reads_as_message(bytes: &[u8]) -> bool {
@@ -280,14 +304,21 @@ fn reads_as_message(bytes: &[u8]) -> bool {
 
 fn reads_as_packed(bytes: &[u8]) -> bool {
     let mut count = 0;
-    for item in Packed::new(Kind::Uint64, bytes, 0) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        // The common case: numbers of one byte.
+        let small = rest.iter().take_while(|&&byte| byte < 0x80).count();
+        count += small;
+        rest = rest.get(small..).unwrap_or_default();
+        let Some(item) = Packed::new(Kind::Uint64, rest, 0).next() else { break };
         let Ok((bits, range)) = item else { return false };
         let shortest = (64 - bits.leading_zeros()).div_ceil(7).max(1);
-        if range.end - range.start != shortest {
+        if range.end != shortest {
             return false;
         }
         // A negative int32 or int64 has ten bytes; else numbers are small much more often than not.
         count += if shortest == 10 { 10 } else { 1 };
+        rest = rest.get(range.end as usize..).unwrap_or_default();
     }
     // Every other byte of chance has its highest bit set: two bytes a number.
     bytes.len() <= 8 || count * 3 >= bytes.len() * 2
@@ -348,6 +379,21 @@ mod tests {
                 r#""3":[{"fixed32":3223322624,"float":-2.5}],"4":[9007199254740992],"5":["9007199254740993"],"6":[{"fixed32":7}]}"#
             )
         );
+    }
+
+    #[test]
+    fn packed_numbers_are_written_one_by_one_however_many_of_one_byte_follow_each_other() {
+        let mut numbers: Vec<u64> = (0..128).chain([128, 300, 1 << 53, (1 << 53) + 1, u64::MAX, 0, 7]).collect();
+        numbers.extend(std::iter::repeat_n(5, 2 * SMALL_RUN + 1));
+        let mut packed = Vec::new();
+        numbers.iter().for_each(|&number| prost::encoding::encode_varint(number, &mut packed));
+        assert_eq!(guess(&packed), Guess::Packed);
+        let mut message = vec![0x0a];
+        prost::encoding::encode_varint(packed.len() as u64, &mut message);
+        message.extend(packed);
+        let text = |&number: &u64| if number > 1 << 53 { format!("\"{number}\"") } else { number.to_string() };
+        let expected: Vec<String> = numbers.iter().map(text).collect();
+        assert_eq!(json(&message), format!("{{\"1\":[{{\"packed\":[{}]}}]}}", expected.join(",")));
     }
 
     #[test]

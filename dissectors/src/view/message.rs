@@ -12,7 +12,7 @@ use crate::json::is_json;
 use crate::protobuf::tree::{Node, TreeOptions, raw_tree, tree};
 use crate::protobuf::{Next, Step, walk_where};
 use crate::schema::{MessageIx, Schema};
-use crate::store::{Call, Lane, Message, MessageFlags, Protocol};
+use crate::store::{self, Call, Lane, Message, MessageFlags, Protocol};
 use crate::{Note, Severity};
 use rpcshark_captures::text::Escaped;
 
@@ -165,6 +165,15 @@ impl<'a> MessageView<'a> {
         'a: 'b,
     {
         let bodies = self.viewer.bodies;
+        // The common case.
+        if let (store::Body::Whole(at), None) = (self.message.body(), self.message.flags.base64_skip())
+            && at != Place::NOWHERE
+        {
+            return match bodies.get(at, self.message.length as usize, wire) {
+                Some(bytes) => (bytes, true),
+                None => (&[], false),
+            };
+        }
         let pieces = self.lane.pieces(self.message.body(), self.message.length);
         if let Some(skip) = self.message.flags.base64_skip() {
             let mut encoded = Vec::new();
@@ -175,14 +184,6 @@ impl<'a> MessageView<'a> {
             let whole = decoded.is_some();
             *wire = decoded.unwrap_or_default();
             return (wire, whole);
-        }
-        if let [only] = pieces[..]
-            && only.at != Place::NOWHERE
-        {
-            return match bodies.get(only.at, only.len as usize, wire) {
-                Some(bytes) => (bytes, true),
-                None => (&[], false),
-            };
         }
         wire.clear();
         let mut whole = true;

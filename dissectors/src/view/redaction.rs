@@ -1,6 +1,5 @@
 //! Which values are secrets, and whether they are hidden.
 
-use memchr::memmem;
 use smallvec::SmallVec;
 
 use crate::grpc::is_metadata;
@@ -84,12 +83,16 @@ impl Redaction {
 
 /// Whether `word`, or `word` with an `s`, is a part of `name` between its ends and `-`.
 fn has_word(name: &[u8], word: &[u8]) -> bool {
-    memmem::find_iter(name, word).any(|at| {
-        let before = name.get(..at).unwrap_or_default();
-        let after = name.get(at + word.len()..).unwrap_or_default();
-        let after = after.strip_prefix(b"s").unwrap_or(after);
-        before.last().is_none_or(|&byte| byte == b'-') && after.first().is_none_or(|&byte| byte == b'-')
-    })
+    let mut parts = Some(name);
+    while let Some(rest) = parts {
+        if let Some(after) = rest.strip_prefix(word)
+            && matches!(after, [] | [b'-', ..] | [b's'] | [b's', b'-', ..])
+        {
+            return true;
+        }
+        parts = rest.iter().position(|&byte| byte == b'-').and_then(|at| rest.get(at + 1..));
+    }
+    false
 }
 
 /// A name in the form in which names are compared: lower case, `-` for `_`, without blanks at its end.
