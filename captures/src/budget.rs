@@ -198,6 +198,11 @@ impl Budget {
         self.held
     }
 
+    /// Whether `bytes` more may be held.
+    pub const fn has_room_for(&self, bytes: usize) -> bool {
+        self.held.saturating_add(bytes) <= self.limit
+    }
+
     /// Whether more is held than may be: [`take_oldest`](Self::take_oldest) then names who has to release something.
     pub const fn is_exceeded(&self) -> bool {
         self.held > self.limit

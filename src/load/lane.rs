@@ -49,7 +49,15 @@ impl LaneWorker {
         let spill = Some(SpillTo { sources: shared.sources, spill: &mut self.spill });
         let output = Output { lane, budget: &mut self.budget, spill, tap: self.tap.as_mut() };
         let mut sink = LaneSink { output, shared, ends: None };
-        let indices = partition.of_lane(no);
+        let regrouped = partition.of_lane(no);
+        let may_regroup = self.connections.may_regroup(regrouped.len(), batch.memory(), sink.output.budget);
+        self.connections.set_regrouped(may_regroup);
+        let mut in_order = Vec::new();
+        if !may_regroup {
+            in_order.extend_from_slice(regrouped);
+            in_order.sort_unstable();
+        }
+        let indices = if may_regroup { regrouped } else { &in_order[..] };
         for (at, &index) in indices.iter().enumerate() {
             if let Some(&ahead) = indices.get(at + 2 * PREFETCH) {
                 partition.prefetch_header(ahead);

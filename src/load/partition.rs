@@ -33,15 +33,23 @@ const MAX_REASSEMBLIES: usize = 4;
 /// How many packets ahead of the one that is looked at the next ones are fetched into the processor's cache.
 const PREFETCH: usize = 12;
 
+/// Groups that the connections of a lane are spread over: about as many as there are connections at a time on a busy server, so
+/// that most groups are one connection.
+const GROUPS: usize = 64;
+
 /// The lanes of a batch's packets, and what is in none.
 #[derive(Debug, Default)]
 pub(super) struct Partition {
     /// By packet.
     lanes: Vec<u8>,
+    /// Likewise their groups. All packets of a connection are in one group.
+    groups: Vec<u8>,
     /// What was peeled off each packet that is in a lane.
     headers: Vec<Header>,
-    /// The packets that are in lanes, lane by lane, those of each in their order.
+    /// The packets that are in lanes, lane by lane, group by group, those of each group in their order.
     by_lane: Vec<u32>,
+    /// Used by the sort.
+    counts: Vec<usize>,
     /// Where each lane begins in `by_lane`, and behind them the end of the last.
     starts: [usize; LANES as usize + 1],
     /// Datagrams put together from fragments, by the packet that completed them, in order.
@@ -193,10 +201,14 @@ impl Partitioner {
         partition.datagrams.clear();
         partition.events.clear();
         partition.lanes.resize(batch.len(), NONE);
+        partition.groups.resize(batch.len(), 0);
         partition.headers.resize(batch.len(), Header::RARE);
         let hasher = &self.hasher;
-        let shares = partition.lanes.par_chunks_mut(SHARE).zip(partition.headers.par_chunks_mut(SHARE)).enumerate();
-        let counts = shares.map(|(no, (lanes, headers))| partition_share(batch, no * SHARE, lanes, headers, hasher));
+        let Partition { lanes, groups, headers, .. } = partition;
+        let shares = lanes.par_chunks_mut(SHARE).zip(groups.par_chunks_mut(SHARE)).zip(headers.par_chunks_mut(SHARE));
+        let counts = shares.enumerate().map(|(no, ((lanes, groups), headers))| {
+            partition_share(batch, no * SHARE, Share { lanes, groups, headers }, hasher)
+        });
         let counts: Vec<Counts> = counts.collect();
         for counts in counts {
             self.segments += counts.segments;
@@ -232,7 +244,8 @@ impl Partitioner {
 
     /// Fragments go through one place, in the order of the packets.
     fn put_together(&mut self, batch: &Batch, partition: &mut Partition) {
-        for (index, lane) in partition.lanes.iter_mut().enumerate().filter(|(_, lane)| **lane == FRAGMENT) {
+        let places = partition.lanes.iter_mut().zip(&mut partition.groups).enumerate();
+        for (index, (lane, group)) in places.filter(|(_, (lane, _))| **lane == FRAGMENT) {
             *lane = NONE;
             let packet = batch.packet(index);
             let Peeled::Fragment(fragment) = peel(packet.link, packet.data, packet.original_len) else { continue };
@@ -241,7 +254,7 @@ impl Partitioner {
                 let Some(bytes) = datagram.take() else { break };
                 match peel_datagram(&bytes) {
                     Peeled::Segment(segment) => {
-                        *lane = lane_of(&segment, &self.hasher);
+                        (*lane, *group) = lane_and_group(&segment, &self.hasher);
                         self.segments += 1;
                         partition.datagrams.push((index, bytes));
                     }
@@ -274,7 +287,7 @@ impl Partitioner {
 }
 
 impl Partition {
-    /// The packets of a lane, in order.
+    /// The packets of a lane, group by group. All packets of a connection are in one group, and in their order.
     pub(super) fn of_lane(&self, lane: u8) -> &[u32] {
         match self.starts.get(usize::from(lane)..) {
             Some([start, end, ..]) => self.by_lane.get(*start..*end).unwrap_or_default(),
@@ -282,24 +295,28 @@ impl Partition {
         }
     }
 
-    /// Puts the packets into the order of their lanes: a counting sort.
+    /// Puts the packets into the order of their lanes and groups: a counting sort.
     fn order_by_lane(&mut self) {
-        let Self { lanes, by_lane, starts, .. } = self;
-        let mut ends = [0; LANES as usize + 1];
-        for &lane in lanes.iter() {
-            // What is in no lane is counted behind the last one.
-            ends[usize::from(lane).min(LANES as usize)] += 1;
+        let Self { lanes, groups, by_lane, starts, counts, .. } = self;
+        // What is in no lane is counted behind the last one.
+        let bucket = |lane: u8, group: u8| usize::from(lane).min(LANES as usize) * GROUPS + usize::from(group) % GROUPS;
+        counts.clear();
+        counts.resize((LANES as usize + 1) * GROUPS, 0);
+        for (&lane, &group) in lanes.iter().zip(&*groups) {
+            counts[bucket(lane, group)] += 1;
         }
         let mut before = 0;
-        for (start, end) in starts.iter_mut().zip(&mut ends) {
+        for (start, of_lane) in starts.iter_mut().zip(counts.chunks_mut(GROUPS)) {
             *start = before;
-            before += std::mem::replace(end, before);
+            for count in of_lane {
+                before += std::mem::replace(count, before);
+            }
         }
         by_lane.resize(lanes.len(), 0);
-        for (index, &lane) in lanes.iter().enumerate() {
-            let end = &mut ends[usize::from(lane).min(LANES as usize)];
-            by_lane[*end] = index as u32;
-            *end += 1;
+        for (index, (&lane, &group)) in lanes.iter().zip(&*groups).enumerate() {
+            let next = &mut counts[bucket(lane, group)];
+            by_lane[*next] = index as u32;
+            *next += 1;
         }
     }
 
@@ -403,16 +420,18 @@ struct Counts {
     skipped: BTreeMap<Skip, u64>,
 }
 
-fn partition_share(
-    batch: &Batch,
-    first: usize,
-    lanes: &mut [u8],
-    headers: &mut [Header],
-    hasher: &impl BuildHasher,
-) -> Counts {
+/// What is found out about some packets.
+struct Share<'a> {
+    lanes: &'a mut [u8],
+    groups: &'a mut [u8],
+    headers: &'a mut [Header],
+}
+
+fn partition_share(batch: &Batch, first: usize, share: Share<'_>, hasher: &impl BuildHasher) -> Counts {
     let mut counts = Counts::default();
-    let end = first + lanes.len();
-    for (index, (lane, header)) in (first..).zip(lanes.iter_mut().zip(headers)) {
+    let end = first + share.lanes.len();
+    let places = share.lanes.iter_mut().zip(share.groups).zip(share.headers);
+    for (index, ((lane, group), header)) in (first..).zip(places) {
         if index + PREFETCH < end
             && let Some(ahead) = batch.packet(index + PREFETCH).data.first()
         {
@@ -420,11 +439,14 @@ fn partition_share(
         }
         let packet = batch.packet(index);
         *header = Header::RARE;
+        *group = 0;
         *lane = match peel(packet.link, packet.data, packet.original_len) {
             Peeled::Segment(segment) => {
                 counts.segments += 1;
                 *header = Header::new(&segment);
-                lane_of(&segment, hasher)
+                let (lane, of_lane) = lane_and_group(&segment, hasher);
+                *group = of_lane;
+                lane
             }
             Peeled::Fragment(_) => FRAGMENT,
             Peeled::Skipped(Skip::Link(link)) if Streams::takes(link) => STREAM,
@@ -440,9 +462,10 @@ fn partition_share(
 /// Bytes that come into the processor's cache together.
 const CACHE_LINE: usize = 64;
 
-/// Both flows of a connection are in one lane.
-fn lane_of(segment: &Segment<'_>, hasher: &impl BuildHasher) -> u8 {
-    (hasher.hash_one(ends(segment)) % u64::from(LANES)) as u8
+/// Both flows of a connection are in one lane, and there in one group.
+fn lane_and_group(segment: &Segment<'_>, hasher: &impl BuildHasher) -> (u8, u8) {
+    let hash = hasher.hash_one(ends(segment));
+    ((hash % u64::from(LANES)) as u8, (hash / u64::from(LANES) % GROUPS as u64) as u8)
 }
 
 /// The ends of a segment, whichever way it goes.
@@ -515,12 +538,15 @@ mod tests {
     }
 
     #[test]
-    fn each_lane_has_its_packets_in_their_order() {
+    fn each_lane_has_its_packets_group_by_group() {
         let lanes = vec![3, NONE, 0, 3, 15, FRAGMENT, 0, 3, STREAM];
-        let mut partition = Partition { lanes, ..Partition::default() };
+        let mut partition = Partition { groups: vec![0; lanes.len()], lanes, ..Partition::default() };
         partition.order_by_lane();
         assert_eq!((partition.of_lane(0), partition.of_lane(3)), (&[2, 6][..], &[0, 3, 7][..]));
         assert_eq!((partition.of_lane(15), partition.of_lane(1)), (&[4][..], &[][..]));
         assert_eq!(partition.of_lane(NONE), &[] as &[u32]);
+        partition.groups = vec![5, 0, 63, 2, 0, 0, 1, 5, 0];
+        partition.order_by_lane();
+        assert_eq!((partition.of_lane(0), partition.of_lane(3)), (&[6, 2][..], &[3, 0, 7][..]));
     }
 }

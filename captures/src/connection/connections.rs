@@ -25,7 +25,8 @@ const CONNECTIONS_KEPT: usize = 1 << 17;
 ///
 /// What is delivered while a packet is received carries that packet, or an earlier position of the capture where a rule
 /// came due. Deliveries come in the order of these positions, and at the same position by the connections' first
-/// packets. `C` is what the consumer keeps for each connection.
+/// packets; [regrouped](Self::set_regrouped) segments keep this order for each connection only. `C` is what the consumer
+/// keeps for each connection.
 ///
 /// The limit on connections and the memory budget count for the whole lane. A capture that comes near them gives the
 /// same result only with the same lanes.
@@ -43,6 +44,8 @@ pub struct Connections<C> {
     due: u64,
     /// What the half-open connections hold, as reported to the memory budget.
     half_open_account: Held,
+    /// Whether segments come connection by connection, see [`Connections::set_regrouped`].
+    is_regrouped: bool,
     pub(super) kept: usize,
 }
 
@@ -86,6 +89,7 @@ impl<C> Default for Connections<C> {
             timers: BinaryHeap::new(),
             due: u64::MAX,
             half_open_account: Held::NOTHING,
+            is_regrouped: false,
             kept: CONNECTIONS_KEPT,
         }
     }
@@ -111,7 +115,10 @@ impl<C: Send> Connections<C> {
     pub fn segment<T: Consumer<Connection = C>>(&mut self, received: &Received<'_>, consumer: &mut T) {
         let Received { packet, segment, .. } = *received;
         if self.due <= packet.order {
-            self.run_timers(packet.order, consumer);
+            match self.is_regrouped {
+                true => self.run_own_timer(received, consumer),
+                false => self.run_timers(packet.order, consumer),
+            }
         }
         let Some((slot, direction)) = self.find_or_open(received, consumer) else { return };
         let Some(connection) = self.items.open.get_mut(slot) else { return };
@@ -129,6 +136,23 @@ impl<C: Send> Connections<C> {
             connection.control_segment(direction, received, consumer);
         }
         self.update_timer(slot, consumer.budget());
+    }
+
+    /// Whether the next `segments` segments, of packets of `bytes` bytes, may be [regrouped](Self::set_regrouped): whether they
+    /// cannot reach a limit that all connections of the lane share, at which their order would matter.
+    pub fn may_regroup(&self, segments: usize, bytes: usize, budget: &Budget) -> bool {
+        // Buffers are up to twice as large as what is in them.
+        let held = bytes.saturating_mul(2).saturating_add(segments * HALF_OPEN_COST);
+        budget.has_room_for(held)
+            && self.items.open.len() + segments < self.kept
+            && self.items.ended.len() + self.items.open.len() + segments <= ENDED_KEPT
+    }
+
+    /// Whether the segments up to the next [`advance`](Self::advance) come connection by connection, so that what is known of a
+    /// connection stays in the processor's cache. Those of each connection come in the order of their packets. Each
+    /// connection gets the same deliveries as otherwise.
+    pub fn set_regrouped(&mut self, is_regrouped: bool) {
+        self.is_regrouped = is_regrouped;
     }
 
     /// The packets of the capture up to `order` have gone by: what waited for that is delivered.
@@ -361,6 +385,23 @@ impl<C: Send> Connections<C> {
             }
         }
         self.due = self.timers.peek().map_or(u64::MAX, |Reverse((due, ..))| *due);
+    }
+
+    /// Runs the timer of the connection that a segment belongs to, if it is due. The others have to wait until the segments
+    /// before that were received, which may come later.
+    #[cold]
+    fn run_own_timer<T: Consumer<Connection = C>>(&mut self, received: &Received<'_>, consumer: &mut T) {
+        while let Some(Entry::Open(slot)) = self.lookup(received.segment)
+            && let Some(connection) = self.items.open.get_mut(slot)
+            && connection.timer <= received.packet.order
+        {
+            let due = std::mem::replace(&mut connection.timer, u64::MAX);
+            if connection.run_timer(due, consumer) {
+                self.update_timer(slot, consumer.budget());
+            } else {
+                self.retire(slot, Trigger::Count(due), consumer);
+            }
+        }
     }
 
     /// If there are too many connections, forgets the eighth that was idle for longest.

@@ -356,6 +356,54 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn connections_one_after_the_other_get_what_they_get_in_the_order_of_the_packets(
+        segments in prop::collection::vec((0..3_u16, anything()), 0..300),
+        batch in 1..100_usize,
+    ) {
+        let mut order = 0;
+        let segments: Vec<_> = segments
+            .into_iter()
+            .map(|(port, segment)| {
+                order += segment.6;
+                (order, port, segment)
+            })
+            .collect();
+        let run = |is_regrouped: bool| {
+            let mut connections = Connections::new();
+            let mut deliveries = Hostile::default();
+            for batch in segments.chunks(batch) {
+                let mut batch = batch.to_vec();
+                let last = batch.last().map_or(0, |&(order, ..)| order);
+                if is_regrouped {
+                    assert!(connections.may_regroup(batch.len(), batch.len() * 100, &deliveries.budget));
+                    batch.sort_by_key(|&(_, port, _)| port);
+                }
+                connections.set_regrouped(is_regrouped);
+                for (order, port, (up, seq, ack, flags, length, cut, _)) in batch {
+                    let client = Address::v4([10, 0, 0, 1], 40_000 + port);
+                    let (source, destination) = if up { (client, SERVER) } else { (SERVER, client) };
+                    let payload = &[b'x'; 60][..length];
+                    let flags = TcpFlags(flags);
+                    let segment =
+                        Segment { source, destination, seq, ack, flags, window: 0, payload, cut, payload_at: 0 };
+                    let packet = Packet { order, no: PacketNo::new(0, order) };
+                    let (time, at) = (Timestamp::from_nanos(order as i64), Place::NOWHERE);
+                    let received = Received { packet, time, at, segment: &segment, not_recorded: false };
+                    connections.segment(&received, &mut deliveries);
+                }
+                connections.advance(last, &mut deliveries);
+            }
+            connections.finish(&mut deliveries);
+            // By connection.
+            deliveries.log.sort_by_key(|line| line.split_once('}').map(|(first_packet, _)| first_packet.to_owned()));
+            deliveries.log
+        };
+        prop_assert_eq!(run(true), run(false));
+    }
+}
+
 /// Takes whatever comes, and checks that each connection closes twice and ends once.
 struct Hostile {
     budget: Budget,
@@ -401,17 +449,17 @@ impl Consumer for Hostile {
         });
     }
 
-    fn closed(&mut self, closed: &mut Vec<Direction>, _: &Facts, closing: Closing) {
+    fn closed(&mut self, closed: &mut Vec<Direction>, facts: &Facts, closing: Closing) {
         let Closing { direction, how, packet, time } = closing;
         assert!(!closed.contains(&direction), "a flow ends once");
         closed.push(direction);
         self.orders.push(packet.order);
-        self.log.push(format!("{direction:?} {how:?} {packet:?} {time:?}"));
+        self.log.push(format!("{:?} {direction:?} {how:?} {packet:?} {time:?}", facts.first_packet));
     }
 
     fn ended(&mut self, closed: &mut Vec<Direction>, facts: Facts) {
         assert_eq!(closed.len(), 2, "both flows end");
-        self.log.push(format!("{facts:?}"));
+        self.log.push(format!("{:?} ended {facts:?}", facts.first_packet));
         self.open -= 1;
     }
 }

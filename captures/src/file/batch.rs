@@ -30,6 +30,11 @@ impl Batch {
         self.records.is_empty()
     }
 
+    /// The memory that the packets lie in, in bytes. It may hold more than they do.
+    pub fn memory(&self) -> usize {
+        self.holders.iter().map(|holder| holder.bytes.len()).sum()
+    }
+
     /// Packet `index`.
     ///
     /// # Panics

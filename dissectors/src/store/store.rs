@@ -114,8 +114,8 @@ impl Store {
             changed_connections.extend(numbers.filter_map(|id| lane.take_changed_connection(id)));
             lane.reuse_pending(pending);
         }
-        // A key names a connection, a connection is in one lane, and each lane's list is in order: a stable sort by
-        // key gives one order, whatever the number of lanes.
+        // A key names a connection, a connection is in one lane, and the entries of a connection are in order: a stable
+        // sort by key gives one order, whatever the number of lanes.
         connections.sort_by_key(|&(first, ..)| first);
         calls.sort_by_key(|&(key, _)| key);
         completed.sort_by_key(|&(key, _)| key);
