@@ -182,8 +182,8 @@ impl Http2 {
         let Some(stream) = self.streams.get_mut(id) else { return };
         stream.ended[direction.index()] = true;
         // The end of the answer was on its way when the client gave up: for the client the reset came first.
-        let crossed =
-            direction == Direction::ToServer && acked.zip(stream.answered_at).is_some_and(|(acked, end)| acked < end.get());
+        let crossed = direction == Direction::ToServer
+            && acked.zip(stream.answered_at).is_some_and(|(acked, end)| acked < end.get());
         if let Some(rpc) = stream.rpc() {
             rpc.reset(lane, code, crossed, span);
         }
