@@ -390,7 +390,7 @@ proptest! {
                         Segment { source, destination, seq, ack, flags, window: 0, payload, cut, payload_at: 0 };
                     let packet = Packet { order, no: PacketNo::new(0, order) };
                     let (time, at) = (Timestamp::from_nanos(order as i64), Place::NOWHERE);
-                    let received = Received { packet, time, at, segment: &segment, not_recorded: false };
+                    let received = Received { packet, time, at, segment: &segment, not_recorded: None, remark: None };
                     connections.segment(&received, &mut deliveries);
                 }
                 connections.advance(last, &mut deliveries);
