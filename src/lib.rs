@@ -10,6 +10,8 @@ mod export;
 mod load;
 mod output_file;
 pub mod record;
+mod replay;
+mod rpc;
 mod signals;
 mod tap;
 mod ui;

@@ -239,6 +239,13 @@ impl InputArgs {
     }
 }
 
+impl InputArgs {
+    /// Which names hold credentials, whatever is shown.
+    pub(super) fn credentials(&self) -> Result<Redaction, Problem> {
+        Ok(Redaction::default().with_names(&self.hide).with_names(&self.config()?.hidden))
+    }
+}
+
 /// What a viewer takes from the command line and the files.
 pub(super) struct Viewing {
     pub(super) schema: Arc<Schema>,

@@ -18,6 +18,8 @@ mod output;
 mod paint;
 mod problems;
 mod remarks;
+mod replay;
+mod replay_plan;
 mod schema;
 mod selected;
 mod shares;
@@ -78,14 +80,16 @@ Examples:
       calls over Unix sockets, which no packet capture sees
   rpcshark record --listen 127.0.0.1:5000 --to 127.0.0.1:50051 -w out.pcapng
       stands between client and server and records
+  rpcshark replay out.pcapng --to localhost:50051 --proto protos/ --plan
+      what would be sent to another server; without --plan it is, and the answers are compared
 
 Exit status:
   0  done
-  1  nothing matched (with --exit-code)
+  1  nothing matched (with --exit-code); differences (replay)
   2  the command line, a filter or a named schema file is wrong
-  3  a file could not be opened or is not a capture file
-  4  a file was read only in part: the rest is still shown, and the damaged place is reported
-  5  refused for safety (record --swap)
+  3  a file could not be opened or is not a capture file; a server could not be reached
+  4  a file was read only in part: the rest is still shown, and the damaged place is reported; a replay was cut short
+  5  refused for safety (record --swap, replay)
   130  interrupted";
 
 #[derive(Debug, Subcommand)]
@@ -102,6 +106,7 @@ enum Command {
     Schema(schema::SchemaCommand),
     Fields(fields::FieldsArgs),
     Record(RecordArgs),
+    Replay(Box<replay::ReplayArgs>),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -152,6 +157,7 @@ pub fn main() -> ExitCode {
         (Some(Command::Schema(args)), _) => schema::run(args),
         (Some(Command::Connections(args)), _) => connections::run(args),
         (Some(Command::Fields(args)), _) => fields::run(&args),
+        (Some(Command::Replay(args)), _) => replay::run(*args),
         (Some(Command::Completions(args)), _) => generate::completions(&args),
         (Some(Command::Man(args)), _) => generate::man(&args),
         (Some(Command::Record(args)), _) => {

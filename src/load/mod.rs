@@ -21,7 +21,7 @@ pub(crate) use exact::{ExactConnection, ExactFrame, ExactReading};
 pub(crate) use frames::ConnectionFrames;
 pub(crate) use lengths::PacketLengths;
 pub(crate) use loader::{Inputs, LoadOptions, Loaded, Loader};
-pub(crate) use shared::{Follower, Progress, SharedStore};
+pub(crate) use shared::{Follower, Progress, SharedStore, StoreGuard};
 
 /// Makes the calling thread one of those that work, instead of one that waits for them. To be called once, by the main
 /// thread; without it all works as well, but handing over each batch takes longer.

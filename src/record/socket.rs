@@ -173,7 +173,8 @@ impl Target {
         Ok((socket, Party { endpoint, process }))
     }
 
-    fn socket(&self) -> io::Result<(OwnedFd, Endpoint)> {
+    /// Connects, and gives the socket, which blocks, and the server's end.
+    pub(crate) fn socket(&self) -> io::Result<(OwnedFd, Endpoint)> {
         match &self.address {
             Address::Tcp { host, port, .. } => {
                 let stream = TcpStream::connect((host.as_str(), *port))?;

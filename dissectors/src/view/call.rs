@@ -268,6 +268,11 @@ impl<'a> CallView<'a> {
         }
     }
 
+    /// The flags of a ttrpc call's opening Request; 0 where it was not seen, and for other protocols.
+    pub fn ttrpc_flags(&self) -> u8 {
+        self.call.rare.as_ref().map_or(0, |rare| rare.ttrpc_flags)
+    }
+
     /// The kind of a ttrpc call whose Request was seen. Servers go by the method and not by flags, so what is sent says more
     /// than they do.
     fn ttrpc_kind(&self) -> Option<Kind> {

@@ -82,6 +82,11 @@ impl<'a> MessageView<'a> {
         self.message.flags.has(MessageFlags::LATE)
     }
 
+    /// Whether bytes of it are missing.
+    pub const fn is_cut(self) -> bool {
+        self.message.flags.has(MessageFlags::CUT)
+    }
+
     /// Whether bytes before it are missing, so that its beginning is a guess.
     pub const fn is_start_guessed(self) -> bool {
         self.message.flags.has(MessageFlags::GUESSED)

@@ -1,0 +1,449 @@
+//! Carrying out a plan: calls are started in the recorded order, as their gates and the clock allow.
+//!
+//! The engine runs on one thread of its own. Everything that happens on connections passes through the live record
+//! ([`Live`]), which says what it means; so the engine knows at once what was written and what has come.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rpcshark_captures::Timestamp;
+use rpcshark_dissectors::store::{CallEventKind, EventOrder, Occurrence};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::active::Active;
+use super::clock::Clock;
+use super::connections::Pool;
+use super::control::Control;
+use super::event::{CutShort, Ended, Event, Finished, How, PlanIx, Timing};
+use super::gates::Gates;
+use super::headers::HeaderPolicy;
+use super::live::{Live, Notice};
+use super::plan::Plan;
+use super::recording::Recording;
+use super::script::{Finish, Script};
+use super::settings::{OnStall, Pace, Settings};
+use crate::load::StoreGuard;
+
+/// A replay that is running.
+pub(crate) struct Running {
+    events: mpsc::Receiver<Event>,
+    /// Pauses and ends it.
+    pub(crate) control: Arc<Control>,
+    /// All that is sent and received.
+    pub(crate) live: Arc<Mutex<Live>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a replay needs.
+#[derive(Clone)]
+pub(crate) struct Work {
+    pub(crate) recording: Arc<Recording>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) headers: Arc<HeaderPolicy>,
+}
+
+/// Events that wait for their reader.
+const QUEUE: usize = 1024;
+
+/// Calls that are looked at before they can start. Bounds memory, not what runs at once.
+const WINDOW: usize = 1024;
+
+/// How often calls are looked at that may have stalled.
+const WATCH: Duration = Duration::from_millis(200);
+
+/// How long connections have at the end to close.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+impl Running {
+    /// Begins to carry out a plan. What is sent and received goes to `live`.
+    ///
+    /// # Errors
+    ///
+    /// If no thread can be made.
+    pub(crate) fn start(work: Work, live: Live) -> std::io::Result<Self> {
+        let (send, events) = mpsc::channel(QUEUE);
+        let control = Arc::new(Control::default());
+        let live = Arc::new(Mutex::new(live));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (its_control, its_live) = (Arc::clone(&control), Arc::clone(&live));
+        let thread = std::thread::Builder::new().name("replay".into()).spawn(move || {
+            let tasks = LocalSet::new();
+            tasks.block_on(&runtime, Engine::run(work, send, its_control, its_live));
+        })?;
+        Ok(Self { events, control, live, thread: Some(thread) })
+    }
+
+    /// The next event; `None` behind the last one.
+    pub(crate) fn next(&mut self) -> Option<Event> {
+        self.events.blocking_recv()
+    }
+
+    /// An event that waits, if there is one.
+    pub(crate) fn try_next(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.control.stop(CutShort::Stopped);
+        self.events.close();
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+/// The state of a replay.
+pub(crate) struct Engine {
+    pub(crate) recording: Arc<Recording>,
+    /// The recording does not change any more.
+    pub(crate) store: StoreGuard,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) headers: Arc<HeaderPolicy>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) live: Arc<Mutex<Live>>,
+    events: mpsc::Sender<Event>,
+    pub(crate) gates: RefCell<Gates>,
+    pub(crate) clock: RefCell<Clock>,
+    pub(crate) pool: Pool,
+    /// Tasks that drive connections.
+    pub(crate) drivers: RefCell<JoinSet<()>>,
+    /// Calls in progress, and those that wait to start.
+    active: RefCell<HashMap<u32, Rc<Active>>>,
+    /// Those that have a stream, by connection and stream.
+    pub(crate) streams: RefCell<HashMap<(u32, u32), Rc<Active>>>,
+    /// Memory for notices.
+    pub(crate) notices: RefCell<Vec<Notice>>,
+    /// Calls that are not over and have an end in the recording.
+    unfinished: Cell<usize>,
+    /// All calls were looked at.
+    is_dispatched: Cell<bool>,
+    /// `unfinished` or `is_dispatched` has changed.
+    pub(crate) quiet: Notify,
+    pub(crate) window: Semaphore,
+    pub(crate) concurrency: Semaphore,
+    pub(crate) retried: Cell<u64>,
+    /// Time by which everything was shifted by pauses.
+    paused: Cell<Duration>,
+}
+
+impl Engine {
+    async fn run(work: Work, events: mpsc::Sender<Event>, control: Arc<Control>, live: Arc<Mutex<Live>>) {
+        let Work { recording, plan, settings, headers } = work;
+        let sent = match settings.max_gap {
+            Some(_) => plan.sent_times(&recording),
+            None => plan.calls.iter().take(1).map(|call| call.start).collect(),
+        };
+        let engine = Rc::new(Self {
+            store: recording.shared.read(),
+            recording,
+            clock: RefCell::new(Clock::start(&sent, settings.speed, settings.max_gap)),
+            gates: RefCell::new(Gates::new(settings.order)),
+            plan,
+            headers,
+            control,
+            live,
+            events,
+            pool: Pool::default(),
+            drivers: RefCell::default(),
+            active: RefCell::default(),
+            streams: RefCell::default(),
+            notices: RefCell::default(),
+            unfinished: Cell::new(0),
+            is_dispatched: Cell::new(false),
+            quiet: Notify::new(),
+            window: Semaphore::new(WINDOW),
+            concurrency: Semaphore::new(settings.concurrency),
+            settings,
+            retried: Cell::new(0),
+            paused: Cell::default(),
+        });
+        drop(sent);
+        let began = engine.now();
+        let watch = tokio::task::spawn_local(Rc::clone(&engine).watch());
+        let pauses = tokio::task::spawn_local(Rc::clone(&engine).follow_pauses());
+        engine.dispatch().await;
+        watch.abort();
+        pauses.abort();
+        // Connections close when their last call is over.
+        engine.pool.open.borrow_mut().clear();
+        let mut drivers = engine.drivers.take();
+        let _ = timeout(GOODBYE, async { while drivers.join_next().await.is_some() {} }).await;
+        drivers.shutdown().await;
+        let capture_fault = engine.live.lock().finish_capture().map(|error| error.to_string());
+        let finished = Finished {
+            began: Some(began),
+            ended: Some(engine.now()),
+            retried: engine.retried.get(),
+            cut_short: engine.control.why(),
+            capture_fault,
+        };
+        let _ = engine.events.send(Event::Finished(finished)).await;
+    }
+
+    /// Looks at all calls in their order, and lets each begin when it may.
+    async fn dispatch(self: &Rc<Self>) {
+        let mut calls = JoinSet::new();
+        for ix in 0..self.plan.calls.len() as u32 {
+            self.pool.expect(self.conn_key(ix));
+        }
+        for ix in 0..self.plan.calls.len() as u32 {
+            let Ok(permit) = self.window.acquire().await else { break };
+            permit.forget();
+            if self.plan.calls[ix as usize].finish != Finish::Open {
+                self.unfinished.set(self.unfinished.get() + 1);
+            }
+            match self.script(ix).filter(|_| !self.control.is_stopped()) {
+                Some(script) => {
+                    let active = Active::new(ix, script);
+                    let call = &self.plan.calls[ix as usize];
+                    let start = active.script.start.order;
+                    self.gates.borrow_mut().add(ix, call.connection, start, active.frontier());
+                    self.active.borrow_mut().insert(ix, Rc::clone(&active));
+                    calls.spawn_local(Rc::clone(self).run_call(active));
+                }
+                None => {
+                    self.window.add_permits(1);
+                    let how = How::Skipped("the replay was ended before it".to_owned());
+                    self.over(ix, None, how, Timing::default(), Vec::new()).await;
+                }
+            }
+            while calls.try_join_next().is_some() {}
+        }
+        self.is_dispatched.set(true);
+        self.quiet.notify_waiters();
+        while calls.join_next().await.is_some() {}
+    }
+
+    fn script(&self, ix: u32) -> Option<Script> {
+        let at = self.plan.calls[ix as usize].at;
+        let deadline = self.recording.viewer_to_send(&self.store).call(at).deadline_ns().value();
+        Script::of(&self.store, at, deadline).ok()
+    }
+
+    async fn run_call(self: Rc<Self>, active: Rc<Active>) {
+        let mut timing = Timing::default();
+        let how = self.carry_out(&active, &mut timing).await;
+        timing.ended = timing.started.map(|_| self.now());
+        let key = active.key.get();
+        if let Some(key) = key {
+            self.streams.borrow_mut().remove(&key);
+        }
+        self.active.borrow_mut().remove(&active.ix);
+        self.gates.borrow_mut().remove(active.ix);
+        self.over(active.ix, key, how, timing, Vec::new()).await;
+    }
+
+    /// A call is over.
+    async fn over(&self, ix: u32, key: Option<(u32, u32)>, how: How, timing: Timing, mapped: Vec<(Vec<u8>, Vec<u8>)>) {
+        if self.plan.calls[ix as usize].finish != Finish::Open {
+            self.unfinished.set(self.unfinished.get() - 1);
+            self.quiet.notify_waiters();
+        }
+        self.pool.done(self.conn_key(ix));
+        let live = key.and_then(|(connection, stream)| {
+            let at = self.live.lock().call(connection, stream)?;
+            Some(super::event::LiveRef { connection, stream, at })
+        });
+        let ended = Ended { call: PlanIx(ix), live, how, timing, mapped };
+        // Nobody listens any more: the replay is about to end.
+        let _ = self.events.send(Event::Ended(Box::new(ended))).await;
+    }
+
+    /// Whether all calls that have an end are over.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_dispatched.get() && self.unfinished.get() == 0
+    }
+
+    /// Tells something that may be left out.
+    pub(crate) fn tell(&self, event: Event) {
+        let _ = self.events.try_send(event);
+    }
+
+    /// Tells the user something.
+    pub(crate) async fn note(&self, text: String) {
+        let _ = self.events.send(Event::Note(text)).await;
+    }
+
+    /// The time of day.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.borrow().time_of_day(Instant::now())
+    }
+
+    /// Takes in what happened on a connection.
+    pub(crate) fn take(&self, connection: u32, notices: &mut Vec<Notice>) {
+        for notice in notices.drain(..) {
+            match notice {
+                Notice::Call { stream, kind, direction } => {
+                    let Some(active) = self.streams.borrow().get(&(connection, stream)).cloned() else { continue };
+                    let by_server = active.note(kind, direction);
+                    if by_server || active.ended.get().is_some() {
+                        active.last_heard.set(Some(Instant::now()));
+                        active.due_since.set(None);
+                        self.gates.borrow_mut().server_did(active.ix, Instant::now(), active.frontier());
+                    }
+                    if matches!(kind, CallEventKind::Message(_)) {
+                        let (sent, received) = (active.sent.get(), active.received.get());
+                        // Half of the queue is for what must not be left out.
+                        if self.events.capacity() > QUEUE / 2 {
+                            self.tell(Event::Progress { call: PlanIx(active.ix), sent, received });
+                        }
+                    }
+                    active.changed.notify_waiters();
+                }
+                Notice::Settings => {
+                    if let Some(conn) = self.pool.open.borrow().get(&connection) {
+                        conn.is_ready.set(true);
+                        conn.changed.notify_waiters();
+                        conn.changed.notify_one();
+                    }
+                }
+                Notice::Goaway { .. } => {
+                    if let Some(conn) = self.pool.open.borrow().get(&connection) {
+                        conn.is_draining.set(true);
+                        conn.changed.notify_waiters();
+                    }
+                }
+            }
+        }
+    }
+
+    /// A connection has ended: so have its calls.
+    pub(crate) fn lose(&self, connection: u32, why: &str) {
+        for (key, active) in &*self.streams.borrow() {
+            if key.0 == connection {
+                active.lost.borrow_mut().get_or_insert_with(|| why.to_owned());
+                active.changed.notify_waiters();
+            }
+        }
+    }
+
+    /// Waits until nothing that `on` depends on in other calls is missing.
+    pub(crate) async fn pass_gates(&self, ix: u32, on: &Occurrence, is_start: bool) {
+        let waiter = Rc::new(Notify::new());
+        loop {
+            let blocker = self.gates.borrow().blocker(ix, on, is_start);
+            let Some(blocker) = blocker else { return };
+            self.gates.borrow_mut().wait_for(blocker, &waiter);
+            waiter.notified().await;
+        }
+    }
+
+    /// Waits until `due`, and as long as the replay is paused.
+    pub(crate) async fn wait_until(&self, due: Instant) -> Instant {
+        let paused_before = self.paused.get();
+        loop {
+            let shifted = due + (self.paused.get() - paused_before);
+            if Instant::now() >= shifted && !self.control.is_paused() {
+                return shifted;
+            }
+            tokio::select! {
+                () = sleep_until(shifted), if !self.control.is_paused() => {}
+                () = self.control.paused(), if !self.control.is_paused() => {}
+                _ = self.control.while_paused(), if self.control.is_paused() => {}
+            }
+            // The task that follows pauses has to add this one first.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn follow_pauses(self: Rc<Self>) {
+        loop {
+            self.control.paused().await;
+            let pause = self.control.while_paused().await;
+            self.paused.set(self.paused.get() + pause);
+            self.clock.borrow_mut().add_pause(pause);
+        }
+    }
+
+    /// When a call is to begin.
+    pub(crate) fn due_start(&self, active: &Active) -> Instant {
+        let on = &active.script.start;
+        let clock = self.clock.borrow();
+        match self.settings.pace {
+            Pace::Asap => Instant::now(),
+            Pace::Rate(rate) => clock.began() + Duration::from_secs_f64(f64::from(active.ix) / rate),
+            Pace::Recorded => clock.scheduled(on.at),
+            Pace::Think => match self.gates.borrow().reference(active.ix, on) {
+                Some(reference) => clock.after(reference.live, reference.recorded, on.at),
+                None => clock.scheduled(on.at),
+            },
+        }
+    }
+
+    /// Finds calls that wait for what does not come.
+    async fn watch(self: Rc<Self>) {
+        loop {
+            sleep(WATCH).await;
+            if self.control.is_paused() {
+                continue;
+            }
+            let first_pending = self.gates.borrow().first_pending();
+            let now = Instant::now();
+            let active: Vec<Rc<Active>> = self.streams.borrow().values().cloned().collect();
+            for active in active {
+                if active.stalled.borrow().is_some() || active.ended.get().is_some() || active.is_reset.get() {
+                    continue;
+                }
+                if self.has_stalled(&active, first_pending, now) {
+                    self.stall(&active);
+                }
+            }
+        }
+    }
+
+    fn has_stalled(&self, active: &Active, first_pending: Option<EventOrder>, now: Instant) -> bool {
+        if let Some(since) = active.blocked_since.get()
+            && now - since > self.settings.stall_after
+        {
+            return true;
+        }
+        let Some(event) = active.frontier() else { return false };
+        // As long as a client has something to do that came before it, the server may wait for that.
+        if first_pending.is_some_and(|order| order < event.order) {
+            active.due_since.set(None);
+            return false;
+        }
+        let since = active.due_since.get().unwrap_or(now);
+        active.due_since.set(Some(since));
+        let since = active.last_heard.get().map_or(since, |heard| heard.max(since));
+        now - since > self.stall_limit(active, event.at)
+    }
+
+    /// How long what came at `at` is waited for: ten times as long as it took then, and at least some seconds.
+    fn stall_limit(&self, active: &Active, at: Timestamp) -> Duration {
+        let before = active.progress().checked_sub(1).and_then(|last| active.script.server.get(last));
+        let sent = active.script.steps.iter().map(|step| step.on.at).filter(|&sent| sent <= at).max();
+        let reference = before.map(|event| event.at).max(sent).unwrap_or(active.script.start.at);
+        let gap = u64::try_from(at.nanos_since(reference)).unwrap_or(0);
+        Duration::from_nanos(gap.saturating_mul(10)).max(self.settings.stall_after)
+    }
+
+    fn stall(&self, active: &Active) {
+        match self.settings.on_stall {
+            OnStall::Send
+                if active.blocked_since.get().is_none() && active.at_step.get() < active.script.steps.len() =>
+            {
+                active.waived.set(active.waived.get() + 1);
+                active.due_since.set(None);
+                self.gates.borrow_mut().server_did(active.ix, Instant::now(), active.frontier());
+            }
+            OnStall::Abort => {
+                let no = self.plan.calls[active.ix as usize].no;
+                let text = active.position();
+                active.stalled.replace(Some(text.clone()));
+                self.control.stop(CutShort::Aborted(format!("call {no} {text}")));
+            }
+            _ => drop(active.stalled.replace(Some(active.position()))),
+        }
+        active.changed.notify_waiters();
+    }
+}

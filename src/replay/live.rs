@@ -1,0 +1,320 @@
+//! What happens on the connections of a replay, dissected as if it were read from a capture.
+//!
+//! The plain text of each connection goes through the same dissectors as a recording. So a replayed call is the same kind of value
+//! as a recorded one, and everything that the HTTP/2 library does not report is known: when bytes were written, the last stream
+//! of a GOAWAY, resets. With `-w` the bytes are written to a capture, too.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::sync::Arc;
+
+use rpcshark_captures::budget::{Budget, Holder, MemoryLimit};
+use rpcshark_captures::connection::{Close, Closing};
+use rpcshark_captures::streams::StreamNo;
+use rpcshark_captures::write::{About, Ends, Party, Stream, StreamWriter};
+use rpcshark_captures::{Data, Direction, Endpoint, Input, Packet, PacketNo, Place, Sources, Spill, Timestamp};
+use rpcshark_dissectors::store::{
+    CallEventKind, CallRef, ClientBy, Connection, ConnectionEventKind, ConnectionId, ConnectionRef, Keep, LaneNo, Store,
+};
+use rpcshark_dissectors::{DecodeAs, Joining};
+
+use crate::driver::{Output, SessionDriver, SpillTo};
+
+/// All that was sent and received.
+pub(crate) struct Live {
+    store: Store,
+    sources: Arc<Sources>,
+    spill: Option<Spill>,
+    budget: Budget,
+    connections: Vec<LiveConnection>,
+    /// The calls that are not forgotten, by connection and stream.
+    calls: HashMap<(u32, u32), LiveCall>,
+    /// What happens is numbered, as packets are.
+    order: u64,
+    capture: Option<StreamWriter<BufWriter<File>>>,
+    /// Why the capture could not be written to its end.
+    fault: Option<io::Error>,
+}
+
+struct LiveConnection {
+    driver: SessionDriver,
+    /// Bytes so far, by direction.
+    sent: [u64; 2],
+    /// Events of the connection that were reported.
+    reported: usize,
+    stream: Option<Stream>,
+    ended: bool,
+}
+
+struct LiveCall {
+    at: CallRef,
+    /// Events that were reported.
+    reported: usize,
+}
+
+/// Something that happened on a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// On a call.
+    Call {
+        /// Its stream.
+        stream: u32,
+        /// What.
+        kind: CallEventKind,
+        /// Who did it.
+        direction: Direction,
+    },
+    /// The server has sent its first SETTINGS.
+    Settings,
+    /// The server takes no calls above `last_stream`.
+    Goaway {
+        /// The highest stream that it may process.
+        last_stream: u32,
+    },
+}
+
+impl Live {
+    /// Nothing has happened. With `capture`, what happens is written there.
+    ///
+    /// # Errors
+    ///
+    /// If the capture cannot be written.
+    pub(crate) fn new(capture: Option<File>, seed: u64) -> io::Result<Self> {
+        let about = About {
+            interface: "replay".to_owned(),
+            description: "sent and received by rpcshark replay".to_owned(),
+            seed,
+            ..About::default()
+        };
+        let capture = capture.map(|file| StreamWriter::new(BufWriter::new(file), &about)).transpose()?;
+        let mut store = Store::new(1, Keep { frames: false, bodies: true, events: true });
+        // Calls are forgotten when they were compared.
+        store.forget(&[]);
+        Ok(Self {
+            store,
+            sources: Arc::default(),
+            spill: None,
+            budget: Budget::new(MemoryLimit::DEFAULT.0),
+            connections: Vec::new(),
+            calls: HashMap::new(),
+            order: 0,
+            capture,
+            fault: None,
+        })
+    }
+
+    /// A connection was made. Gives its number.
+    pub(crate) fn open(&mut self, client: Endpoint, server: Endpoint, protocol: DecodeAs, now: Timestamp) -> u32 {
+        let number = self.connections.len() as u32;
+        self.order += 1;
+        let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
+        let ends = Ends::new(Party::of(client.clone()), Party::of(server.clone()));
+        let stream = self.capture.as_mut().and_then(|capture| capture.open(&ends, now).ok());
+        let entry = Connection::new(client, server, ClientBy::Syn, now);
+        let Some(lane) = self.store.lanes_mut().first_mut() else { return number };
+        let id = lane.add_connection(packet, entry);
+        let mut driver = SessionDriver::new(id, self.order, Holder::Stream(StreamNo(number)));
+        driver.start(Joining { joined: false, decode_as: Some(protocol) });
+        self.connections.push(LiveConnection { driver, sent: [0; 2], reported: 0, stream, ended: false });
+        number
+    }
+
+    /// Bytes were sent or received on a connection. What they mean is appended to `notices`.
+    pub(crate) fn data(
+        &mut self,
+        connection: u32,
+        direction: Direction,
+        bytes: &[u8],
+        now: Timestamp,
+        notices: &mut Vec<Notice>,
+    ) {
+        if let Some(capture) = &mut self.capture
+            && let Some(stream) = self.connections.get_mut(connection as usize).and_then(|live| live.stream.as_mut())
+            && let Err(error) = capture.data(stream, direction, bytes, now, None)
+        {
+            self.failed(error);
+        }
+        self.step(connection, notices, |live, packet, output| {
+            let offset = live.sent[direction.index()];
+            live.sent[direction.index()] += bytes.len() as u64;
+            // Our side reads everything before it sends: it has acknowledged what has come.
+            let acked = Some(live.sent[direction.reverse().index()]);
+            let data = Data { bytes, packet, time: now, at: Place::NOWHERE, offset, acked };
+            live.driver.input(direction, Input::Data(data), output);
+        });
+    }
+
+    /// A side of a connection sends no more.
+    pub(crate) fn closed(
+        &mut self,
+        connection: u32,
+        direction: Direction,
+        how: Close,
+        now: Timestamp,
+        notices: &mut Vec<Notice>,
+    ) {
+        if let Some(capture) = &mut self.capture
+            && let Some(stream) = self.connections.get_mut(connection as usize).and_then(|live| live.stream.as_mut())
+        {
+            let written = match how {
+                Close::Rst => capture.reset(stream, direction, now),
+                _ => capture.close(stream, direction, now),
+            };
+            if let Err(error) = written {
+                self.failed(error);
+            }
+        }
+        self.step(connection, notices, |live, packet, output| {
+            live.driver.close(Closing { direction, how, packet, time: now }, output);
+        });
+    }
+
+    /// Nothing more comes of a connection.
+    pub(crate) fn end(&mut self, connection: u32, now: Timestamp, notices: &mut Vec<Notice>) {
+        for direction in Direction::BOTH {
+            self.closed(connection, direction, Close::Fin, now, notices);
+        }
+        let Some(live) = self.connections.get_mut(connection as usize).filter(|live| !live.ended) else { return };
+        live.ended = true;
+        let Some(lane) = self.store.lanes_mut().first_mut() else { return };
+        live.driver.finish(&mut Output { lane, budget: &mut self.budget, spill: None, tap: None });
+        lane.end_connection(live.driver.id);
+        if let (Some(capture), Some(stream)) = (&mut self.capture, live.stream.take())
+            && let Err(error) = capture.end(stream)
+        {
+            self.failed(error);
+        }
+        self.report(connection, notices);
+    }
+
+    fn failed(&mut self, error: io::Error) {
+        self.fault.get_or_insert(error);
+        self.capture = None;
+    }
+
+    fn step(
+        &mut self,
+        connection: u32,
+        notices: &mut Vec<Notice>,
+        work: impl FnOnce(&mut LiveConnection, Packet, &mut Output<'_>),
+    ) {
+        self.order += 1;
+        let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
+        let Some(lane) = self.store.lanes_mut().first_mut() else { return };
+        let spill = SpillTo { sources: &self.sources, spill: &mut self.spill };
+        let mut output = Output { lane, budget: &mut self.budget, spill: Some(spill), tap: None };
+        if let Some(live) = self.connections.get_mut(connection as usize).filter(|live| !live.ended) {
+            work(live, packet, &mut output);
+        }
+        while let Some(holder) = output.budget.take_oldest() {
+            let Holder::Stream(StreamNo(number)) = holder else { continue };
+            if let Some(live) = self.connections.get_mut(number as usize) {
+                live.driver.release(packet.order, &mut output);
+            }
+        }
+        self.report(connection, notices);
+    }
+
+    /// Reports what is new on a connection.
+    fn report(&mut self, number: u32, notices: &mut Vec<Notice>) {
+        let committed = self.store.commit();
+        let Self { store, connections, calls, .. } = self;
+        let Some(live) = connections.get_mut(number as usize) else { return };
+        for no in committed.calls.chain(committed.changed) {
+            let Some(at) = store.call_by_no(no) else { continue };
+            let call = store.call(at);
+            let stream = call.stream;
+            let seen = calls.entry((number, stream)).or_insert(LiveCall { at, reported: 0 });
+            if seen.at != at {
+                continue;
+            }
+            let events = store.lane(at.lane).call_events(at.id);
+            for event in events.get(seen.reported..).unwrap_or_default() {
+                notices.push(Notice::Call { stream, kind: event.kind, direction: event.on.direction });
+            }
+            seen.reported = events.len();
+        }
+        let events = store.lane(LaneNo(0)).connection_events(live.driver.id);
+        for event in events.get(live.reported..).unwrap_or_default() {
+            match &event.kind {
+                ConnectionEventKind::Settings(_) if event.on.direction == Direction::ToClient => {
+                    notices.push(Notice::Settings);
+                }
+                ConnectionEventKind::Goaway { last_stream, .. } if event.on.direction == Direction::ToClient => {
+                    notices.push(Notice::Goaway { last_stream: *last_stream });
+                }
+                _ => {}
+            }
+        }
+        live.reported = events.len();
+    }
+
+    /// The calls and connections.
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where the bytes of messages are read from.
+    pub(crate) const fn sources(&self) -> &Arc<Sources> {
+        &self.sources
+    }
+
+    /// The call on a stream of a connection.
+    pub(crate) fn call(&self, connection: u32, stream: u32) -> Option<CallRef> {
+        self.calls.get(&(connection, stream)).map(|call| call.at)
+    }
+
+    /// Which connection of the store the one with this number is.
+    pub(crate) fn connection(&self, number: u32) -> Option<ConnectionRef> {
+        let id: ConnectionId = self.connections.get(number as usize)?.driver.id;
+        Some(ConnectionRef { lane: LaneNo(0), id })
+    }
+
+    /// Frees the memory of a call: nobody looks at it any more.
+    pub(crate) fn forget(&mut self, connection: u32, stream: u32) {
+        if let Some(call) = self.calls.remove(&(connection, stream)) {
+            self.store.forget(&[call.at]);
+        }
+    }
+
+    /// Ends the capture. Gives why it could not be written to its end.
+    pub(crate) fn finish_capture(&mut self) -> Option<io::Error> {
+        if let Some(capture) = self.capture.take()
+            && let Err(error) = capture.finish()
+        {
+            self.fault.get_or_insert(error);
+        }
+        self.fault.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_reported_event_by_event_and_forgotten() {
+        let mut live = Live::new(None, 1).expect("no file");
+        let now = Timestamp::from_nanos(1);
+        let server = Endpoint::UnixPath(b"/x".as_slice().into());
+        let connection = live.open(Endpoint::UnixInode(1), server, DecodeAs::Ttrpc, now);
+        let request = b"\x0a\x03a.B\x12\x01C\x1a\x02hi"; // service a.B, method C, payload "hi"
+        let mut frame = vec![0, 0, 0, request.len() as u8, 0, 0, 0, 1, 1, 0]; // length, stream 1, Request, no flags
+        frame.extend_from_slice(request);
+        let mut notices = Vec::new();
+        live.data(connection, Direction::ToServer, &frame, now, &mut notices);
+        let messages = |notices: &[Notice]| {
+            let is_message = |notice: &&Notice| matches!(notice, Notice::Call { kind: CallEventKind::Message(_), .. });
+            notices.iter().filter(is_message).count()
+        };
+        assert_eq!(messages(&notices), 1, "{notices:?}");
+        notices.clear();
+        live.data(connection, Direction::ToClient, &[0, 0, 0, 0, 0, 0, 0, 1, 2, 0], now, &mut notices);
+        let ended = |notice: &Notice| matches!(notice, Notice::Call { stream: 1, kind: CallEventKind::Ended(_), .. });
+        assert!(notices.iter().any(ended), "{notices:?}");
+        assert!(live.call(connection, 1).is_some());
+        live.forget(connection, 1);
+        assert_eq!(live.call(connection, 1), None);
+    }
+}

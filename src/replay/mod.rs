@@ -1,0 +1,35 @@
+//! Sending recorded calls again.
+//!
+//! [`Plan`] decides what is sent. [`Running`] carries it out on a thread of its own and tells what happens by [`Event`]s; it can be
+//! paused and ended ([`Control`]). The parts: `script` makes the steps of a call of the exact record, `gates` says what each waits
+//! for, `clock` when it is due, `connections` and `exchange` send it, and [`Live`] dissects all that is sent and received, so that
+//! replayed calls are the same kind of value as recorded ones. Comparing them is left to `dissectors::compare`.
+
+#![allow(dead_code, reason = "the report and the terminal UI use the rest of what is told")]
+
+mod active;
+mod clock;
+mod connections;
+mod control;
+mod engine;
+mod event;
+mod exchange;
+mod gates;
+mod headers;
+mod live;
+mod plan;
+mod recording;
+mod safety;
+mod script;
+mod settings;
+
+pub(crate) use engine::{Running, Work};
+pub(crate) use event::{CutShort, Event, Finished, How};
+pub(crate) use headers::HeaderPolicy;
+pub(crate) use live::Live;
+pub(crate) use plan::{Plan, SkipReason, Wanted};
+pub(crate) use recording::Recording;
+pub(crate) use safety::Allow;
+pub(crate) use settings::{
+    Connections, Deadline, OnConnectionLoss, OnStall, Order, Pace, Settings, To, parse_duration,
+};
