@@ -10,7 +10,22 @@ use rpcshark_dissectors::store::ConnectionId;
 
 /// Learns what the wanted connections of one lane deliver.
 #[derive(Debug, Default)]
-pub(crate) struct Tap(HashMap<ConnectionId, Tapped>);
+pub(crate) struct Tap {
+    tapped: HashMap<ConnectionId, Tapped>,
+    wanted: Wanted,
+}
+
+/// What a tap learns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Wanted {
+    /// What the connections deliver that were given to it.
+    #[default]
+    Given,
+    /// What all connections deliver.
+    Everything,
+    /// Where bytes are missing, of all connections.
+    Gaps,
+}
 
 #[derive(Debug, Default)]
 struct Tapped {
@@ -55,20 +70,49 @@ pub(crate) enum Delivered {
 impl Tap {
     /// For these connections of a lane.
     pub(crate) fn new(wanted: impl IntoIterator<Item = ConnectionId>) -> Self {
-        Self(wanted.into_iter().map(|id| (id, Tapped::default())).collect())
+        let tapped = wanted.into_iter().map(|id| (id, Tapped::default())).collect();
+        Self { tapped, wanted: Wanted::Given }
+    }
+
+    /// For all connections.
+    pub(crate) fn everything() -> Self {
+        Self { wanted: Wanted::Everything, ..Self::default() }
+    }
+
+    /// For all connections, but only for the bytes that are missing.
+    pub(crate) fn gaps() -> Self {
+        Self { wanted: Wanted::Gaps, ..Self::default() }
     }
 
     /// What a connection has delivered, in order.
     pub(crate) fn take(&mut self, id: ConnectionId) -> Vec<Delivery> {
-        self.0.remove(&id).map(|tapped| tapped.deliveries).unwrap_or_default()
+        self.tapped.remove(&id).map(|tapped| tapped.deliveries).unwrap_or_default()
+    }
+
+    /// What connections have delivered since this was called last.
+    pub(crate) fn take_new(&mut self) -> impl Iterator<Item = (ConnectionId, Delivery)> {
+        let new = self.tapped.iter_mut().filter(|(_, tapped)| !tapped.deliveries.is_empty());
+        new.flat_map(|(&id, tapped)| std::mem::take(&mut tapped.deliveries).into_iter().map(move |new| (id, new)))
+    }
+
+    /// What is known of a connection, if it is wanted.
+    fn tapped(&mut self, id: ConnectionId) -> Option<&mut Tapped> {
+        match self.wanted {
+            Wanted::Given => self.tapped.get_mut(&id),
+            Wanted::Everything | Wanted::Gaps => Some(self.tapped.entry(id).or_default()),
+        }
     }
 
     pub(crate) fn input(&mut self, id: ConnectionId, seen: Direction, input: &Input<'_>) {
-        let Some(tapped) = self.0.get_mut(&id) else { return };
+        let gaps_only = self.wanted == Wanted::Gaps;
+        let Some(tapped) = self.tapped(id) else { return };
         let end = &mut tapped.ends[seen.index()];
         let delivery = match *input {
             Input::Data(Data { bytes, packet, time, at, offset, acked }) => {
                 *end = offset + bytes.len() as u64;
+                if gaps_only {
+                    return;
+                }
                 let what = Delivered::Data { at, len: bytes.len() as u32, acked };
                 Delivery { order: packet.order, time, seen, offset, what }
             }
@@ -82,7 +126,10 @@ impl Tap {
     }
 
     pub(crate) fn closed(&mut self, id: ConnectionId, closing: &Closing) {
-        let Some(tapped) = self.0.get_mut(&id) else { return };
+        if self.wanted == Wanted::Gaps {
+            return;
+        }
+        let Some(tapped) = self.tapped(id) else { return };
         let Closing { direction, how, packet, time } = *closing;
         let offset = tapped.ends[direction.index()];
         tapped.deliveries.push(Delivery {

@@ -28,4 +28,5 @@ pub use prefetch::prefetch;
 pub use raw::{LinkType, RawPacket};
 pub use segment::{Address, Segment, TcpFlags};
 pub use source::{SourceError, SourceFault, Sources, Spill};
+pub use temporary::temporary_file;
 pub use time::Timestamp;

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 /// # Errors
 ///
 /// If the directory for temporary files (`TMPDIR`) does not allow it.
-pub(crate) fn temporary_file() -> io::Result<File> {
+pub fn temporary_file() -> io::Result<File> {
     let file = tempfile::tempfile()?;
     // A file without a name is still reachable through /proc.
     file.set_permissions(Permissions::from_mode(0o600))?;

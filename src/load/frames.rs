@@ -1,4 +1,4 @@
-//! The frames of one connection, read again from the capture.
+//! Frames, read again from the capture: those of one connection, or all.
 //!
 //! Frames are not kept: a capture has a hundred times as many as anybody looks at. Whoever wants those of a connection
 //! reads the capture again, and of it this connection only. Packets of other connections still count: how long a gap is
@@ -13,6 +13,7 @@ use rpcshark_dissectors::store::{CallRef, ConnectionRef, FrameRef, Keep, Store};
 use super::loader::{LoadOptions, Loader};
 use super::partition::Selection;
 use super::shared::{Progress, StoreGuard};
+use crate::tap::{Delivery, Tap};
 
 /// Reads the frames of one connection.
 pub(crate) struct ConnectionFrames {
@@ -88,6 +89,25 @@ impl ConnectionFrames {
         Ok(Some(frames.map(|frame| FrameRef { no: None, ..frame }).collect()))
     }
 
+    /// Learns, from the first step on, which bytes the connection delivers.
+    #[must_use]
+    pub(crate) fn with_deliveries(mut self) -> Self {
+        self.loader.set_taps(|_| Tap::everything());
+        self
+    }
+
+    /// What the connection has delivered since this was called last.
+    pub(crate) fn take_deliveries(&mut self) -> Vec<Delivery> {
+        let found = self.found;
+        let new = self.loader.take_new_deliveries().into_iter();
+        new.filter(|(at, _)| found == Some(*at)).map(|(_, delivery)| delivery).collect()
+    }
+
+    /// Whether client and server were swapped since the first deliveries.
+    pub(crate) fn is_swapped(&self) -> bool {
+        self.found.is_some_and(|at| self.store().connection(at).roles_swapped)
+    }
+
     /// The store that the frames refer to. It holds this connection only.
     pub(crate) fn store(&self) -> StoreGuard {
         self.loader.shared().read()
@@ -96,5 +116,53 @@ impl ConnectionFrames {
     /// How far the reading has come.
     pub(crate) fn progress(&self) -> Progress {
         self.loader.shared().progress()
+    }
+}
+
+/// Reads the frames of the whole capture, and where bytes are missing.
+pub(crate) struct AllFrames(Loader);
+
+impl AllFrames {
+    /// Opens the capture again. `options`: those with which it was opened before; `stop` of them ends this reading, too.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be opened any more.
+    pub(crate) fn open(options: &LoadOptions) -> Result<Self, Error> {
+        let keep = Keep { frames: true, ..Keep::default() };
+        let mut loader = Loader::open(LoadOptions { keep, follow: false, ..options.clone() })?;
+        loader.set_taps(|_| Tap::gaps());
+        Ok(Self(loader))
+    }
+
+    /// The next frames, in order. `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// If the capture cannot be read any further.
+    pub(crate) fn next_frames(&mut self) -> Result<Option<Vec<FrameRef>>, Error> {
+        Ok(self.0.step()?.map(|committed| committed.frames))
+    }
+
+    /// Where bytes were missing since this was called last: the direction with the roles as they are now.
+    pub(crate) fn take_gaps(&mut self) -> Vec<(ConnectionRef, Delivery)> {
+        let mut gaps = self.0.take_new_deliveries();
+        let store = self.store();
+        for (at, gap) in &mut gaps {
+            if store.connection(*at).roles_swapped {
+                gap.seen = gap.seen.reverse();
+            }
+        }
+        gaps
+    }
+
+    /// The store that the frames refer to.
+    pub(crate) fn store(&self) -> StoreGuard {
+        self.0.shared().read()
+    }
+
+    /// How far the reading has come.
+    pub(crate) fn progress(&self) -> Progress {
+        self.0.shared().progress()
     }
 }

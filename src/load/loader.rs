@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use rpcshark_captures::budget::{MemoryLimit, Released};
 use rpcshark_captures::file::{Batch, CaptureReader, Error, FileInfo, Notice, OpenOptions, Spool};
 use rpcshark_captures::{Skip, Sources, Timestamp};
-use rpcshark_dissectors::store::{Committed, ConnectionRef, Keep, Store};
+use rpcshark_dissectors::store::{Committed, ConnectionRef, Keep, LaneNo, Store};
 
 use super::lane::{LaneWorker, Shared};
 use super::lengths::PacketLengths;
@@ -221,6 +221,16 @@ impl Loader {
     pub(super) fn take_deliveries(&mut self, at: ConnectionRef) -> Vec<Delivery> {
         let tap = self.workers.get_mut(usize::from(at.lane.0)).and_then(|worker| worker.tap.as_mut());
         tap.map(|tap| tap.take(at.id)).unwrap_or_default()
+    }
+
+    /// What connections have delivered since this was called last, as far as taps were set.
+    pub(super) fn take_new_deliveries(&mut self) -> Vec<(ConnectionRef, Delivery)> {
+        let mut new = Vec::new();
+        for (lane, worker) in (0..).map(LaneNo).zip(&mut self.workers) {
+            let Some(tap) = &mut worker.tap else { continue };
+            new.extend(tap.take_new().map(|(id, delivery)| (ConnectionRef { lane, id }, delivery)));
+        }
+        new
     }
 
     /// Whether what is selected is a stream that no TCP packets hold.

@@ -18,7 +18,7 @@ mod streams;
 mod tests;
 
 pub(crate) use exact::{ExactConnection, ExactFrame, ExactReading};
-pub(crate) use frames::ConnectionFrames;
+pub(crate) use frames::{AllFrames, ConnectionFrames};
 pub(crate) use lengths::PacketLengths;
 pub(crate) use loader::{Inputs, LoadOptions, Loaded, Loader};
 pub(crate) use shared::{Follower, Progress, SharedStore, StoreGuard};

@@ -46,7 +46,7 @@ fn answer(shared: &Shared, signs: &Signs, bodies: &FileBodies, request: Conversa
             ConversationReply::Conversation(Arc::new(follow::conversation(&call, differences, decimals, signs)))
         }
         ConversationRequest::Message { message, .. } => {
-            ConversationReply::Message(message, Arc::new(detail::message(&call, message, decimals, signs)?))
+            ConversationReply::Message(message, Arc::new(detail::message(&call, message, signs)?))
         }
         ConversationRequest::Difference { old, new, .. } => match follow::difference(&call, old, new, signs) {
             Some(difference) => ConversationReply::Difference(Arc::new(difference)),

@@ -4,13 +4,15 @@
 //! only for the rows in view. The loader fills the store ([`load`](crate::load)). The workers ([`workers`]) carry out what takes
 //! longer, a thread and a file for each kind of request: [`call`] looks at single calls, [`list`] keeps the list that a
 //! filter or an order makes, [`conversation`] makes conversations, [`statistics`] counts by method and by problem, [`timeline`]
-//! reads a connection again, [`errands`] loads schemas and copies.
+//! reads a connection again, [`frames`] reads
+//! frames, [`errands`] loads schemas and copies.
 
 mod backend;
 mod call;
 mod clipboard;
 mod conversation;
 mod errands;
+mod frames;
 mod list;
 mod statistics;
 mod terminal;

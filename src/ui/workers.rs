@@ -7,14 +7,15 @@ use std::thread;
 
 use anyhow::Context;
 use rpcshark_tui::backend::{
-    CallRequest, CallsRequest, ConversationRequest, ProgramRequest, Request, StatisticsRequest, TimelineRequest,
+    CallRequest, CallsRequest, ConversationRequest, FramesRequest, ProgramRequest, Request, StatisticsRequest,
+    TimelineRequest,
 };
 use rpcshark_tui::theme::Signs;
 
 use super::backend::Shared;
 use super::errands::Errand;
 use super::terminal::Signal;
-use super::{call, conversation, errands, list, statistics, timeline};
+use super::{call, conversation, errands, frames, list, statistics, timeline};
 use crate::load::LoadOptions;
 use crate::load::schema::Sources;
 
@@ -27,6 +28,7 @@ pub(super) struct Workers {
     conversation: Sender<ConversationRequest>,
     statistics: Sender<StatisticsRequest>,
     timeline: Sender<TimelineRequest>,
+    frames: Sender<FramesRequest>,
     errands: Sender<Errand>,
 }
 
@@ -52,6 +54,10 @@ impl Workers {
                 conversation::work(shared, signs, &from, to);
             })?,
             statistics: worker("statistics", shared, main, |shared, from, to| statistics::work(shared, &from, to))?,
+            frames: worker("frames", shared, main, {
+                let load = load.clone();
+                move |shared, from, to| frames::work(shared, &load, signs, &from, to)
+            })?,
             timeline: worker("timeline", shared, main, move |shared, from, to| {
                 timeline::work(shared, &load, &from, to);
             })?,
@@ -75,6 +81,7 @@ impl Workers {
             Request::Conversation(request) => self.conversation.send(request).is_ok(),
             Request::Statistics(request) => self.statistics.send(request).is_ok(),
             Request::Timeline(request) => self.timeline.send(request).is_ok(),
+            Request::Frames(request) => self.frames.send(request).is_ok(),
             Request::Decoding(request) => self.errands.send(Errand::Decoding(request)).is_ok(),
             Request::Program(ProgramRequest::Copy { text, to_file }) => {
                 self.errands.send(Errand::Copy { text, to_file }).is_ok()

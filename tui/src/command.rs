@@ -41,6 +41,16 @@ pub enum Action {
     Forward,
     /// To the next pane.
     NextPane,
+    /// To the previous pane.
+    PreviousPane,
+    /// Divides the window the other way.
+    SwapSplit,
+    /// Makes the lower or right pane larger.
+    Grow,
+    /// Makes it smaller.
+    Shrink,
+    /// Says how things were coded.
+    Coding,
     /// Edits the filter.
     Filter,
     /// Finds text in a tree.
@@ -109,6 +119,8 @@ pub enum Action {
     Times,
     /// Stays at the newest row.
     Tail,
+    /// Shows the frames of the whole capture.
+    AllFrames,
     /// Loads a schema.
     LoadSchema,
     /// Reveals hidden values.
@@ -134,6 +146,8 @@ pub enum Context {
     Everywhere,
     /// In the list of calls.
     Calls,
+    /// In the list of frames.
+    Frames,
     /// In a call, on its tree.
     Tree,
     /// In a call, on its bytes.
@@ -169,6 +183,7 @@ impl Context {
         match self {
             Self::Everywhere => "everywhere",
             Self::Calls => "Calls",
+            Self::Frames => "Frames",
             Self::Tree => "Call: tree",
             Self::Bytes => "Call: bytes",
             Self::Methods => "Methods",
@@ -197,7 +212,7 @@ pub struct Command {
     pub contexts: &'static [Context],
 }
 
-use Context::{Bytes, Calls, Everywhere, Follow, FollowTree, Methods, Problems, Timeline, Tree};
+use Context::{Bytes, Calls, Everywhere, Follow, FollowTree, Frames, Methods, Problems, Timeline, Tree};
 
 const fn command(
     action: Action,
@@ -212,7 +227,7 @@ const fn command(
 
 /// Every command. In the footer they stand in this order.
 pub static COMMANDS: &[Command] = &[
-    command(Action::Open, "open", "Open the selected call", "open", &["Enter"], &[Calls, Timeline]),
+    command(Action::Open, "open", "Open the selected call", "open", &["Enter"], &[Calls, Frames, Timeline]),
     command(Action::Open, "open-method", "Show the calls of the method", "calls of this", &["Enter"], &[Methods]),
     command(
         Action::Open,
@@ -223,7 +238,14 @@ pub static COMMANDS: &[Command] = &[
         &[Problems],
     ),
     command(Action::Open, "open-message", "Go to the fields of the message", "fields", &["Enter"], &[Follow]),
-    command(Action::Open, "toggle", "Fold or unfold", "", &["Enter"], &[Tree, FollowTree]),
+    command(
+        Action::Open,
+        "unfold",
+        "Unfold or fold; go to the frame that a header field refers to",
+        "",
+        &["Enter"],
+        &[Tree, FollowTree],
+    ),
     command(Action::SortLeft, "sort-left", "Sort by the column at the left", "", &["<"], &[Methods]),
     command(Action::SortRight, "sort-right", "Sort by the column at the right", "sort", &[">"], &[Methods]),
     command(Action::Pick, "pick", "Pick the message: two are compared", "pick two to compare", &["Space"], &[Follow]),
@@ -245,9 +267,10 @@ pub static COMMANDS: &[Command] = &[
         "Show the call as a conversation",
         "follow",
         &["f"],
-        &[Calls, Tree, Bytes, Timeline],
+        &[Calls, Frames, Tree, Bytes, Timeline],
     ),
-    command(Action::Filter, "filter", "Edit the filter", "filter", &["/"], &[Calls, Methods, Problems]),
+    command(Action::Filter, "filter", "Edit the filter", "filter", &["/"], &[Calls, Frames, Methods, Problems]),
+    command(Action::AllFrames, "all-frames", "Show the frames of the whole capture", "all frames", &["A"], &[Frames]),
     command(Action::Sort, "sort", "Sort by a column…", "sort", &["s"], &[Calls]),
     command(
         Action::FilterByThis,
@@ -255,10 +278,24 @@ pub static COMMANDS: &[Command] = &[
         "Use the value under the cursor as a filter…",
         "by this",
         &["="],
-        &[Calls, Tree, Methods, Problems, FollowTree, Timeline],
+        &[Calls, Frames, Tree, Methods, Problems, FollowTree, Timeline],
     ),
-    command(Action::NextError, "next-error", "Go to the next failed call", "next error", &["e"], &[Calls]),
-    command(Action::PreviousError, "previous-error", "Go to the previous failed call", "", &["E"], &[Calls]),
+    command(
+        Action::NextError,
+        "next-error",
+        "Go to the next failed call or problem",
+        "next error",
+        &["e"],
+        &[Calls, Frames],
+    ),
+    command(
+        Action::PreviousError,
+        "previous-error",
+        "Go to the previous failed call or problem",
+        "",
+        &["E"],
+        &[Calls, Frames],
+    ),
     command(
         Action::Mark,
         "mark",
@@ -269,7 +306,7 @@ pub static COMMANDS: &[Command] = &[
     ),
     command(Action::OnlyMarked, "only-marked", "Show marked calls only", "", &["M"], &[Calls]),
     command(Action::Reverse, "reverse", "Reverse the order", "", &["o"], &[Calls, Methods]),
-    command(Action::Preview, "preview", "Show or hide the preview", "", &["p"], &[Calls]),
+    command(Action::Preview, "preview", "Show or hide the preview", "", &["p"], &[Calls, Frames]),
     command(Action::Tail, "tail", "Stay at the newest call", "", &["F"], &[Calls]),
     command(
         Action::Right,
@@ -277,7 +314,7 @@ pub static COMMANDS: &[Command] = &[
         "Unfold; in lists, show columns at the right",
         "",
         &["Right", "l"],
-        &[Calls, Tree, Bytes, Methods, FollowTree],
+        &[Calls, Frames, Tree, Bytes, Methods, FollowTree],
     ),
     command(
         Action::Left,
@@ -285,9 +322,24 @@ pub static COMMANDS: &[Command] = &[
         "Fold; in lists, show columns at the left",
         "",
         &["Left", "h"],
-        &[Calls, Tree, Bytes, Methods, FollowTree],
+        &[Calls, Frames, Tree, Bytes, Methods, FollowTree],
     ),
-    command(Action::NextPane, "next-pane", "Go to the next pane", "pane", &["Tab"], &[Tree, Bytes, Follow, FollowTree]),
+    command(
+        Action::NextPane,
+        "next-pane",
+        "Go to the next pane",
+        "pane",
+        &["Tab"],
+        &[Frames, Tree, Bytes, Follow, FollowTree],
+    ),
+    command(
+        Action::PreviousPane,
+        "previous-pane",
+        "Go to the previous pane",
+        "",
+        &["Shift-Tab"],
+        &[Frames, Tree, Bytes],
+    ),
     command(
         Action::ByteView,
         "byte-view",
@@ -314,9 +366,20 @@ pub static COMMANDS: &[Command] = &[
         "Copy…",
         "copy",
         &["y"],
-        &[Calls, Tree, Methods, Problems, Follow, FollowTree, Timeline],
+        &[Calls, Frames, Tree, Methods, Problems, Follow, FollowTree, Timeline],
     ),
     command(Action::Maximize, "maximize", "Enlarge the pane to the whole screen", "", &["\\"], &[Tree, Bytes]),
+    command(Action::SwapSplit, "swap-split", "Put the panes beside or below each other", "", &["|"], &[Tree, Bytes]),
+    command(Action::Grow, "grow", "Make the lower or right pane larger", "", &["Ctrl-Up", "Ctrl-Left"], &[Tree, Bytes]),
+    command(
+        Action::Shrink,
+        "shrink",
+        "Make the lower or right pane smaller",
+        "",
+        &["Ctrl-Down", "Ctrl-Right"],
+        &[Tree, Bytes],
+    ),
+    command(Action::Coding, "coding", "Say how each field was coded", "", &["i"], &[Tree, Bytes]),
     command(Action::Leave, "leave", "Leave: a popup, an input, a screen, the filter", "", &["Esc"], &[Everywhere]),
     command(Action::Up, "up", "Move up", "", &["Up", "k"], &[Everywhere]),
     command(Action::Down, "down", "Move down", "", &["Down", "j"], &[Everywhere]),
@@ -338,9 +401,17 @@ pub static COMMANDS: &[Command] = &[
         "Show the connection of this over time",
         "",
         &["t"],
-        &[Calls, Tree, Bytes, Follow],
+        &[Calls, Frames, Tree, Bytes, Follow],
     ),
     command(Action::Problems, "problems", "Show the problems, by kind", "", &["!"], &[Everywhere]),
+    command(
+        Action::View(View::Frames),
+        "frames",
+        "Go to Frames: those of the selected call's connection",
+        "",
+        &["2"],
+        &[Everywhere],
+    ),
     command(
         Action::Times,
         "times",
@@ -375,9 +446,12 @@ pub fn command_for(key: KeyEvent, context: Context) -> Option<&'static Command> 
 
 /// What tells keys apart: a letter's case says whether shift was held.
 fn normal(key: KeyEvent) -> (KeyCode, KeyModifiers) {
+    if key.code == KeyCode::BackTab {
+        return (KeyCode::Tab, KeyModifiers::SHIFT);
+    }
     let ignored = match key.code {
         KeyCode::Char(_) => KeyModifiers::SHIFT,
-        _ => KeyModifiers::NONE,
+        _ => KeyModifiers::empty(),
     };
     (key.code, key.modifiers - ignored)
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -15,7 +16,7 @@ use rpcshark_dissectors::print::Times;
 use crate::backend::{Backend, Progress, Reply, Request};
 use crate::command::{Action, Context};
 use crate::popup::{Menu, Question};
-use crate::view::{CallsScreen, MethodsScreen, TimelineScreen};
+use crate::view::{CallsScreen, FramesScreen, MethodsScreen, TimelineScreen};
 use crate::widget::{Canvas, Comparison, Parts};
 
 /// A numbered view. Each keeps its state while another one is shown.
@@ -23,6 +24,8 @@ use crate::widget::{Canvas, Comparison, Parts};
 pub enum View {
     /// The list of calls.
     Calls,
+    /// The frames of a connection, or of the whole capture.
+    Frames,
     /// Calls by method.
     Methods,
     /// A connection over time.
@@ -31,7 +34,7 @@ pub enum View {
 
 impl View {
     /// Every view, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Calls, Self::Methods, Self::Timeline];
+    pub const ALL: &'static [Self] = &[Self::Calls, Self::Frames, Self::Methods, Self::Timeline];
 
     /// Its name.
     pub const fn title(self) -> &'static str {
@@ -39,6 +42,7 @@ impl View {
             Self::Calls => "Calls",
             Self::Methods => "Methods",
             Self::Timeline => "Timeline",
+            Self::Frames => "Frames",
         }
     }
 
@@ -48,6 +52,7 @@ impl View {
             Self::Calls => "1",
             Self::Methods => "4",
             Self::Timeline => "5",
+            Self::Frames => "2",
         }
     }
 
@@ -57,6 +62,7 @@ impl View {
             Self::Calls => Box::new(CallsScreen::new()),
             Self::Methods => Box::new(MethodsScreen::open(&hub.session.filter.clone(), hub)),
             Self::Timeline => Box::new(TimelineScreen::open(subject, hub)),
+            Self::Frames => Box::new(FramesScreen::open(subject, hub)),
         }
     }
 }
@@ -329,4 +335,10 @@ pub(crate) trait Screen: Debug {
 
     /// It is shown again after one went back to it: calls may have come meanwhile.
     fn resumed(&mut self, _hub: &mut Hub<'_>) {}
+}
+
+/// A number for the next list or job: no two of the program have the same, however often one goes back to an older screen.
+pub(crate) fn next_generation() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -23,6 +23,8 @@ pub enum Role {
     Selected,
     /// Bytes that belong to the selected field.
     SelectedBytes,
+    /// Bytes that belong to what the selected field is part of.
+    ParentBytes,
     /// Status OK.
     Ok,
     /// A failed call, an error.
@@ -49,13 +51,14 @@ pub enum Role {
 
 impl Role {
     /// Every role with the name that a theme in the configuration file uses.
-    pub const ALL: [(&'static str, Self); 17] = [
+    pub const ALL: [(&'static str, Self); 18] = [
         ("text", Self::Text),
         ("quiet", Self::Quiet),
         ("heading", Self::Heading),
         ("focus", Self::Focus),
         ("selected", Self::Selected),
         ("selected_bytes", Self::SelectedBytes),
+        ("parent_bytes", Self::ParentBytes),
         ("ok", Self::Ok),
         ("error", Self::Error),
         ("warning", Self::Warning),
@@ -108,6 +111,7 @@ impl Theme {
             Role::Heading | Role::Key => (None, Modifier::BOLD),
             Role::Focus => (None, Modifier::BOLD),
             Role::Selected | Role::SelectedBytes => (None, Modifier::REVERSED),
+            Role::ParentBytes => (None, Modifier::UNDERLINED),
             Role::Ok => (Some(Color::Green), Modifier::empty()),
             Role::Error => (Some(Color::Red), Modifier::BOLD),
             Role::Warning => (Some(Color::Magenta), Modifier::empty()),
@@ -161,6 +165,8 @@ pub struct Signs {
     pub at_least: &'static str,
     /// Sorted upwards, downwards.
     pub sorted: [&'static str; 2],
+    /// There is no value.
+    pub absent: &'static str,
     /// More rows than are shown.
     pub more: &'static str,
     /// Between parts of a path through the screens.
@@ -193,6 +199,7 @@ static UNICODE: Signs = Signs {
     arrow: "→",
     at_least: "≥",
     sorted: ["▴", "▾"],
+    absent: "–",
     more: "⋮",
     into: "›",
     bar: ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
@@ -218,6 +225,7 @@ static ASCII: Signs = Signs {
     arrow: "->",
     at_least: ">=",
     sorted: ["^", "v"],
+    absent: "-",
     more: ":",
     into: ">",
     bar: ["#", "#", "#", "#", "#", "#", "#", "#"],
@@ -255,7 +263,16 @@ mod tests {
     fn ascii_signs_are_ascii() {
         let signs = Theme::new(true, true).signs;
         let all = [signs.ellipsis, signs.rule, signs.cursor, signs.mark, signs.up, signs.down, signs.ok, signs.error];
-        let rest = [signs.folded, signs.unfolded, signs.arrow, signs.at_least, signs.more, signs.into, signs.bar_rest];
+        let rest = [
+            signs.folded,
+            signs.unfolded,
+            signs.arrow,
+            signs.at_least,
+            signs.more,
+            signs.into,
+            signs.bar_rest,
+            signs.absent,
+        ];
         let lists = signs.sorted.iter().chain(&signs.bar).chain(&signs.spark).chain(&signs.corners);
         for sign in all.iter().chain(&rest).chain(lists).chain([&signs.vertical]) {
             assert!(sign.is_ascii(), "{sign}");

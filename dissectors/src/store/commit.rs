@@ -6,7 +6,7 @@ use super::frame::Frame;
 use super::ids::{CallRef, LaneNo};
 
 /// A frame of a batch, with the number that users see.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FrameRef {
     /// Its number, from 1; none where only part of the capture was read.
     /// Its number, from 1; none where only a part of the capture was read.

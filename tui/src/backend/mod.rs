@@ -7,6 +7,7 @@
 mod call;
 mod calls;
 mod conversation;
+mod frames;
 mod program;
 mod statistics;
 mod timeline;
@@ -14,6 +15,7 @@ mod timeline;
 pub use call::{CallReply, CallRequest};
 pub use calls::{CallsRequest, ListPart, Sort};
 pub use conversation::{ConversationReply, ConversationRequest};
+pub use frames::{FramesProgress, FramesReply, FramesRequest, Sought};
 pub use program::{DecodingRequest, ProgramRequest};
 pub use statistics::{StatisticsReply, StatisticsRequest};
 pub use timeline::{TimelineReply, TimelineRequest};
@@ -109,6 +111,8 @@ pub enum Request {
     Statistics(StatisticsRequest),
     /// Of a connection over time.
     Timeline(TimelineRequest),
+    /// Of frames.
+    Frames(FramesRequest),
     /// How messages are decoded.
     Decoding(DecodingRequest),
     /// Of the program itself.
@@ -128,6 +132,8 @@ pub enum Reply {
     Statistics(StatisticsReply),
     /// Of a connection over time.
     Timeline(TimelineReply),
+    /// Of frames.
+    Frames(FramesReply),
     /// What was decoded before may be decoded otherwise now: ask again.
     DecodingChanged,
     /// Something for the user to read.

@@ -126,7 +126,7 @@ impl CallColumn {
 }
 
 /// A time as the filter language takes it.
-fn rfc3339(at: Timestamp) -> String {
+pub(crate) fn rfc3339(at: Timestamp) -> String {
     let stamp = jiff::Timestamp::from_nanosecond(i128::from(at.as_nanos())).unwrap_or_default();
     stamp.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string()
 }

@@ -3,7 +3,9 @@
 
 pub mod calls;
 pub mod detail;
+pub mod fields;
 pub mod follow;
+pub mod frames;
 pub(crate) mod lines;
 pub mod methods;
 pub mod preview;
@@ -12,6 +14,7 @@ pub mod timeline;
 
 pub use calls::CallColumn;
 pub use detail::Detail;
+pub use fields::Fields;
 pub use follow::Conversation;
 pub use methods::Methods;
 pub use preview::Preview;

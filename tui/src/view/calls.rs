@@ -8,7 +8,6 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use ratatui::layout::Rect;
 use rpcshark_captures::Timestamp;
@@ -18,7 +17,7 @@ use crate::command::{Action, Context};
 use crate::model::calls::{CallColumn, RowStyle, call_row};
 use crate::model::{Preview, lines};
 use crate::popup::{Question, sort_menu};
-use crate::screen::{Copyable, Effect, Hub, Place, Screen, Subject};
+use crate::screen::{Copyable, Effect, Hub, Place, Screen, Subject, next_generation};
 use crate::text::{counted, safe, thousands};
 use crate::theme::{Role, Theme};
 use crate::widget::{Align, Canvas, Column, Comparison, ListState, Part, Parts, Row, draw_table};
@@ -499,12 +498,6 @@ const SORT_KEYS: [(CallColumn, char); 8] = [
 /// Whether a column is sorted with the largest first when it is chosen: who sorts by duration wants the slowest.
 const fn sorts_down(column: CallColumn) -> bool {
     matches!(column, CallColumn::Took | CallColumn::Bytes | CallColumn::Messages)
-}
-
-/// A number for the next list: no two lists of the program have the same, however often one goes back to an older screen.
-fn next_generation() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// An empty list says why it is empty and what to do.

@@ -120,7 +120,7 @@ impl FollowScreen {
     }
 
     fn node(&self) -> Option<&Node> {
-        self.detail()?.tree.get(self.tree.selected()?)
+        self.detail()?.fields.tree.get(self.tree.selected()?)
     }
 
     /// Picks the message with the cursor to be compared, or picks it no more. With the second one they are compared.
@@ -169,9 +169,9 @@ impl FollowScreen {
             return true;
         }
         match action {
-            Action::Left => self.tree.fold(&detail.tree),
-            Action::Right => self.tree.unfold(&detail.tree),
-            Action::Open => self.tree.toggle(&detail.tree),
+            Action::Left => self.tree.fold(&detail.fields.tree),
+            Action::Right => self.tree.unfold(&detail.fields.tree),
+            Action::Open => self.tree.toggle(&detail.fields.tree),
             Action::Leave => self.in_tree = false,
             _ => return false,
         }
@@ -266,7 +266,7 @@ impl FollowScreen {
         };
         canvas.rule(0, &[title], &[Part::quiet(detail.facts.clone())]);
         self.tree.list.scroll_into_view(self.tree_height, self.tree.len());
-        draw_tree(&mut canvas.part(inner), &detail.tree, &self.tree, self.in_tree);
+        draw_tree(&mut canvas.part(inner), &detail.fields.tree, &self.tree, false, self.in_tree);
     }
 
     fn draw_head(&self, canvas: &mut Canvas<'_>, below: Option<(u64, u64)>) {
@@ -424,10 +424,10 @@ impl Screen for FollowScreen {
             Reply::Conversation(ConversationReply::Message(message, detail)) if detail.no == self.no => {
                 let same = self.message.as_ref().is_some_and(|(of, _)| of == message);
                 match &self.message {
-                    Some((_, before)) if same && before.tree.nodes.len() == detail.tree.nodes.len() => {
-                        self.tree.refresh(&detail.tree);
+                    Some((_, before)) if same && before.fields.tree.nodes.len() == detail.fields.tree.nodes.len() => {
+                        self.tree.refresh(&detail.fields.tree);
                     }
-                    _ => self.tree = TreeState::new(&detail.tree),
+                    _ => self.tree = TreeState::new(&detail.fields.tree),
                 }
                 self.message = Some((*message, Arc::clone(detail)));
             }

@@ -3,7 +3,9 @@
 
 mod call;
 mod calls;
+mod fields;
 mod follow;
+mod frames;
 mod methods;
 mod problems;
 mod timeline;
@@ -11,6 +13,7 @@ mod timeline;
 pub(crate) use call::CallScreen;
 pub(crate) use calls::CallsScreen;
 pub(crate) use follow::FollowScreen;
+pub(crate) use frames::FramesScreen;
 pub(crate) use methods::MethodsScreen;
 pub(crate) use problems::ProblemsScreen;
 pub(crate) use timeline::TimelineScreen;

@@ -18,6 +18,8 @@ pub struct ByteView {
     pub name: String,
     /// What the bytes belong to, for the title: "↑ message 1, 118 B".
     pub title: String,
+    /// Views of one group show the same thing in other forms.
+    pub group: u32,
     /// The bytes.
     pub bytes: Arc<[u8]>,
     /// How many more there are that are not shown.
@@ -63,8 +65,10 @@ pub fn draw_bytes(
     view: &ByteView,
     state: Bytes,
     selected: Option<Range<usize>>,
+    parent: Option<Range<usize>>,
     focused: bool,
 ) {
+    let parent = parent.unwrap_or(0..0);
     let per_row = Bytes::per_row(canvas.area.width);
     let selected = selected.unwrap_or(0..0);
     let brackets = canvas.theme.brackets();
@@ -93,6 +97,9 @@ pub fn draw_bytes(
             let role = if selected.contains(&at) { Role::SelectedBytes } else { Role::Text };
             canvas.text(x, y, 2, &format!("{byte:02x}"), role);
             canvas.text(text_at + index as u16, y, 1, &printable(byte), role);
+            if role == Role::Text && parent.contains(&at) {
+                canvas.restyle(x, y, 2, Role::ParentBytes);
+            }
             if focused && at == state.cursor {
                 canvas.restyle(x, y, 2, Role::Focus);
                 canvas.restyle(x, y, 2, Role::SelectedBytes);
@@ -128,10 +135,10 @@ mod tests {
         let mut buffer = Buffer::empty(area);
         let theme = Theme::new(false, true);
         let bytes: Arc<[u8]> = (0x30..0x4f).collect();
-        let view = ByteView { name: "message".into(), title: String::new(), bytes, omitted: 5 };
+        let view = ByteView { name: "message".into(), title: String::new(), group: 0, bytes, omitted: 5 };
         let mut zones = crate::widget::Zones::default();
         let mut canvas = Canvas::new(&mut buffer, &theme, &mut zones);
-        draw_bytes(&mut canvas, &view, Bytes::default(), Some(selected), false);
+        draw_bytes(&mut canvas, &view, Bytes::default(), Some(selected), None, false);
         let row = |y: u16| (0..width).map(|x| buffer[(x, y)].symbol().to_owned()).collect::<String>();
         (0..3).map(|y| row(y).trim_end().to_owned()).collect()
     }

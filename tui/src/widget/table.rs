@@ -91,6 +91,17 @@ pub struct Row {
     pub cells: Vec<Cell>,
 }
 
+impl Row {
+    /// A row that is not known yet: `sign` in its first column.
+    pub fn waiting(columns: usize, sign: &str) -> Self {
+        let mut cells = vec![Cell::default(); columns];
+        if let Some(first) = cells.first_mut() {
+            *first = Cell::new(sign, Role::Quiet);
+        }
+        Self { gutter: Gutter::default(), cells }
+    }
+}
+
 /// What the gutter shows besides the cursor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gutter {

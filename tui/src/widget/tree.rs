@@ -29,6 +29,8 @@ pub struct Node {
     pub value: Parts,
     /// What stands at the right: type and number, length, packet.
     pub remark: Parts,
+    /// What stands there instead when the user asks how things were coded.
+    pub coding: Parts,
     /// The bytes it came from: which byte view, and where in it.
     pub bytes: Option<(usize, Range<usize>)>,
     /// The field and value that select it in a filter: `rpc.request.id == "5"`.
@@ -37,6 +39,8 @@ pub struct Node {
     pub copy: String,
     /// Whether its children are shown at first.
     pub open: bool,
+    /// The row of the list of frames that it refers to: the frame that put a header field into the table.
+    pub frame: Option<u64>,
 }
 
 /// A field with a value, in the filter language.
@@ -221,15 +225,14 @@ impl TreeState {
 /// Columns that names have at the least, so that values stand below each other.
 const NAME: u16 = 18;
 
-/// Draws the visible nodes.
-pub fn draw_tree(canvas: &mut Canvas<'_>, tree: &Tree, state: &TreeState, focused: bool) {
+/// Draws the visible nodes. `coding`: each remark says how its node was coded.
+pub fn draw_tree(canvas: &mut Canvas<'_>, tree: &Tree, state: &TreeState, coding: bool, focused: bool) {
     let top = state.list.top as usize;
     for (y, row) in (0..canvas.area.height).zip(top..) {
         let Some(&index) = state.visible.get(row) else { break };
-        let Some(node) = tree.get(index) else { break };
         let has_cursor = row as u64 == state.list.cursor;
         canvas.zone(0, y, canvas.area.width, Hit::Row { pane: canvas.pane, row: row as u64 });
-        draw_node(canvas, tree, index, node, y, state.open.contains(&index));
+        draw_node(canvas, tree, index, y, state.open.contains(&index), coding);
         if has_cursor {
             canvas.text(0, y, 1, canvas.theme.signs.cursor, Role::Heading);
             if focused {
@@ -240,7 +243,9 @@ pub fn draw_tree(canvas: &mut Canvas<'_>, tree: &Tree, state: &TreeState, focuse
     }
 }
 
-fn draw_node(canvas: &mut Canvas<'_>, tree: &Tree, index: NodeIx, node: &Node, y: u16, open: bool) {
+fn draw_node(canvas: &mut Canvas<'_>, tree: &Tree, index: NodeIx, y: u16, open: bool, coding: bool) {
+    let Some(node) = tree.get(index) else { return };
+    let remark_parts = if coding && !node.coding.is_empty() { &node.coding } else { &node.remark };
     let width = canvas.area.width;
     // However deep a hostile message nests, its nodes stay in the window.
     let indent = 1 + 2 * node.depth.min(width / 6);
@@ -250,7 +255,7 @@ fn draw_node(canvas: &mut Canvas<'_>, tree: &Tree, index: NodeIx, node: &Node, y
         (true, false) => canvas.theme.signs.folded,
     };
     canvas.text(indent, y, 1, sign, Role::Text);
-    let remark = parts_width(&node.remark) as u16;
+    let remark = parts_width(remark_parts) as u16;
     let name_at = indent + 2;
     let name_end = canvas.parts(name_at, y, width.saturating_sub(name_at), &node.name);
     let value_at = name_end.max(name_at + NAME) + 1;
@@ -262,7 +267,7 @@ fn draw_node(canvas: &mut Canvas<'_>, tree: &Tree, index: NodeIx, node: &Node, y
     let room = if keep_remark { room } else { width.saturating_sub(value_at) };
     canvas.parts(value_at, y, room, &node.value);
     if keep_remark {
-        canvas.parts_right(y, remark, &node.remark);
+        canvas.parts_right(y, remark, remark_parts);
     }
 }
 

@@ -1,0 +1,151 @@
+//! The list of calls and one call, by keys only, over a real recording.
+
+use super::rig::Rig;
+
+#[test]
+fn the_first_screen_shows_calls_and_a_preview_of_the_first() {
+    let mut rig = Rig::open("shop");
+    let screen = rig.until("GetOrderRequest");
+    assert!(screen.contains("74 calls"), "{screen}");
+    assert!(screen.contains("Orders/GetOrder"), "{screen}");
+    assert!(screen.contains("call 1 of 74"), "{screen}");
+}
+
+#[test]
+fn the_third_failed_call_is_three_keys_away() {
+    let mut rig = Rig::open("shop");
+    rig.keys("e e e");
+    assert_eq!(rig.selected(), 18);
+    rig.keys("E");
+    assert_eq!(rig.selected(), 17);
+}
+
+#[test]
+fn going_back_restores_filter_and_selection() {
+    let mut rig = Rig::open("shop");
+    rig.keys("/").text("rpc.outcome != ok");
+    rig.keys("Enter");
+    let screen = rig.until("of 74");
+    assert!(screen.contains("/ rpc.outcome != ok"), "{screen}");
+    rig.keys("j j");
+    let before = rig.selected();
+    rig.keys("Enter");
+    rig.until("Calls ›");
+    rig.keys("Esc");
+    assert_eq!(rig.selected(), before);
+    rig.keys("Esc");
+    let screen = rig.until("call");
+    assert!(!screen.contains("rpc.outcome"), "{screen}");
+    rig.keys("Backspace");
+    let screen = rig.until("rpc.outcome != ok");
+    assert!(screen.contains("✓"), "{screen}");
+    assert_eq!(rig.selected(), before);
+}
+
+#[test]
+fn the_method_under_the_cursor_becomes_the_filter_with_two_keys() {
+    let mut rig = Rig::open("shop");
+    rig.keys("e = =");
+    let screen = rig.until("rpc.path == \"/acme.shop.v1.Orders/Fail\"");
+    assert!(screen.contains("✓"), "{screen}");
+    assert!(!screen.contains("GetOrder "), "{screen}");
+}
+
+#[test]
+fn every_columns_value_selects_the_call_that_it_was_taken_from() {
+    let mut rig = Rig::open("shop");
+    for no in [1, 16, 20] {
+        for column in 0..8 {
+            rig.keys("#").text(&no.to_string());
+            rig.keys("Enter =");
+            for _ in 0..column {
+                rig.keys("Down");
+            }
+            rig.keys("Enter");
+            if column > 0 {
+                rig.keys("=");
+            }
+            rig.until("✓");
+            assert_eq!(rig.selected(), no, "column {column} of call {no}");
+            rig.keys("Esc");
+        }
+    }
+}
+
+#[test]
+fn calls_are_sorted_by_duration_with_the_slowest_first() {
+    let mut rig = Rig::open("shop");
+    rig.keys("s d");
+    let screen = rig.until("Took ▾");
+    rig.keys("g");
+    let slowest = rig.selected();
+    assert_eq!(slowest, 19, "{screen}");
+    rig.keys("o g");
+    rig.until("Took ▴");
+    assert_ne!(rig.selected(), slowest);
+}
+
+#[test]
+fn marked_calls_can_be_shown_alone() {
+    let mut rig = Rig::open("shop");
+    rig.keys("m j m M");
+    let screen = rig.until("2 marked");
+    assert!(screen.contains("✓ 2 of 74"), "{screen}");
+    rig.keys("Esc");
+    rig.until("74 calls");
+}
+
+#[test]
+fn a_field_is_found_and_its_bytes_are_shown() {
+    let mut rig = Rig::open("shop");
+    rig.keys("Enter");
+    rig.until("Message 1");
+    rig.keys("/").text("iban");
+    rig.keys("Enter");
+    let screen = rig.until("rpc.response.iban == ");
+    assert!(screen.contains("[62 09") && screen.contains("30]"), "the field's bytes stand in brackets:\n{screen}");
+    rig.keys("Tab Right Left Tab = =");
+    rig.until("rpc.response.iban == ");
+}
+
+#[test]
+fn a_wrong_filter_says_so_and_the_list_stays() {
+    let mut rig = Rig::open("shop");
+    rig.keys("/").text("rpc.sttus == 14");
+    let screen = rig.until("no field rpc.sttus");
+    assert!(screen.contains("did you mean rpc.status?"), "{screen}");
+    rig.keys("Enter");
+    assert!(rig.draw().contains("Orders/GetOrder"));
+    rig.keys("Esc");
+    rig.until("74 calls");
+}
+
+#[test]
+fn the_list_of_keys_runs_what_it_finds() {
+    let mut rig = Rig::open("shop");
+    rig.keys("?").text("next failed");
+    rig.until("Go to the next failed call");
+    rig.keys("Enter");
+    assert_eq!(rig.selected(), 16);
+    rig.keys("q");
+    assert!(rig.quit);
+}
+
+#[test]
+fn no_size_makes_the_screens_panic() {
+    let mut rig = Rig::open("shop");
+    rig.settle();
+    for in_call in [false, true] {
+        if in_call {
+            rig.keys("Enter");
+            rig.until("Message 1");
+        }
+        for width in (1..=200).step_by(7) {
+            for height in (1..=60).step_by(5) {
+                rig.size = (width, height);
+                rig.draw();
+            }
+        }
+        rig.size = (100, 30);
+    }
+}

@@ -1,0 +1,6 @@
+//! The screens by keys only, over real recordings: what a user types, and what is on the screen then.
+
+mod calls;
+mod frames;
+mod insight;
+mod rig;

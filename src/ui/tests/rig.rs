@@ -1,0 +1,122 @@
+//! The terminal UI without a terminal: events go in, a buffer of cells comes out.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use ratatui::buffer::Buffer;
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::Rect;
+use rpcshark_dissectors::store::Keep;
+use rpcshark_dissectors::view::{Guesser, Redaction};
+use rpcshark_tui::{App, Theme};
+
+use crate::decode_as::DecodeAsRules;
+use crate::load::{Inputs, LoadOptions, Loader, schema};
+use crate::ui::backend::{Decoding, ScreenBackend, Shared};
+use crate::ui::terminal::Signal;
+use crate::ui::workers::Workers;
+
+/// The terminal UI over a real recording.
+pub(super) struct Rig {
+    app: App,
+    backend: ScreenBackend,
+    signals: Receiver<Signal>,
+    pub(super) size: (u16, u16),
+    pub(super) quit: bool,
+}
+
+impl Rig {
+    /// Opens a recording of `tests/captures` with the schema beside it.
+    pub(super) fn open(case: &str) -> Self {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(case);
+        let options = LoadOptions {
+            inputs: Inputs::Paths(vec![directory.join(format!("{case}.pcap"))]),
+            memory: rpcshark_captures::budget::MemoryLimit::default(),
+            follow: false,
+            stop: None,
+            count: None,
+            keep: Keep { bodies: true, ..Keep::default() },
+            decode_as: DecodeAsRules::default(),
+            spool: None,
+            notice: None,
+        };
+        let loader = Loader::open(options.clone()).expect("the recording can be opened");
+        let files = loader.files().iter().map(|file| file.name.clone()).collect();
+        let store = Arc::clone(loader.shared());
+        loader.start().join(|_| ()).expect("the recording can be read");
+        let sources =
+            schema::Sources { proto: vec![directory.join(format!("{case}.proto"))], ..schema::Sources::default() };
+        let schema = sources.load().schema;
+        let guesser = Guesser::new(&schema);
+        let decoding = Decoding { schema, guesser, redaction: Redaction::default() };
+        let shared = Arc::new(Shared::new(store, decoding, files));
+        let theme = Theme::new(false, false);
+        let (to_main, signals) = channel();
+        let workers = Workers::start(&shared, options, sources, theme.signs, &to_main).expect("threads start");
+        let backend = ScreenBackend { shared, workers };
+        let app = App::new(theme, &format!("{case}.pcap"), "", &backend);
+        Self { app, backend, signals, size: (100, 30), quit: false }
+    }
+
+    /// Types keys: names as in the table of commands, separated by blanks.
+    pub(super) fn keys(&mut self, keys: &str) -> &mut Self {
+        for name in keys.split(' ') {
+            let (code, modifiers) = rpcshark_tui::command::parse_key(name).expect("a key");
+            self.app.event(&Event::Key(KeyEvent::new(code, modifiers)), &self.backend);
+            // What a key asks for is there before the next one is typed, as it is for people.
+            self.settle();
+        }
+        self
+    }
+
+    /// Types text.
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        for c in text.chars() {
+            self.app.event(&Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)), &self.backend);
+        }
+        self
+    }
+
+    /// Takes answers until none has come for a while.
+    pub(super) fn settle(&mut self) {
+        self.draw();
+        while let Ok(signal) = self.signals.recv_timeout(Duration::from_millis(60)) {
+            match signal {
+                Signal::Reply(reply) => self.app.reply(reply, &self.backend),
+                Signal::Quit => self.quit = true,
+                _ => {}
+            }
+            self.draw();
+        }
+    }
+
+    /// Waits until the screen contains `text`.
+    pub(super) fn until(&mut self, text: &str) -> String {
+        let began = Instant::now();
+        loop {
+            self.settle();
+            let screen = self.draw();
+            if screen.contains(text) {
+                return screen;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "no {text:?} on this screen:\n{screen}");
+        }
+    }
+
+    pub(super) fn draw(&mut self) -> String {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, self.size.0, self.size.1));
+        self.app.draw(&mut buffer, &self.backend);
+        let row = |y| (0..self.size.0).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
+        (0..self.size.1).map(row).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The number of the call with the cursor.
+    pub(super) fn selected(&mut self) -> u32 {
+        let screen = self.draw();
+        let line = screen.lines().find(|line| line.starts_with('▌')).expect("a row has the cursor").to_owned();
+        let no = line.trim_start_matches(['▌', '●', '!', ' ']).split_whitespace().next().map(str::parse);
+        no.expect("a number").expect("a number")
+    }
+}
