@@ -56,7 +56,7 @@ impl CaptureReader {
     ///
     /// # Errors
     ///
-    /// If one of them is missing, may not be read, or is no capture, or if there is no capture in a directory.
+    /// If one of them is missing, may not be read, or is not a capture, or if a directory has no capture.
     pub fn open(paths: &[PathBuf], options: &OpenOptions) -> Result<Self, Error> {
         let mut inputs = Vec::new();
         for path in paths {
@@ -97,7 +97,7 @@ impl CaptureReader {
     ///
     /// # Errors
     ///
-    /// If it cannot be read or is no capture.
+    /// If it cannot be read or is not a capture.
     pub fn from_reader(input: Box<dyn Read + Send>, name: impl Into<String>) -> Result<Self, Error> {
         Ok(Self::new(vec![OpenInput::stream(input, name.into(), Pace::Live)?]))
     }
@@ -538,12 +538,12 @@ mod tests {
         let refused = |bytes: &[u8]| {
             CaptureReader::from_reader(Box::new(Cursor::new(bytes.to_vec())), "x").unwrap_err().to_string()
         };
-        assert_eq!(refused(b""), "x is no capture: it is empty");
+        assert_eq!(refused(b""), "x is not a capture: it is empty");
         let known = "known are pcap, pcapng, strace logs and the dumps of socat and \
              sockdump, plain or in gzip, zstd or lz4";
-        assert_eq!(refused(b"{}\n"), format!("x is no capture: it begins with 7b 7d 0a (\"{{}}\\n\"); {known}"));
+        assert_eq!(refused(b"{}\n"), format!("x is not a capture: it begins with 7b 7d 0a (\"{{}}\\n\"); {known}"));
         let inside = refused(&gzip(b"{}\n"));
-        assert_eq!(inside, format!("x is no capture: it begins with 7b 7d 0a (\"{{}}\\n\"); {known}"));
+        assert_eq!(inside, format!("x is not a capture: it begins with 7b 7d 0a (\"{{}}\\n\"); {known}"));
         assert!(refused(&[0x1f, 0x8b, 8, 0]).starts_with("x: nothing of it can be decompressed (gzip): "));
         let mut layers = pcap(&[1]);
         for _ in 0..5 {

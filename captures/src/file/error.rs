@@ -4,7 +4,7 @@ use std::io;
 
 use super::sniff;
 
-/// An input cannot be opened, or is no capture.
+/// An input cannot be opened, or is not a capture.
 ///
 /// What is wrong inside of a capture is never one of these: it is a [`FileNote`](super::FileNote).
 #[derive(Debug, thiserror::Error)]
@@ -37,13 +37,13 @@ pub enum Error {
         name: String,
     },
     /// There is not one byte in it.
-    #[error("{name} is no capture: it is empty")]
+    #[error("{name} is not a capture: it is empty")]
     Empty {
         /// The input as it was named.
         name: String,
     },
     /// Its first bytes are of no format that is known.
-    #[error("{name} is no capture: it begins with {head}; known are {}", sniff::KNOWN)]
+    #[error("{name} is not a capture: it begins with {head}; known are {}", sniff::KNOWN)]
     NoCapture {
         /// The input as it was named.
         name: String,

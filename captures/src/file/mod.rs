@@ -11,7 +11,7 @@
 //! Documents: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng, RFC 1952 (gzip), RFC 8878 (zstd), the LZ4 frame
 //! format 1.6.
 //!
-//! A file that is no capture is an [`Error`]. Bytes of a capture that are wrong are a [`FileNote`] on its
+//! A file that is not a capture is an [`Error`]. Bytes of a capture that are wrong are a [`FileNote`] on its
 //! [`FileInfo`], and reading goes on behind them where it can.
 
 mod batch;

@@ -110,13 +110,13 @@ impl<'a> Lexer<'a> {
             let digits = word.get(2..).unwrap_or_default();
             return match u64::from_str_radix(digits, 16) {
                 Ok(value) => Ok(Token::Int(value)),
-                Err(_) => bad("is no hexadecimal number of 64 bits"),
+                Err(_) => bad("is not a hexadecimal number of 64 bits"),
             };
         }
         if word.len() > 1 && word.starts_with('0') && word.bytes().all(|b| b.is_ascii_digit()) {
             return match u64::from_str_radix(word, 8) {
                 Ok(value) => Ok(Token::Int(value)),
-                Err(_) => bad("begins with 0 but is no octal number"),
+                Err(_) => bad("begins with 0 but is not an octal number"),
             };
         }
         if let Ok(value) = word.parse() {
@@ -126,7 +126,7 @@ impl<'a> Lexer<'a> {
         let float = if self.text_format { plain } else { word };
         match float.parse::<f64>() {
             Ok(_) => Ok(Token::Float),
-            Err(_) => bad("is no number"),
+            Err(_) => bad("is not a number"),
         }
     }
 
@@ -245,9 +245,9 @@ mod tests {
             ("a \"b\nc\"", 2..3, "this string does not end on its line"),
             ("/* a", 0..2, "this comment does not end"),
             ("a ü", 2..4, "`ü` cannot stand here"),
-            ("1a", 0..2, "`1a` is no number"),
-            ("0x", 0..2, "`0x` is no hexadecimal number of 64 bits"),
-            ("09", 0..2, "`09` begins with 0 but is no octal number"),
+            ("1a", 0..2, "`1a` is not a number"),
+            ("0x", 0..2, "`0x` is not a hexadecimal number of 64 bits"),
+            ("09", 0..2, "`09` begins with 0 but is not an octal number"),
         ] {
             assert_eq!(tokens(text), Err(Bad { at, message: message.into() }), "{text}");
         }

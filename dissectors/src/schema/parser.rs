@@ -559,7 +559,7 @@ impl<'a> Parser<'a> {
         }
         let (name, at) = self.type_name("a message type")?;
         if scalar(&name).is_some() {
-            return Err(Box::new(self.wrong_at(at, format!("`{name}` is no message type"))));
+            return Err(Box::new(self.wrong_at(at, format!("`{name}` is not a message type"))));
         }
         self.eat(')')?;
         Ok((streams.then_some(true), name, u32::try_from(at.start).ok()))
@@ -716,7 +716,7 @@ impl<'a> Parser<'a> {
             };
             let Some(at) = values.iter().position(|&v| v == value && !v.is_empty()) else {
                 let known: Vec<&str> = values.iter().copied().filter(|v| !v.is_empty()).collect();
-                let message = format!("`{value}` is no value of the feature `{name}`");
+                let message = format!("`{value}` is not a value of the feature `{name}`");
                 let said = self.wrong_at(set.span.clone(), message);
                 return Err(Box::new(said.hint(format!("its values are {}", known.join(", ")))));
             };
@@ -774,7 +774,9 @@ impl<'a> Parser<'a> {
             return Err(self.expected("a string"));
         }
         while let Token::Str(raw) = self.token {
-            let Some(part) = unescape(raw) else { return Err(self.wrong("this string is no text: check its escapes")) };
+            let Some(part) = unescape(raw) else {
+                return Err(self.wrong("this string is not UTF-8 text: check its escapes"));
+            };
             whole.push_str(&part);
             end = self.span.end;
             self.advance()?;
@@ -1113,7 +1115,7 @@ mod tests {
             (p3("option features.enum_type = OPEN;"), "features need `edition = \"2023\";`"),
             (p3("enum A { B = 2147483648; }"), "the number of an enum's value is between -2147483648 and 2147483647"),
             (p3("enum A { B; }"), "expected `=`, found `;`"),
-            (p3("service A { rpc B(string) returns (C); }"), "`string` is no message type"),
+            (p3("service A { rpc B(string) returns (C); }"), "`string` is not a message type"),
             (p3("service A { rpc B(C) return (C); }"), "expected `returns`, found `return`"),
             (p3("service A { int32 b = 1; }"), "expected `rpc`, `option` or `}`, found `int32`"),
             (
@@ -1133,7 +1135,7 @@ mod tests {
                 e("message A { optional string a = 1; }"),
                 "editions have no `optional`: a field has presence unless a feature takes it",
             ),
-            (e("option features.enum_type = AJAR;"), "`AJAR` is no value of the feature `enum_type`"),
+            (e("option features.enum_type = AJAR;"), "`AJAR` is not a value of the feature `enum_type`"),
         ] {
             let said = parse("a.proto", &text).expect_err(&text);
             assert_eq!(said.message, expected, "{text}");
