@@ -30,7 +30,7 @@ fn options(text: &str) -> impl Iterator<Item = &str> {
 fn every_command_and_option_is_described() {
     let page = document("docs/cli.md");
     let words: BTreeSet<&str> = options(&page).collect();
-    for command in ["calls", "frames", "show", "follow", "methods", "problems", "summary", "connections"] {
+    for command in ["calls", "frames", "show", "follow", "methods", "problems", "summary", "connections", "diff"] {
         assert!(page.contains(&format!("`rpcshark {command} ")), "{command}");
         let help = run(&[command, "--help"]).stdout;
         for option in options(&help) {
@@ -44,10 +44,21 @@ fn every_command_and_option_is_described() {
 
 #[test]
 fn every_option_that_is_described_is_there() {
-    let all: String =
-        ["calls", "frames", "show", "follow", "methods", "problems", "summary", "connections", "fields", "record"]
-            .map(|command| run(&[command, "--help"]).stdout)
-            .concat();
+    let all: String = [
+        "calls",
+        "frames",
+        "show",
+        "follow",
+        "methods",
+        "problems",
+        "summary",
+        "connections",
+        "diff",
+        "fields",
+        "record",
+    ]
+    .map(|command| run(&[command, "--help"]).stdout)
+    .concat();
     for name in ["docs/cli.md", "README.md"] {
         let page = document(name);
         // Options of cargo and of tcpdump.

@@ -3,6 +3,7 @@
 mod calls;
 mod columns;
 mod connections;
+mod diff;
 mod export;
 mod fields;
 mod filter;
@@ -85,7 +86,7 @@ Examples:
 
 Exit status:
   0  done
-  1  nothing matched (with --exit-code); differences (replay)
+  1  differences (diff, replay), or nothing matched (with --exit-code)
   2  the command line, a filter or a named schema file is wrong
   3  a file could not be opened or is not a capture file; a server could not be reached
   4  a file was read only in part: the rest is still shown, and the damaged place is reported; a replay was cut short
@@ -106,6 +107,7 @@ enum Command {
     Schema(schema::SchemaCommand),
     Fields(fields::FieldsArgs),
     Record(RecordArgs),
+    Diff(Box<diff::DiffArgs>),
     Replay(Box<replay::ReplayArgs>),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
@@ -156,6 +158,7 @@ pub fn main() -> ExitCode {
         (Some(Command::Summary(args)), _) => summary::run(args),
         (Some(Command::Schema(args)), _) => schema::run(args),
         (Some(Command::Connections(args)), _) => connections::run(args),
+        (Some(Command::Diff(args)), _) => diff::run(*args),
         (Some(Command::Fields(args)), _) => fields::run(&args),
         (Some(Command::Replay(args)), _) => replay::run(*args),
         (Some(Command::Completions(args)), _) => generate::completions(&args),

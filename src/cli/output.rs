@@ -15,10 +15,14 @@ use super::paint::ShownCall;
 use crate::config::ConfigError;
 use crate::load::Progress;
 use crate::output_file::OutputError;
+use crate::report::ReportError;
 use crate::signals::INTERRUPTED;
 
 /// Exit status: nothing matched, with `--exit-code`.
 pub(super) const NOTHING: u8 = 1;
+
+/// Exit status: what was compared differs.
+pub(super) const DIFFERENT: u8 = 1;
 
 /// Exit status: the command line, a filter, a rule or a named schema file is wrong.
 pub(super) const USAGE: u8 = 2;
@@ -67,6 +71,9 @@ pub(super) enum Problem {
         /// What the system said.
         source: io::Error,
     },
+    /// Rules are wrong, or a report cannot be written.
+    #[error("{0}")]
+    Report(#[from] ReportError),
     /// Refused for safety.
     #[error("{0}")]
     Refused(String),
@@ -80,7 +87,11 @@ impl Problem {
     pub(super) fn tell(self) -> ExitCode {
         match &self {
             // Whoever read the output has seen enough.
-            Self::Output(error) | Self::Write { source: error, .. } if error.kind() == io::ErrorKind::BrokenPipe => {
+            Self::Output(error)
+            | Self::Write { source: error, .. }
+            | Self::Report(ReportError::Write { source: error, .. })
+                if error.kind() == io::ErrorKind::BrokenPipe =>
+            {
                 return ExitCode::SUCCESS;
             }
             Self::Schema | Self::Interrupted => {}
@@ -92,7 +103,9 @@ impl Problem {
             _ => complain(&self.to_string()),
         }
         ExitCode::from(match self {
-            Self::Usage(_)
+            Self::Report(ReportError::Write { .. }) => CANNOT_OPEN,
+            Self::Report(_)
+            | Self::Usage(_)
             | Self::Filter(_)
             | Self::Config(_)
             | Self::Schema

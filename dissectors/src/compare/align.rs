@@ -2,7 +2,7 @@
 
 /// How an element of one list stands to the other list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Aligned {
+pub enum Aligned {
     /// Element so-and-so of the first list belongs to element so-and-so of the second.
     Pair(usize, usize),
     /// Only the first list has it.
@@ -20,7 +20,7 @@ const MAX_STEPS: usize = 20_000_000;
 
 /// Aligns two lists by the digests of their elements: equal elements on a longest common subsequence are pairs. Where elements
 /// of both lists stand between two of those, they are paired in their order, too: they are taken for changed ones.
-pub(super) fn align(first: &[u64], second: &[u64]) -> Vec<Aligned> {
+pub fn align(first: &[u64], second: &[u64]) -> Vec<Aligned> {
     let head = first.iter().zip(second).take_while(|(a, b)| a == b).count();
     let (a, b) = (first.get(head..).unwrap_or_default(), second.get(head..).unwrap_or_default());
     let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();

@@ -286,6 +286,16 @@ impl<'w, 'a> Walk<'w, 'a> {
             if is_ignored(self, Step::of(x.field)) && is_ignored(self, Step::of(y.field)) {
                 continue;
             }
+            let is_set = |walk: &mut Self| {
+                walk.probe(|walk| {
+                    walk.single(Some(x), None, Treatment::default(), 0);
+                    walk.single(None, Some(y), Treatment::default(), 0);
+                })
+            };
+            // Both are as good as not set.
+            if self.rules.equivalent && !is_set(self) {
+                continue;
+            }
             let full_name = a.message.oneofs.get(oneof as usize).map_or("oneof", |name| name);
             let name = full_name.rsplit('.').next().unwrap_or(full_name);
             self.steps.push(Step::named(name));

@@ -37,6 +37,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
+pub use align::{Aligned, align};
 pub use call::{Comparer, Scope};
 pub use difference::{Difference, DifferenceKind, MAX_DIFFERENCES, MessageNumbers, Root, Shown};
 pub use fields::Mapped;

@@ -36,11 +36,15 @@ pub enum Verdict {
     Skipped,
     /// It was sent, but cannot be compared: one of the calls is incomplete.
     NotComparable,
+    /// Only the old one of two recordings has the call.
+    Missing,
+    /// Only the new one of two recordings has the call.
+    Added,
 }
 
 impl Verdict {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Same,
         Self::Differs,
         Self::StatusChanged,
@@ -49,6 +53,8 @@ impl Verdict {
         Self::ConnectionLost,
         Self::Skipped,
         Self::NotComparable,
+        Self::Missing,
+        Self::Added,
     ];
 
     /// The word that output uses.
@@ -62,12 +68,14 @@ impl Verdict {
             Self::ConnectionLost => "connection-lost",
             Self::Skipped => "skipped",
             Self::NotComparable => "not-comparable",
+            Self::Missing => "missing",
+            Self::Added => "added",
         }
     }
 
     /// Whether it makes the exit status 1: the replayed call did not do what the recorded one did.
     pub const fn is_failure(self) -> bool {
-        matches!(self, Self::Differs | Self::StatusChanged | Self::Stalled | Self::Timeout | Self::ConnectionLost)
+        !matches!(self, Self::Same | Self::Skipped | Self::NotComparable)
     }
 }
 
