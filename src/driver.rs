@@ -7,7 +7,8 @@ use rpcshark_captures::budget::{Budget, Held, Holder};
 use rpcshark_captures::connection::Closing;
 use rpcshark_captures::{Data, Direction, Input, Place, Sources, Spill};
 use rpcshark_dissectors::store::{ConnectionId, Lane};
-use rpcshark_dissectors::{Arrival, Joining, Session};
+use rpcshark_dissectors::tls::Keys;
+use rpcshark_dissectors::{Arrival, Context, Joining, KeepBytes, Session};
 
 use crate::tap::Tap;
 
@@ -29,6 +30,8 @@ pub(crate) struct Output<'a> {
     pub(crate) budget: &'a mut Budget,
     /// Where bytes are kept that lie nowhere; nothing where none are kept.
     pub(crate) spill: Option<SpillTo<'a>>,
+    /// The secrets of encrypted connections.
+    pub(crate) keys: &'a Keys,
     /// Learns what connections deliver, where somebody wants to know.
     pub(crate) tap: Option<&'a mut Tap>,
 }
@@ -64,13 +67,13 @@ impl SessionDriver {
         };
         output.lane.set_sort_key(order, self.rank);
         let input = match input {
-            Input::Data(data) if !session.is_passed() => Input::Data(Data { at: output.place(&data), ..data }),
+            Input::Data(data) if session.needs_places() => Input::Data(Data { at: output.place(&data), ..data }),
             other => other,
         };
         if let Some(tap) = &mut output.tap {
             tap.input(self.id, direction, &input);
         }
-        session.input(direction, input, output.lane);
+        session.input(direction, input, &mut output.context());
         output.budget.update(self.holder, &mut self.account, session.held());
     }
 
@@ -82,7 +85,7 @@ impl SessionDriver {
             tap.closed(self.id, &closing);
         }
         output.lane.set_sort_key(packet.order, self.rank);
-        session.closed(direction, how, Arrival { time, packet: packet.no }, output.lane);
+        session.closed(direction, how, Arrival { time, packet: packet.no }, &mut output.context());
         output.budget.update(self.holder, &mut self.account, session.held());
     }
 
@@ -93,7 +96,7 @@ impl SessionDriver {
         let Some(session) = &mut self.session else { return };
         output.lane.set_sort_key(order, self.rank);
         // What cannot be released is not asked for again.
-        if let Some((kind, bytes)) = session.release(output.lane) {
+        if let Some((kind, bytes)) = session.release(&mut output.context()) {
             output.budget.count(kind, bytes);
             output.budget.update(self.holder, &mut self.account, session.held());
         }
@@ -102,23 +105,34 @@ impl SessionDriver {
     /// The connection has ended, or the capture.
     pub(crate) fn finish(&mut self, output: &mut Output<'_>) {
         if let Some(mut session) = self.session.take() {
-            session.finish(output.lane);
+            session.finish(&mut output.context());
         }
         output.budget.update(self.holder, &mut self.account, Held::NOTHING);
     }
 }
 
 impl Output<'_> {
+    /// What parsers work with.
+    fn context(&mut self) -> Context<'_> {
+        let spill = self.spill.as_mut().map(|spill| spill as &mut dyn KeepBytes);
+        Context { lane: self.lane, spill, keys: self.keys }
+    }
+
     /// Where bytes can be read again, if bodies are wanted: those that lie nowhere are kept.
     fn place(&mut self, data: &Data<'_>) -> Place {
-        let Some(SpillTo { sources, spill }) = &mut self.spill else { return data.at };
-        if data.at != Place::NOWHERE || !self.lane.keep.bodies {
-            return data.at;
+        match &mut self.spill {
+            Some(spill) if data.at == Place::NOWHERE && self.lane.keep.bodies => spill.keep(data.bytes),
+            _ => data.at,
         }
-        if spill.is_none() {
-            **spill = sources.spill().ok();
+    }
+}
+
+impl KeepBytes for SpillTo<'_> {
+    fn keep(&mut self, bytes: &[u8]) -> Place {
+        if self.spill.is_none() {
+            *self.spill = self.sources.spill().ok();
         }
-        let place = spill.as_mut().and_then(|spill| spill.append(data.bytes).ok());
+        let place = self.spill.as_mut().and_then(|spill| spill.append(bytes).ok());
         place.unwrap_or(Place::NOWHERE)
     }
 }

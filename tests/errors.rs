@@ -207,7 +207,7 @@ fn tls_without_a_key_says_so() {
     let alert = [21, 3, 3, 0, 2, 2, 40]; // alert record: fatal, handshake_failure
     let run = calls("tls.pcap", &conversation(443, &hello, &alert), &[]);
     assert_eq!((run.status, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
-    said(&run, &["TLS", "does not decrypt", "SSLKEYLOGFILE", "not the server's private key"]);
+    said(&run, &["TLS", "name the key log with --keylog", "SSLKEYLOGFILE", "not the server's private key"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use rpcshark_captures::{Data, Direction, Endpoint, Input, Packet, PacketNo, Place, SourceNo, Timestamp};
 use rpcshark_dissectors::store::{ClientBy, Connection, Keep, Lane};
-use rpcshark_dissectors::{Joining, Session};
+use rpcshark_dissectors::{Context, Joining, Session};
 
 fn main() {
     divan::main();
@@ -68,13 +68,13 @@ impl Traffic {
                         offset: *offset,
                         acked: None,
                     };
-                    session.input(direction, Input::Data(data), &mut lane);
+                    session.input(direction, Input::Data(data), &mut Context::new(&mut lane));
                     *offset += bytes.len() as u64;
                     order += 1;
                 }
             }
         }
-        session.finish(&mut lane);
+        session.finish(&mut Context::new(&mut lane));
         assert_eq!(lane.call_count(), CALLS);
         lane.call_count()
     }

@@ -6,7 +6,7 @@ use rpcshark_captures::{Data, Direction, Endpoint, Input, Packet, PacketNo, Plac
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::{ClientBy, Connection, Keep, Store};
 use rpcshark_dissectors::view::{Bodies, Guesser, Redaction, Viewer};
-use rpcshark_dissectors::{Joining, Session};
+use rpcshark_dissectors::{Context, Joining, Session};
 
 fn main() {
     divan::main();
@@ -54,10 +54,10 @@ impl Recorded {
                     acked: None,
                 };
                 lane.set_sort_key(order, 0);
-                session.input(direction, Input::Data(data), lane);
+                session.input(direction, Input::Data(data), &mut Context::new(lane));
             }
         }
-        session.finish(lane);
+        session.finish(&mut Context::new(lane));
         store.commit();
         assert_eq!(store.calls().len(), CALLS as usize);
         Self { store, flows }

@@ -81,6 +81,17 @@ impl Held {
         })
     }
 
+    /// The delivery of the first byte, and the one that completes the first `len`. `None`: there are fewer.
+    pub(crate) fn ends(&self, len: usize) -> Option<(Data<'_>, Data<'_>)> {
+        let mut left = len;
+        let last = self.data().find(|data| {
+            let is_last = left <= data.bytes.len();
+            left = left.saturating_sub(data.bytes.len());
+            is_last
+        });
+        Some((self.data().next()?, last?))
+    }
+
     /// Where in [`Held::bytes`] deliveries begin.
     pub(crate) fn begins(&self) -> impl Iterator<Item = usize> {
         self.chunks.iter().map(|chunk| (chunk.end - chunk.len).saturating_sub(self.start))

@@ -17,8 +17,8 @@ use crate::header::{Coded, Field, Octets, Text};
 use crate::held::Held;
 use crate::http2::{Http2, add_held};
 use crate::parser::{HandOver, Parser};
-use crate::store::{ConnectionId, Lane};
-use crate::{Arrival, FirstByte, Note, Severity};
+use crate::store::ConnectionId;
+use crate::{Arrival, Context, FirstByte, Note, Severity};
 
 /// HTTP/1.1 on one connection.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ impl Http1 {
         self.responses.head = Head::default();
     }
 
-    fn read_requests(&mut self, mut data: Data<'_>, lane: &mut Lane) {
+    fn read_requests(&mut self, mut data: Data<'_>, context: &mut Context<'_>) {
         while !data.bytes.is_empty() && !self.passed {
             // What follows a request with an offer may be HTTP/1 or HTTP/2: the answer decides.
             if self.awaits_answer() {
@@ -143,7 +143,7 @@ impl Http1 {
             }
             let Some(step) = self.requests.next(&mut data) else { break };
             match step {
-                Step::Head => self.request(lane),
+                Step::Head => self.request(context),
                 Step::Body(part) => {
                     let is_whole = self.requests.state == State::Head;
                     if let Some(offer) = self.last_offer() {
@@ -177,9 +177,9 @@ impl Http1 {
     }
 
     /// The head of a request is complete.
-    fn request(&mut self, lane: &mut Lane) {
+    fn request(&mut self, context: &mut Context<'_>) {
         let Head { bytes: head, first, last } = std::mem::take(&mut self.requests.head);
-        self.note_web(&head, last, lane);
+        self.note_web(&head, last, context);
         let body = body_of(&head);
         self.requests.state = body.unwrap_or(State::Head);
         let offer = offers_h2c(&head).then(|| {
@@ -191,7 +191,7 @@ impl Http1 {
         }
     }
 
-    fn read_responses(&mut self, mut data: Data<'_>, lane: &mut Lane) -> Option<HandOver> {
+    fn read_responses(&mut self, mut data: Data<'_>, context: &mut Context<'_>) -> Option<HandOver> {
         while !data.bytes.is_empty() && !self.passed {
             match self.responses.next(&mut data)? {
                 Step::Body(_) | Step::End => {}
@@ -205,11 +205,11 @@ impl Http1 {
                                 self.pass();
                                 return None;
                             };
-                            return Some(self.upgrade(*offer, data.bytes.len(), lane));
+                            return Some(self.upgrade(*offer, data.bytes.len(), context));
                         }
                         // RFC 9110 §15.2: interim responses, and the final one follows.
                         Some(100..200) => {}
-                        Some(status) => self.response(status, &head, lane),
+                        Some(status) => self.response(status, &head, context),
                         None => self.pass(),
                     }
                 }
@@ -222,7 +222,7 @@ impl Http1 {
     }
 
     /// The head of a final response is complete.
-    fn response(&mut self, status: u16, head: &[u8], lane: &mut Lane) {
+    fn response(&mut self, status: u16, head: &[u8], context: &mut Context<'_>) {
         let request = self.unanswered.pop_front();
         let is_head = request.as_ref().is_some_and(|request| request.is_head);
         // RFC 9112 §6.3: which responses have no body, and which end with the connection.
@@ -236,28 +236,29 @@ impl Http1 {
         // The offer was not accepted: what the client sent behind it is HTTP/1.
         if request.is_some_and(|request| request.offer.is_some()) && !self.behind.bytes().is_empty() {
             let behind = std::mem::take(&mut self.behind);
-            behind.data().for_each(|data| self.read_requests(data, lane));
+            behind.data().for_each(|data| self.read_requests(data, context));
         }
     }
 
-    fn upgrade(&mut self, offer: Offer, unused: usize, lane: &mut Lane) -> HandOver {
+    fn upgrade(&mut self, offer: Offer, unused: usize, context: &mut Context<'_>) -> HandOver {
         let Offer { head, first, last, body, body_is_whole } = offer;
         let fields = request_fields(&head);
         if !body_is_whole {
             let text = "the server accepted the upgrade before the request was complete";
-            lane.connection_mut(self.connection)
+            context
+                .connection_mut(self.connection)
                 .note(Note::new(Severity::Warning, "upgrade-early", text).at(last.packet));
         }
         let settings = http2_settings(&head);
-        let mut next = Http2::upgraded(self.connection, &fields, body.data(), (first, last), &settings, lane);
+        let mut next = Http2::upgraded(self.connection, &fields, body.data(), (first, last), &settings, context);
         for data in self.behind.data() {
-            next.input(Direction::ToServer, Input::Data(data), lane);
+            next.input(Direction::ToServer, Input::Data(data), context);
         }
         HandOver { parser: Box::new(next), unused }
     }
 
     /// Says once that RPCs over HTTP/1.1 are not dissected.
-    fn note_web(&mut self, head: &[u8], now: Arrival, lane: &mut Lane) {
+    fn note_web(&mut self, head: &[u8], now: Arrival, context: &mut Context<'_>) {
         if self.has_web_note || offers_h2c(head) {
             return;
         }
@@ -269,19 +270,19 @@ impl Http1 {
         };
         self.has_web_note = true;
         let text = format!("it carries {protocol} over HTTP/1.1, which is not dissected yet");
-        lane.connection_mut(self.connection).note(Note::new(Severity::Warning, "http1-rpc", text).at(now.packet));
+        context.connection_mut(self.connection).note(Note::new(Severity::Warning, "http1-rpc", text).at(now.packet));
     }
 }
 
 impl Parser for Http1 {
-    fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver> {
+    fn input(&mut self, direction: Direction, input: Input<'_>, context: &mut Context<'_>) -> Option<HandOver> {
         match (input, direction) {
             _ if self.passed => None,
             (Input::Data(data), Direction::ToServer) => {
-                self.read_requests(data, lane);
+                self.read_requests(data, context);
                 None
             }
-            (Input::Data(data), Direction::ToClient) => self.read_responses(data, lane),
+            (Input::Data(data), Direction::ToClient) => self.read_responses(data, context),
             (Input::Gap(_), _) => {
                 self.pass();
                 None
@@ -289,9 +290,9 @@ impl Parser for Http1 {
         }
     }
 
-    fn closed(&mut self, _: Direction, _: Close, _: Arrival, _: &mut Lane) {}
+    fn closed(&mut self, _: Direction, _: Close, _: Arrival, _: &mut Context<'_>) {}
 
-    fn finish(&mut self, _: &mut Lane) {}
+    fn finish(&mut self, _: &mut Context<'_>) {}
 
     fn is_proven(&self) -> bool {
         true
@@ -309,7 +310,7 @@ impl Parser for Http1 {
         held
     }
 
-    fn release(&mut self, lane: &mut Lane) -> Option<(Kind, usize)> {
+    fn release(&mut self, context: &mut Context<'_>) -> Option<(Kind, usize)> {
         let bytes = self.held().bytes;
         if bytes == 0 {
             return None;
@@ -317,7 +318,7 @@ impl Parser for Http1 {
         self.pass();
         let text =
             "requests without an answer were released, and the connection is not read on: the memory limit is reached";
-        lane.connection_mut(self.connection).note(Note::new(Severity::Warning, "memory-limit", text));
+        context.connection_mut(self.connection).note(Note::new(Severity::Warning, "memory-limit", text));
         Some((Kind::Unfinished, bytes))
     }
 }

@@ -4,6 +4,7 @@
 
 mod arrival;
 pub mod compare;
+mod context;
 pub mod conversation;
 mod cursor;
 pub mod filter;
@@ -27,10 +28,12 @@ pub mod statistics;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 pub mod ttrpc;
 pub mod view;
 
 pub use arrival::{Arrival, FirstByte, Origin};
+pub use context::{Context, KeepBytes};
 pub use cursor::Cursor;
 pub use known::Known;
 pub use note::{Note, Severity};

@@ -4,21 +4,20 @@ use rpcshark_captures::budget::{Held, Kind};
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::{Direction, Input};
 
-use crate::Arrival;
-use crate::store::Lane;
+use crate::{Arrival, Context};
 
 /// One protocol on one connection, both directions.
 ///
 /// A parser never fails: what is wrong with the bytes is a note, and it goes on.
 pub trait Parser: Send + std::fmt::Debug {
     /// What comes next in one direction. A parser may end itself and say what follows in the same stream.
-    fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver>;
+    fn input(&mut self, direction: Direction, input: Input<'_>, context: &mut Context<'_>) -> Option<HandOver>;
 
     /// One direction has ended.
-    fn closed(&mut self, direction: Direction, how: Close, now: Arrival, lane: &mut Lane);
+    fn closed(&mut self, direction: Direction, how: Close, now: Arrival, context: &mut Context<'_>);
 
     /// The capture has ended.
-    fn finish(&mut self, lane: &mut Lane);
+    fn finish(&mut self, context: &mut Context<'_>);
 
     /// Whether the bytes have shown that this is the right protocol. Until then a parser enters nothing.
     fn is_proven(&self) -> bool;
@@ -27,7 +26,12 @@ pub trait Parser: Send + std::fmt::Debug {
     fn held(&self) -> Held;
 
     /// Releases the oldest of these, with a note: its kind, and how much memory it took. `None`: there is nothing.
-    fn release(&mut self, lane: &mut Lane) -> Option<(Kind, usize)>;
+    fn release(&mut self, context: &mut Context<'_>) -> Option<(Kind, usize)>;
+
+    /// Whether it needs to know where its bytes lie, to have them read again.
+    fn needs_places(&self) -> bool {
+        true
+    }
 }
 
 /// What follows in the same stream when a parser has ended itself.

@@ -14,8 +14,8 @@ pub(crate) enum Guess {
     Ttrpc { swap: bool },
     /// An NRI trunk; its client is the plugin.
     Nri { swap: bool },
-    /// TLS.
-    Tls,
+    /// TLS; `hello`: it begins with a hello.
+    Tls { swap: bool, hello: bool },
     /// There are too few of them.
     NeedMore,
     /// Nothing that is known.
@@ -77,7 +77,10 @@ fn of_client(bytes: &[u8], swap: bool) -> Guess {
         return Guess::NeedMore;
     }
     if is_tls(bytes) {
-        return Guess::Tls;
+        // RFC 8446 §4: a handshake begins with a ClientHello, which the server answers with a ServerHello.
+        let is_servers = matches!(bytes, [0x16, _, _, _, _, 2, ..]);
+        let hello = matches!(bytes, [0x16, _, _, _, _, 1 | 2, ..]);
+        return Guess::Tls { swap: swap != is_servers, hello };
     }
     match METHODS.iter().any(|method| bytes.starts_with(method)) {
         true => Guess::Http1 { swap },

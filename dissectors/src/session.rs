@@ -13,10 +13,11 @@ use crate::http1::Http1;
 use crate::http2::{Http2, add_held};
 use crate::parser::{JoinPoint, Parser};
 use crate::probe::{Guess, first_bytes, last_bytes};
-use crate::store::{ClientBy, ConnectionEventKind, ConnectionId, ConnectionProtocol, Lane};
+use crate::store::{ClientBy, ConnectionEventKind, ConnectionId, ConnectionProtocol};
+use crate::tls::Tls;
 use crate::ttrpc::preamble::{self, Preamble};
 use crate::ttrpc::{Trunk, Ttrpc};
-use crate::{Arrival, FirstByte, Note, Origin, Severity};
+use crate::{Arrival, Context, FirstByte, Note, Origin, Severity};
 
 /// What dissects a connection.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Session {
     ends: [Origin; 2],
     /// Nothing has come yet; then whether the beginning of the connection will be seen.
     unopened: Option<bool>,
+    /// Its bytes were encrypted: the session around it enters what happens to the connection.
+    encrypted: bool,
 }
 
 #[derive(Debug)]
@@ -114,42 +117,58 @@ impl Session {
             preamble: [false; 2],
             ends: [Origin::default(); 2],
             unopened: Some(!joining.joined),
+            encrypted: false,
+        }
+    }
+
+    /// The bytes of an encrypted connection, decrypted.
+    pub(crate) fn encrypted(connection: ConnectionId, decode_as: Option<DecodeAs>) -> Self {
+        let joining = Joining { joined: false, decode_as };
+        Self { unopened: None, encrypted: true, ..Self::new(connection, joining) }
+    }
+
+    /// Whether it needs to know where the bytes lie that come next.
+    pub fn needs_places(&self) -> bool {
+        match &self.state {
+            State::Passed => false,
+            State::Parsing(parser) => parser.needs_places(),
+            State::Beginning(_) | State::Seeking(..) => true,
         }
     }
 
     /// What comes next in one direction.
-    pub fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) {
-        if lane.keep.events {
-            self.record_input(direction, &input, lane);
+    pub fn input(&mut self, direction: Direction, input: Input<'_>, context: &mut Context<'_>) {
+        if context.keep.events {
+            self.record_input(direction, &input, context);
         }
         let direction = self.oriented(direction);
         match &self.state {
-            State::Parsing(_) => self.parse(direction, input, lane),
+            State::Parsing(_) => self.parse(direction, input, context),
             State::Passed => {}
-            State::Seeking(..) => self.seek(direction, input, lane),
-            State::Beginning(_) => self.begin(direction, input, lane),
+            State::Seeking(..) => self.seek(direction, input, context),
+            State::Beginning(_) => self.begin(direction, input, context),
         }
     }
 
     /// One direction has ended.
-    pub fn closed(&mut self, direction: Direction, how: Close, now: Arrival, lane: &mut Lane) {
+    pub fn closed(&mut self, direction: Direction, how: Close, now: Arrival, context: &mut Context<'_>) {
         let seen = direction;
         let direction = self.oriented(seen);
-        if lane.keep.events {
+        if context.keep.events && !self.encrypted {
             let origin = self.ends[seen.index()];
             let first = FirstByte { arrival: now, origin, order: 0 };
-            let span = lane.event_span(direction, first, origin.offset, now);
-            lane.add_connection_event(self.connection, &span, || ConnectionEventKind::Closed(how));
+            let span = context.event_span(direction, first, origin.offset, now);
+            context.add_connection_event(self.connection, &span, || ConnectionEventKind::Closed(how));
         }
         let [a, b] = &mut self.closed;
         let (this, other) = if direction == Direction::ToServer { (a, b) } else { (b, a) };
         *this = Some((how, now));
         let both = other.is_some();
-        self.pass_on_close(direction, how, now, both, lane);
+        self.pass_on_close(direction, how, now, both, context);
     }
 
     /// Enters the opening, and how far the flow has come.
-    fn record_input(&mut self, seen: Direction, input: &Input<'_>, lane: &mut Lane) {
+    fn record_input(&mut self, seen: Direction, input: &Input<'_>, context: &mut Context<'_>) {
         let (first, end) = match input {
             Input::Data(data) => (FirstByte::from(data), data.offset + data.bytes.len() as u64),
             Input::Gap(gap) => {
@@ -161,8 +180,8 @@ impl Session {
         self.ends[seen.index()] = Origin { offset: end, acked: first.origin.acked };
         if let Some(whole) = self.unopened.take() {
             // An opening has no bytes: it ends where the first ones begin.
-            let span = lane.event_span(Direction::ToServer, first, 0, first.arrival);
-            lane.add_connection_event(self.connection, &span, || ConnectionEventKind::Opened { whole });
+            let span = context.event_span(Direction::ToServer, first, 0, first.arrival);
+            context.add_connection_event(self.connection, &span, || ConnectionEventKind::Opened { whole });
         }
     }
 
@@ -187,13 +206,13 @@ impl Session {
     }
 
     /// Releases the oldest of these, with a note: its kind, and how much memory it took. `None`: there is nothing.
-    pub fn release(&mut self, lane: &mut Lane) -> Option<(Kind, usize)> {
+    pub fn release(&mut self, context: &mut Context<'_>) -> Option<(Kind, usize)> {
         match &mut self.state {
             State::Passed => None,
-            State::Parsing(parser) => parser.release(lane),
+            State::Parsing(parser) => parser.release(context),
             State::Seeking(parsers, _) => {
                 let parsers = parsers.iter_mut().filter(|parser| parser.held().bytes > 0);
-                parsers.min_by_key(|parser| parser.held().since)?.release(lane)
+                parsers.min_by_key(|parser| parser.held().since)?.release(context)
             }
             State::Beginning(_) => {
                 let bytes = self.held().bytes;
@@ -204,34 +223,34 @@ impl Session {
                 let broken = || Beginning { broken: true, ..Beginning::default() };
                 self.state = State::Beginning(Box::new([broken(), broken()]));
                 let text = "the first bytes did not show the protocol and were released: the memory limit is reached";
-                lane.connection_mut(self.connection).note(Note::new(Severity::Warning, "memory-limit", text));
+                context.connection_mut(self.connection).note(Note::new(Severity::Warning, "memory-limit", text));
                 Some((Kind::Search, bytes))
             }
         }
     }
 
-    fn pass_on_close(&mut self, direction: Direction, how: Close, now: Arrival, both: bool, lane: &mut Lane) {
+    fn pass_on_close(&mut self, direction: Direction, how: Close, now: Arrival, both: bool, context: &mut Context<'_>) {
         if let State::Parsing(parser) = &mut self.state {
-            parser.closed(direction, how, now, lane);
+            parser.closed(direction, how, now, context);
             if both && how == Close::Fin {
                 // Both sides have closed: nothing is answered any more, whoever closed first.
-                parser.closed(Direction::ToClient, how, now, lane);
+                parser.closed(Direction::ToClient, how, now, context);
             }
         }
     }
 
     /// What had closed before it was known what the connection speaks.
-    fn pass_on_earlier_closes(&mut self, lane: &mut Lane) {
+    fn pass_on_earlier_closes(&mut self, context: &mut Context<'_>) {
         let both = self.closed.iter().all(Option::is_some);
         for direction in Direction::BOTH {
             if let Some((how, now)) = self.closed[direction.index()] {
-                self.pass_on_close(direction, how, now, both, lane);
+                self.pass_on_close(direction, how, now, both, context);
             }
         }
     }
 
     /// The capture has ended, or the connection for good.
-    pub fn finish(&mut self, lane: &mut Lane) {
+    pub fn finish(&mut self, context: &mut Context<'_>) {
         if let State::Beginning(beginnings) = &self.state
             && let [to_server, to_client] = &**beginnings
         {
@@ -243,28 +262,28 @@ impl Session {
             };
             match guess {
                 Guess::Http2 { swap } => {
-                    self.swap_roles(swap, lane, ClientBy::Protocol);
+                    self.swap_roles(swap, context, ClientBy::Protocol);
                     self.start(
                         Box::new(Http2::new(self.connection, JoinPoint::Start)),
                         ConnectionProtocol::Http2,
-                        lane,
+                        context,
                     );
                 }
-                Guess::Ttrpc { swap } => self.ttrpc(swap, lane),
-                _ if self.decode_as == Some(DecodeAs::Ttrpc) => self.ttrpc(false, lane),
+                Guess::Ttrpc { swap } => self.ttrpc(swap, context),
+                _ if self.decode_as == Some(DecodeAs::Ttrpc) => self.ttrpc(false, context),
                 _ => {}
             }
         }
         match &mut self.state {
-            State::Parsing(parser) => parser.finish(lane),
+            State::Parsing(parser) => parser.finish(context),
             State::Seeking(parsers, sought) if *sought > 0 => {
                 let proven = parsers.iter_mut().position(|parser| {
-                    parser.finish(lane);
+                    parser.finish(context);
                     parser.is_proven()
                 });
                 if let Some(at) = proven {
                     self.state = State::Parsing(parsers.swap_remove(at));
-                    self.pass_on_earlier_closes(lane);
+                    self.pass_on_earlier_closes(context);
                     self.state = State::Passed;
                     return;
                 }
@@ -278,7 +297,7 @@ impl Session {
                         Note::new(Severity::Info, "protocol-unknown", text)
                     }
                 };
-                lane.connection_mut(self.connection).note(note);
+                context.connection_mut(self.connection).note(note);
             }
             _ => {}
         }
@@ -294,12 +313,12 @@ impl Session {
         if self.roles_swapped { direction.reverse() } else { direction }
     }
 
-    fn parse(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) {
+    fn parse(&mut self, direction: Direction, input: Input<'_>, context: &mut Context<'_>) {
         // What follows a hand-over in the same bytes may hand over again; each uses up some of them.
         let mut input = Some(input);
         while let Some(now) = input.take() {
             let State::Parsing(parser) = &mut self.state else { return };
-            let Some(next) = parser.input(direction, now, lane) else { return };
+            let Some(next) = parser.input(direction, now, context) else { return };
             self.state = State::Parsing(next.parser);
             if let Input::Data(data) = now
                 && next.unused > 0
@@ -311,7 +330,7 @@ impl Session {
     }
 
     /// Takes first bytes, and judges them.
-    fn begin(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) {
+    fn begin(&mut self, direction: Direction, input: Input<'_>, context: &mut Context<'_>) {
         let State::Beginning(beginnings) = &mut self.state else { return };
         let beginning = &mut beginnings[direction.index()];
         match input {
@@ -322,7 +341,7 @@ impl Session {
                 beginning.gap = Some(gap);
             }
         }
-        if self.awaits_preamble(lane) {
+        if self.awaits_preamble(context) {
             return;
         }
         let State::Beginning(beginnings) = &self.state else { return };
@@ -330,36 +349,42 @@ impl Session {
         let broken = to_server.broken || to_client.broken;
         match first_bytes([to_server.held.bytes(), to_client.held.bytes()]) {
             // The user knows better than what the bytes look like. (HTTP/1 may yet be upgraded.)
-            Guess::Tls | Guess::None | Guess::Ttrpc { .. } | Guess::Nri { .. }
+            // Behind a hello, it is what TLS carries.
+            Guess::Tls { hello: false, .. } | Guess::None | Guess::Ttrpc { .. } | Guess::Nri { .. }
                 if self.decode_as == Some(DecodeAs::Http2) =>
             {
-                self.hunt(lane);
+                self.hunt(context);
             }
-            Guess::Tls | Guess::Http1 { .. } | Guess::Http2 { .. } if self.decode_as == Some(DecodeAs::Ttrpc) => {
-                self.ttrpc(false, lane);
+            Guess::Tls { hello: false, .. } | Guess::Http1 { .. } | Guess::Http2 { .. }
+                if self.decode_as == Some(DecodeAs::Ttrpc) =>
+            {
+                self.ttrpc(false, context);
             }
             Guess::Http2 { swap } => {
-                self.swap_roles(swap, lane, ClientBy::Preface);
+                self.swap_roles(swap, context, ClientBy::Preface);
                 let join_point = JoinPoint::Start;
-                self.start(Box::new(Http2::new(self.connection, join_point)), ConnectionProtocol::Http2, lane);
+                self.start(Box::new(Http2::new(self.connection, join_point)), ConnectionProtocol::Http2, context);
             }
             Guess::Http1 { swap } => {
-                self.swap_roles(swap, lane, ClientBy::Protocol);
-                self.start(Box::new(Http1::new(self.connection)), ConnectionProtocol::Http1, lane);
+                self.swap_roles(swap, context, ClientBy::Protocol);
+                self.start(Box::new(Http1::new(self.connection)), ConnectionProtocol::Http1, context);
             }
-            Guess::Tls => {
-                lane.connection_mut(self.connection).protocol = ConnectionProtocol::Tls;
-                self.state = State::Passed;
+            // TLS in TLS.
+            Guess::Tls { .. } if self.encrypted => self.state = State::Passed,
+            Guess::Tls { swap, .. } => {
+                self.swap_roles(swap, context, ClientBy::Protocol);
+                let parser = Tls::new(self.connection, self.decode_as);
+                self.start(Box::new(parser), ConnectionProtocol::Tls, context);
             }
-            Guess::Ttrpc { swap } => self.ttrpc(swap, lane),
+            Guess::Ttrpc { swap } => self.ttrpc(swap, context),
             Guess::Nri { swap } => {
                 let join_point = if broken { JoinPoint::Middle } else { JoinPoint::Start };
-                self.swap_roles(swap, lane, ClientBy::Protocol);
-                self.start(Box::new(Trunk::new(self.connection, join_point)), ConnectionProtocol::Nri, lane);
+                self.swap_roles(swap, context, ClientBy::Protocol);
+                self.start(Box::new(Trunk::new(self.connection, join_point)), ConnectionProtocol::Nri, context);
             }
             Guess::NeedMore if to_server.held.bytes().len() + to_client.held.bytes().len() < MAX_UNASKED => {}
-            Guess::NeedMore | Guess::None if broken => self.hunt(lane),
-            Guess::NeedMore | Guess::None if self.decode_as == Some(DecodeAs::Ttrpc) => self.ttrpc(false, lane),
+            Guess::NeedMore | Guess::None if broken => self.hunt(context),
+            Guess::NeedMore | Guess::None if self.decode_as == Some(DecodeAs::Ttrpc) => self.ttrpc(false, context),
             // Bytes of the server that say nothing by themselves: the client's will.
             Guess::None if to_server.held.bytes().is_empty() && to_client.held.bytes().len() < MAX_UNASKED => {}
             Guess::NeedMore | Guess::None => self.state = State::Passed,
@@ -367,7 +392,7 @@ impl Session {
     }
 
     /// Passes over the lines that a hybrid vsock socket begins with. Whether there may be more of them to come.
-    fn awaits_preamble(&mut self, lane: &mut Lane) -> bool {
+    fn awaits_preamble(&mut self, context: &mut Context<'_>) -> bool {
         let State::Beginning(beginnings) = &self.state else { return false };
         let [to_server, to_client] = &**beginnings;
         if to_server.broken || to_client.broken {
@@ -378,10 +403,10 @@ impl Session {
             let lines = [to_server, to_client].map(|beginning| preamble::connect(beginning.held.bytes()));
             let there = |beginning: &Beginning| !beginning.held.bytes().is_empty();
             return match lines {
-                [Preamble::Line { len, port }, _] => self.pass_line(Direction::ToServer, len, port, lane),
+                [Preamble::Line { len, port }, _] => self.pass_line(Direction::ToServer, len, port, context),
                 [_, Preamble::Line { len, port }] => {
-                    self.swap_roles(true, lane, ClientBy::Protocol);
-                    self.pass_line(Direction::ToServer, len, port, lane)
+                    self.swap_roles(true, context, ClientBy::Protocol);
+                    self.pass_line(Direction::ToServer, len, port, context)
                 }
                 [a, b] => {
                     let begun =
@@ -392,13 +417,13 @@ impl Session {
         }
         match preamble::accepted(to_client.held.bytes()) {
             _ if answered => false,
-            Preamble::Line { len, port } => self.pass_line(Direction::ToClient, len, port, lane),
+            Preamble::Line { len, port } => self.pass_line(Direction::ToClient, len, port, context),
             Preamble::NeedMore => to_server.held.bytes().len() < MAX_UNASKED,
             Preamble::None => false,
         }
     }
 
-    fn pass_line(&mut self, direction: Direction, len: usize, port: u32, lane: &mut Lane) -> bool {
+    fn pass_line(&mut self, direction: Direction, len: usize, port: u32, context: &mut Context<'_>) -> bool {
         let State::Beginning(beginnings) = &mut self.state else { return false };
         let Some(beginning) = beginnings.get_mut(direction.index()) else { return false };
         let packet = beginning.held.data().next().map(|data| data.packet.no).unwrap_or_default();
@@ -408,23 +433,23 @@ impl Session {
             Direction::ToServer => format!("hybrid vsock: CONNECT {port}"),
             Direction::ToClient => format!("hybrid vsock: OK {port}"),
         };
-        lane.connection_mut(self.connection).note(Note::new(Severity::Info, "vsock-preamble", text).at(packet));
-        self.awaits_preamble(lane)
+        context.connection_mut(self.connection).note(Note::new(Severity::Info, "vsock-preamble", text).at(packet));
+        self.awaits_preamble(context)
     }
 
     /// It is ttrpc.
-    fn ttrpc(&mut self, swap: bool, lane: &mut Lane) {
+    fn ttrpc(&mut self, swap: bool, context: &mut Context<'_>) {
         // Where frames begin is only known of a beginning.
         if matches!(&self.state, State::Beginning(both) if both.iter().any(|beginning| beginning.broken)) {
-            return self.hunt(lane);
+            return self.hunt(context);
         }
-        self.swap_roles(swap, lane, ClientBy::Protocol);
-        self.start(Box::new(Ttrpc::new(self.connection, JoinPoint::Start)), ConnectionProtocol::Ttrpc, lane);
+        self.swap_roles(swap, context, ClientBy::Protocol);
+        self.start(Box::new(Ttrpc::new(self.connection, JoinPoint::Start)), ConnectionProtocol::Ttrpc, context);
     }
 
     /// The bytes show that the client is the other side.
-    fn swap_roles(&mut self, swap: bool, lane: &mut Lane, by: ClientBy) {
-        lane.connection_mut(self.connection).client_identified(swap, by);
+    fn swap_roles(&mut self, swap: bool, context: &mut Context<'_>, by: ClientBy) {
+        context.connection_mut(self.connection).client_identified(swap, by);
         if swap {
             self.roles_swapped = !self.roles_swapped;
             self.closed.swap(0, 1);
@@ -435,15 +460,15 @@ impl Session {
     }
 
     /// Hands what is held to the parser that is right for it.
-    fn start(&mut self, parser: Box<dyn Parser>, protocol: ConnectionProtocol, lane: &mut Lane) {
-        lane.connection_mut(self.connection).protocol = protocol;
+    fn start(&mut self, parser: Box<dyn Parser>, protocol: ConnectionProtocol, context: &mut Context<'_>) {
+        context.connection_mut(self.connection).protocol = protocol;
         let before = std::mem::replace(&mut self.state, State::Parsing(parser));
-        self.replay(before, lane);
-        self.pass_on_earlier_closes(lane);
+        self.replay(before, context);
+        self.pass_on_earlier_closes(context);
     }
 
     /// Lets every protocol, or the one that the user names, look for its frames in what is held, and in what comes.
-    fn hunt(&mut self, lane: &mut Lane) {
+    fn hunt(&mut self, context: &mut Context<'_>) {
         let mut parsers: Vec<Box<dyn Parser>> = Vec::new();
         if self.decode_as != Some(DecodeAs::Ttrpc) {
             parsers.push(Box::new(Http2::new(self.connection, JoinPoint::Middle)));
@@ -454,38 +479,38 @@ impl Session {
             parsers.push(Box::new(Ttrpc::new(self.connection, JoinPoint::Middle)));
         }
         let before = std::mem::replace(&mut self.state, State::Seeking(parsers, 0));
-        self.replay(before, lane);
+        self.replay(before, context);
     }
 
-    fn replay(&mut self, before: State, lane: &mut Lane) {
+    fn replay(&mut self, before: State, context: &mut Context<'_>) {
         let State::Beginning(beginnings) = before else { return };
         for (direction, beginning) in Direction::BOTH.into_iter().zip(*beginnings) {
             let gap = beginning.gap.map(Input::Gap);
             for input in gap.into_iter().chain(beginning.held.data().map(Input::Data)) {
                 match self.state {
-                    State::Seeking(..) => self.seek(direction, input, lane),
-                    _ => self.parse(direction, input, lane),
+                    State::Seeking(..) => self.seek(direction, input, context),
+                    _ => self.parse(direction, input, context),
                 }
             }
         }
     }
 
     /// Lets every protocol look for its frames.
-    fn seek(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) {
+    fn seek(&mut self, direction: Direction, input: Input<'_>, context: &mut Context<'_>) {
         let State::Seeking(parsers, sought) = &mut self.state else { return };
         if let Input::Data(data) = input {
             *sought += data.bytes.len() as u64;
         }
         for at in 0..parsers.len() {
             let Some(parser) = parsers.get_mut(at) else { return };
-            parser.input(direction, input, lane);
+            parser.input(direction, input, context);
             if parser.is_proven() {
                 self.state = State::Parsing(parsers.swap_remove(at));
-                return self.pass_on_earlier_closes(lane);
+                return self.pass_on_earlier_closes(context);
             }
         }
         if *sought > MAX_SOUGHT {
-            self.finish(lane);
+            self.finish(context);
         }
     }
 }

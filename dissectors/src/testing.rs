@@ -9,7 +9,7 @@ use rpcshark_captures::{
 
 use crate::store::{ClientBy, Connection, ConnectionId, Keep, Lane, Store};
 use crate::view::Bodies;
-use crate::{Arrival, Joining, Session};
+use crate::{Arrival, Context, Joining, Session};
 
 /// A step of a connection: bytes one way, or their loss.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl Fed {
         };
         let lane = &mut self.store.lanes_mut()[0];
         lane.set_sort_key(self.order, 0);
-        self.session.input(direction, input, lane);
+        self.session.input(direction, input, &mut Context::new(lane));
     }
 
     /// What it holds because something is missing, and the release of the oldest of it.
@@ -75,12 +75,12 @@ impl Fed {
             time: Timestamp::from_nanos(self.order as i64 * 1_000_000),
             packet: PacketNo::new(0, self.order),
         };
-        self.session.closed(direction, how, now, &mut self.store.lanes_mut()[0]);
+        self.session.closed(direction, how, now, &mut Context::new(&mut self.store.lanes_mut()[0]));
     }
 
     /// The end of the capture, and what came of it: frames, calls, messages with their bytes, notes.
     pub(crate) fn finish(mut self) -> Outcome {
-        self.session.finish(&mut self.store.lanes_mut()[0]);
+        self.session.finish(&mut Context::new(&mut self.store.lanes_mut()[0]));
         let committed = self.store.commit();
         let mut frames = Vec::new();
         for at in &committed.frames {

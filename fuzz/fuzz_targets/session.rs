@@ -6,7 +6,7 @@ use rpcshark_captures::{
     Data, Direction, Endpoint, Gap, GapCause, Input, Packet, PacketNo, Place, SourceNo, Timestamp,
 };
 use rpcshark_dissectors::store::{ClientBy, Connection, Keep, Store};
-use rpcshark_dissectors::{Joining, Session};
+use rpcshark_dissectors::{Context, Joining, Session};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&first, mut rest)) = bytes.split_first() else { return };
@@ -32,11 +32,11 @@ fuzz_target!(|bytes: &[u8]| {
         let acked = (what & 4 != 0).then_some(sent[direction.reverse().index()]);
         let data = Data { bytes, packet, time, at: Place::new(SourceNo(0), offset), offset, acked };
         match what & 2 != 0 {
-            true => session.input(direction, Input::Gap(gap), lane),
-            false if !bytes.is_empty() => session.input(direction, Input::Data(data), lane),
+            true => session.input(direction, Input::Gap(gap), &mut Context::new(lane)),
+            false if !bytes.is_empty() => session.input(direction, Input::Data(data), &mut Context::new(lane)),
             false => {}
         }
     }
-    session.finish(lane);
+    session.finish(&mut Context::new(lane));
     store.commit();
 });

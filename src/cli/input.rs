@@ -21,7 +21,7 @@ use super::memory::{parse_memory, released_text};
 use super::output::{IN_PART, Problem, complain, remark, repeat};
 use crate::config::Config;
 use crate::decode_as::{DecodeAsRule, DecodeAsRules};
-use crate::load::{Inputs, LoadOptions, Loaded, Loader, schema};
+use crate::load::{Inputs, LoadOptions, Loaded, Loader, check_key_logs, schema};
 use crate::signals::{INTERRUPTED, Stop};
 
 /// What to read, and how.
@@ -36,6 +36,10 @@ pub(super) struct InputArgs {
     /// Say what connections speak: tcp.port==50051,http2 or unix.path==/run/x.sock,ttrpc
     #[arg(short, long = "decode-as", value_name = "SELECTOR,PROTOCOL")]
     pub(super) decode_as: Vec<DecodeAsRule>,
+
+    /// Decrypt TLS with the secrets in this key log, as SSLKEYLOGFILE writes it (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub(super) keylog: Vec<PathBuf>,
 
     /// Stop after N packets
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -197,6 +201,7 @@ impl InputArgs {
     fn open_with(&self, inputs: Inputs, follow: bool, keep: Keep, again: bool) -> Result<Loader, Problem> {
         // What the user wrote is checked before anything is waited for.
         self.config()?;
+        check_key_logs(&self.keylog, follow).map_err(|fault| Problem::Usage(fault.to_string()))?;
         let is_one = matches!(&inputs, Inputs::Paths(paths) if paths.len() == 1);
         if follow && !is_one {
             return Err(Problem::Usage("--follow takes one file".to_owned()));
@@ -211,6 +216,7 @@ impl InputArgs {
             memory: self.memory,
             keep,
             decode_as: DecodeAsRules(self.decode_as.clone()),
+            key_logs: self.keylog.clone(),
             spool: again.then(Arc::default),
             notice: follow.then(|| Notice(Arc::new(remark))),
         };

@@ -11,7 +11,7 @@ use rpcshark_dissectors::store::{CallRef, MessageFlags, Store};
 
 use super::InputArgs;
 use super::output::remark;
-use crate::load::Loaded;
+use crate::load::{KeySummary, Loaded};
 
 /// How many services are listed that no schema has.
 const MAX_SERVICES: usize = 10;
@@ -63,6 +63,7 @@ impl Tally {
                 remark(&format!("no connection matches --decode-as {rule}"));
             }
         }
+        key_remarks(&loaded.keys).iter().for_each(|text| remark(text));
         if self.calls == 0 {
             return;
         }
@@ -71,6 +72,19 @@ impl Tally {
         }
         unknown_services(self.services).iter().for_each(|text| remark(text));
     }
+}
+
+/// What is worth knowing about the secrets of TLS connections.
+fn key_remarks(keys: &KeySummary) -> Vec<String> {
+    let mut texts = keys.faults.clone();
+    if keys.given && keys.unused > 0 {
+        let connections = |count| if count == 1 { "1 connection".to_owned() } else { format!("{count} connections") };
+        texts.push(match keys.known - keys.unused {
+            0 => format!("the key log fits none of the connections: it has secrets of {}", connections(keys.unused)),
+            _ => format!("the key log also has secrets of {} that are not in the capture", connections(keys.unused)),
+        });
+    }
+    texts
 }
 
 /// Bytes of HTTP/2 and ttrpc connections that the capture lacks because packets or strings were cut off.

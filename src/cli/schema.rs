@@ -37,7 +37,7 @@ pub(super) struct SchemaCommand {
 enum What {
     List(ListArgs),
     Describe(DescribeArgs),
-    Missing(MissingArgs),
+    Missing(Box<MissingArgs>),
 }
 
 /// List services, or the methods of a service, one name per line

@@ -2,6 +2,7 @@
 
 use rpcshark_captures::Skip;
 use rpcshark_dissectors::store::ConnectionProtocol;
+use rpcshark_dissectors::tls::Decryption;
 
 use super::InputArgs;
 use super::output::remark;
@@ -43,10 +44,7 @@ fn why_none(loaded: &Loaded, input: &InputArgs) -> String {
     let tls = count(ConnectionProtocol::Tls);
     if tls > 0 {
         let of = of(tls, connections);
-        return format!(
-            "{of} TLS, and this version does not decrypt TLS; decryption will need the session secrets that the client \
-             or server writes to a key log file (SSLKEYLOGFILE), not the server's private key"
-        );
+        return format!("{of} TLS; {}", what_tls_needs(loaded));
     }
     let http1 = match count(ConnectionProtocol::Http1) {
         0 => String::new(),
@@ -60,6 +58,30 @@ fn why_none(loaded: &Loaded, input: &InputArgs) -> String {
         [] => format!("{none}; if one should be, name its protocol with --decode-as tcp.port==PORT,http2"),
         // Rules that match no connection are reported by themselves.
         _ => format!("{none}, not even where --decode-as says so"),
+    }
+}
+
+/// Why TLS connections could not be read.
+fn what_tls_needs(loaded: &Loaded) -> &'static str {
+    let connections = loaded.store.connections().map(|at| loaded.store.connection(at));
+    let decryptions: Vec<Decryption> =
+        connections.filter_map(|connection| Some(connection.tls.as_deref()?.decryption)).collect();
+    let all = |wanted: Decryption| decryptions.iter().all(|&decryption| decryption == wanted);
+    if all(Decryption::NoHello) {
+        return "their beginnings are not in the capture, so that no secrets can be assigned to them: begin to capture \
+                before the connections are made";
+    }
+    if all(Decryption::Decrypted) {
+        return "they were decrypted, but do not carry HTTP/2 or ttrpc";
+    }
+    match loaded.keys.given {
+        true => {
+            "the key log has no secrets for them, or their encryption is not supported: `rpcshark connections` says which"
+        }
+        false => {
+            "to decrypt them, name the key log with --keylog: the secrets that the client or server wrote to the file \
+             SSLKEYLOGFILE names, not the server's private key"
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use rpcshark_captures::write::{Ends, parse_endpoint_comment, parse_not_recorded_
 use rpcshark_captures::{Direction, Endpoint, Input, Packet, Place, Sources, Spill, Timestamp};
 use rpcshark_dissectors::Joining;
 use rpcshark_dissectors::store::{ClientBy, Connection, Lane};
+use rpcshark_dissectors::tls::Keys;
 
 use super::partition::Partition;
 use super::streams::StreamWorker;
@@ -47,7 +48,7 @@ impl LaneWorker {
     /// Works through the lane's packets of a batch.
     pub(super) fn batch(&mut self, no: u8, batch: &Batch, partition: &Partition, lane: &mut Lane, shared: &Shared<'_>) {
         let spill = Some(SpillTo { sources: shared.sources, spill: &mut self.spill });
-        let output = Output { lane, budget: &mut self.budget, spill, tap: self.tap.as_mut() };
+        let output = Output { lane, budget: &mut self.budget, spill, keys: shared.keys, tap: self.tap.as_mut() };
         let mut sink = LaneSink { output, shared, ends: None };
         let regrouped = partition.of_lane(no);
         let may_regroup = self.connections.may_regroup(regrouped.len(), batch.memory(), sink.output.budget);
@@ -100,7 +101,7 @@ impl LaneWorker {
     /// The capture has ended.
     pub(super) fn finish(&mut self, lane: &mut Lane, shared: &Shared<'_>) {
         let spill = Some(SpillTo { sources: shared.sources, spill: &mut self.spill });
-        let output = Output { lane, budget: &mut self.budget, spill, tap: self.tap.as_mut() };
+        let output = Output { lane, budget: &mut self.budget, spill, keys: shared.keys, tap: self.tap.as_mut() };
         let mut sink = LaneSink { output, shared, ends: None };
         self.connections.finish(&mut sink);
         self.streams.finish(&mut sink);
@@ -109,7 +110,7 @@ impl LaneWorker {
     /// What the end of the capture says of streams that no TCP packets hold.
     pub(super) fn last_events(&mut self, no: u8, partition: &Partition, lane: &mut Lane, shared: &Shared<'_>) {
         let spill = Some(SpillTo { sources: shared.sources, spill: &mut self.spill });
-        let output = Output { lane, budget: &mut self.budget, spill, tap: self.tap.as_mut() };
+        let output = Output { lane, budget: &mut self.budget, spill, keys: shared.keys, tap: self.tap.as_mut() };
         let mut sink = LaneSink { output, shared, ends: None };
         for event in partition.events_of_lane(no) {
             self.streams.event(event, partition.events(), &mut sink);
@@ -125,6 +126,7 @@ const PREFETCH: usize = 6;
 pub(super) struct Shared<'a> {
     pub(super) sources: &'a Sources,
     pub(super) decode_as: &'a DecodeAsRules,
+    pub(super) keys: &'a Keys,
     /// Whether the input has times.
     pub(super) has_times: bool,
 }

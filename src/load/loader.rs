@@ -16,6 +16,7 @@ use rpcshark_captures::file::{Batch, CaptureReader, Error, FileInfo, Notice, Ope
 use rpcshark_captures::{Skip, Sources, Timestamp};
 use rpcshark_dissectors::store::{Committed, ConnectionRef, Keep, LaneNo, Store};
 
+use super::keys::{KeySources, KeySummary};
 use super::lane::{LaneWorker, Shared};
 use super::lengths::PacketLengths;
 use super::partition::{LANES, Partition, Partitioner, Selection};
@@ -41,6 +42,8 @@ pub(crate) struct LoadOptions {
     pub(crate) keep: Keep,
     /// The protocols given with `--decode-as`.
     pub(crate) decode_as: DecodeAsRules,
+    /// Key log files with the secrets of TLS connections.
+    pub(crate) key_logs: Vec<PathBuf>,
     /// Where standard input is kept, if it is to be read again.
     pub(crate) spool: Option<Arc<Spool>>,
     /// Learns at once when a file that is followed is removed or replaced.
@@ -71,6 +74,7 @@ impl Inputs {
 /// A capture that is being read.
 pub(crate) struct Loader {
     reading: CaptureReader,
+    keys: KeySources,
     shared: Arc<SharedStore>,
     options: LoadOptions,
     workers: Vec<LaneWorker>,
@@ -122,6 +126,8 @@ pub(crate) struct Summary {
     pub(crate) skipped: BTreeMap<Skip, u64>,
     /// Packets that held one.
     pub(crate) segments: u64,
+    /// What is known of the secrets of TLS connections.
+    pub(crate) keys: KeySummary,
     /// What was released because the memory budget was exceeded.
     pub(crate) released: Released,
     /// That budget.
@@ -171,6 +177,7 @@ impl Loader {
             partitioner: Partitioner::new(reading.files(), options.memory),
             left: options.count,
             selection: None,
+            keys: KeySources::new(&options.key_logs, options.follow),
             options,
             reading,
             current: Batch::default(),
@@ -281,15 +288,22 @@ impl Loader {
         if let Some(last) = self.current.len().checked_sub(1).filter(|_| self.options.inputs.has_times()) {
             self.last = self.last.max(Some(self.current.packet(last).time));
         }
-        let Self { reading, shared, options, workers, partitioner, selection, left, current, next, first, .. } = self;
+        self.keys.update(&self.reading);
+        let Self {
+            reading, keys, shared, options, workers, partitioner, selection, left, current, next, first, ..
+        } = self;
         if first.is_none() && !current.is_empty() && options.inputs.has_times() {
             *first = Some(current.packet(0).time);
         }
         if let Some(lengths) = &self.lengths {
             lengths.add(current);
         }
-        let lane_shared =
-            Shared { sources: shared.sources(), decode_as: &options.decode_as, has_times: options.inputs.has_times() };
+        let lane_shared = Shared {
+            sources: shared.sources(),
+            decode_as: &options.decode_as,
+            keys: &keys.keys,
+            has_times: options.inputs.has_times(),
+        };
         let (batch, partition) = (&*current, &mut self.partition);
         let work = || {
             // Just before the lanes need it, so that the packets are in the cache when the lanes look at them again.
@@ -324,13 +338,18 @@ impl Loader {
 
     /// Ends what the end of the capture ends.
     fn finish(&mut self) -> Committed {
-        let Self { shared, options, workers, partitioner, selection, partition, .. } = self;
+        self.keys.update(&self.reading);
+        let Self { keys, shared, options, workers, partitioner, selection, partition, .. } = self;
         partitioner.finish(partition);
         if let Some(selection) = selection {
             partition.select(&Batch::default(), selection);
         }
-        let lane_shared =
-            Shared { sources: shared.sources(), decode_as: &options.decode_as, has_times: options.inputs.has_times() };
+        let lane_shared = Shared {
+            sources: shared.sources(),
+            decode_as: &options.decode_as,
+            keys: &keys.keys,
+            has_times: options.inputs.has_times(),
+        };
         let committed = shared.commit(|store| {
             let lanes = store.lanes_mut().par_iter_mut().zip(workers).enumerate();
             lanes.for_each(|(no, (lane, work))| {
@@ -397,6 +416,7 @@ impl Loader {
         let mut released = *self.partitioner.released();
         self.workers.iter().for_each(|work| released.merge(work.released()));
         Summary {
+            keys: self.keys.summary(),
             released,
             memory: self.options.memory,
             files: self.reading.files().to_vec(),

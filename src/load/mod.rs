@@ -7,6 +7,7 @@
 
 mod exact;
 mod frames;
+mod keys;
 mod lane;
 mod lengths;
 mod loader;
@@ -19,6 +20,7 @@ mod tests;
 
 pub(crate) use exact::{ExactConnection, ExactFrame, ExactReading};
 pub(crate) use frames::{AllFrames, ConnectionFrames};
+pub(crate) use keys::{KeySummary, check_key_logs};
 pub(crate) use lengths::PacketLengths;
 pub(crate) use loader::{Inputs, LoadOptions, Loaded, Loader};
 pub(crate) use shared::{Follower, Progress, SharedStore, StoreGuard};

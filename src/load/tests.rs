@@ -50,6 +50,7 @@ fn open(path: &Path) -> Loader {
         count: None,
         keep: Keep::default(),
         decode_as: DecodeAsRules::default(),
+        key_logs: Vec::new(),
         spool: None,
         notice: None,
     })

@@ -14,6 +14,7 @@ use rpcshark_dissectors::Joining;
 use rpcshark_dissectors::print::{CallColumns, Printer, Times};
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::{ClientBy, Connection, Keep, Store};
+use rpcshark_dissectors::tls::Keys;
 use rpcshark_dissectors::view::{Guesser, NoBodies, Redaction, Viewer};
 
 use super::journal::Tap;
@@ -88,7 +89,7 @@ impl Live {
         self.order += 1;
         let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
         let Some(lane) = self.store.lanes_mut().first_mut() else { return };
-        let mut output = Output { lane, budget: &mut self.budget, spill: None, tap: None };
+        let mut output = Output { lane, budget: &mut self.budget, spill: None, keys: Keys::none(), tap: None };
         if let Some(live) = self.connections.get_mut(&connection) {
             work(live, packet, &mut output);
         }
@@ -144,7 +145,13 @@ impl Tap for Live {
         let Some(mut live) = self.connections.remove(&connection) else { return };
         self.holders.remove(&live.holder);
         if let Some(lane) = self.store.lanes_mut().first_mut() {
-            live.driver.finish(&mut Output { lane, budget: &mut self.budget, spill: None, tap: None });
+            live.driver.finish(&mut Output {
+                lane,
+                budget: &mut self.budget,
+                spill: None,
+                keys: Keys::none(),
+                tap: None,
+            });
             lane.end_connection(live.driver.id);
         }
     }

@@ -17,6 +17,7 @@ use rpcshark_captures::{Data, Direction, Endpoint, Input, Packet, PacketNo, Plac
 use rpcshark_dissectors::store::{
     CallEventKind, CallRef, ClientBy, Connection, ConnectionEventKind, ConnectionId, ConnectionRef, Keep, LaneNo, Store,
 };
+use rpcshark_dissectors::tls::Keys;
 use rpcshark_dissectors::{DecodeAs, Joining};
 
 use crate::driver::{Output, SessionDriver, SpillTo};
@@ -178,7 +179,7 @@ impl Live {
         let Some(live) = self.connections.get_mut(connection as usize).filter(|live| !live.ended) else { return };
         live.ended = true;
         let Some(lane) = self.store.lanes_mut().first_mut() else { return };
-        live.driver.finish(&mut Output { lane, budget: &mut self.budget, spill: None, tap: None });
+        live.driver.finish(&mut Output { lane, budget: &mut self.budget, spill: None, keys: Keys::none(), tap: None });
         lane.end_connection(live.driver.id);
         if let (Some(capture), Some(stream)) = (&mut self.capture, live.stream.take())
             && let Err(error) = capture.end(stream)
@@ -203,7 +204,7 @@ impl Live {
         let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
         let Some(lane) = self.store.lanes_mut().first_mut() else { return };
         let spill = SpillTo { sources: &self.sources, spill: &mut self.spill };
-        let mut output = Output { lane, budget: &mut self.budget, spill: Some(spill), tap: None };
+        let mut output = Output { lane, budget: &mut self.budget, spill: Some(spill), keys: Keys::none(), tap: None };
         if let Some(live) = self.connections.get_mut(connection as usize).filter(|live| !live.ended) {
             work(live, packet, &mut output);
         }

@@ -27,7 +27,7 @@ use crate::probe::is_first_settings;
 use crate::store::{
     ConnectionEventKind, ConnectionId, ConnectionProtocol, EventSpan, Frame, Framing as FrameOf, Lane, MAX_DEBUG_DATA,
 };
-use crate::{Arrival, FirstByte, Note, Severity};
+use crate::{Arrival, Context, FirstByte, Note, Severity};
 
 /// HTTP/2 on one connection.
 #[derive(Debug)]
@@ -551,16 +551,16 @@ impl Http2 {
 }
 
 impl Parser for Http2 {
-    fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver> {
+    fn input(&mut self, direction: Direction, input: Input<'_>, context: &mut Context<'_>) -> Option<HandOver> {
         let before = (self.framing.roles_swapped, self.framing.proven);
         match input {
             Input::Data(data) => {
                 self.last = Arrival::from(&data);
-                self.read(direction, data, lane);
+                self.read(direction, data, context);
             }
-            Input::Gap(gap) => self.gap(direction, &gap, lane),
+            Input::Gap(gap) => self.gap(direction, &gap, context),
         }
-        self.release_resets(false, lane);
+        self.release_resets(false, context);
         match before == (self.framing.roles_swapped, self.framing.proven) {
             true => self.update_held(self.framing.oriented(direction)),
             false => Direction::BOTH.into_iter().for_each(|direction| self.update_held(direction)),
@@ -568,20 +568,20 @@ impl Parser for Http2 {
         None
     }
 
-    fn closed(&mut self, direction: Direction, how: Close, now: Arrival, lane: &mut Lane) {
+    fn closed(&mut self, direction: Direction, how: Close, now: Arrival, context: &mut Context<'_>) {
         let direction = self.framing.oriented(direction);
         // A client that has closed its side may still be answered.
         if how == Close::EndOfCapture || how == Close::Fin && direction == Direction::ToServer {
             return;
         }
-        let span = self.end_span(direction, now, lane);
-        self.abandon(Some(&span), lane);
+        let span = self.end_span(direction, now, context);
+        self.abandon(Some(&span), context);
     }
 
-    fn finish(&mut self, lane: &mut Lane) {
-        self.finish_search(lane);
-        self.abandon(None, lane);
-        self.note_failed_search(lane);
+    fn finish(&mut self, context: &mut Context<'_>) {
+        self.finish_search(context);
+        self.abandon(None, context);
+        self.note_failed_search(context);
         Direction::BOTH.into_iter().for_each(|direction| self.update_held(direction));
     }
 
@@ -595,7 +595,7 @@ impl Parser for Http2 {
         held
     }
 
-    fn release(&mut self, lane: &mut Lane) -> Option<(Kind, usize)> {
+    fn release(&mut self, context: &mut Context<'_>) -> Option<(Kind, usize)> {
         let mut oldest = None;
         for direction in Direction::BOTH {
             let half = &self.framing.halves[direction.index()];
@@ -615,7 +615,7 @@ impl Parser for Http2 {
             }
         }
         let (_, direction, part) = oldest?;
-        let released = self.release_part(direction, part, lane);
+        let released = self.release_part(direction, part, context);
         self.update_held(direction);
         released
     }

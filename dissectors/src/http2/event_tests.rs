@@ -9,7 +9,7 @@ use crate::store::{
     CallEvent, CallEventKind, CallId, ClientBy, Connection, ConnectionEventKind, ConnectionId, End, Keep, Lane,
 };
 use crate::testing::{block, frame, message};
-use crate::{Arrival, Joining, Session};
+use crate::{Arrival, Context, Joining, Session};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -48,7 +48,7 @@ impl Recorded {
         self.offsets[direction.index()] += bytes.len() as u64;
         let data = Data { bytes, packet, time, at: Place::NOWHERE, offset, acked };
         self.lane.set_sort_key(self.order, 0);
-        self.session.input(direction, Input::Data(data), &mut self.lane);
+        self.session.input(direction, Input::Data(data), &mut Context::new(&mut self.lane));
     }
 
     fn opening(&mut self) {
@@ -162,7 +162,7 @@ fn resets_and_goaway_are_events() {
     this.packet(ToClient, &frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 11, b'c', b'a', b'l', b'm']), Some(100));
     this.packet(ToServer, &frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]), Some(18));
     let now = Arrival { time: Timestamp::from_nanos(99), packet: PacketNo::new(0, 99) };
-    this.session.closed(ToClient, Close::Fin, now, &mut this.lane);
+    this.session.closed(ToClient, Close::Fin, now, &mut Context::new(&mut this.lane));
     let kinds = |id| this.lane.call_events(CallId(id)).iter().map(|event| event.kind).skip(1).collect::<Vec<_>>();
     assert_eq!(kinds(0), [CallEventKind::Reset(8), CallEventKind::Ended(End::Reset)]);
     assert_eq!(kinds(1), [CallEventKind::Ended(End::Goaway)]);

@@ -7,7 +7,7 @@ use rpcshark_captures::{Data, Direction, Endpoint, Gap, GapCause, Input, Packet,
 use super::PREFACE;
 use crate::store::{Call, CallId, ClientBy, Connection, ConnectionId, Keep, Lane, Stalls};
 use crate::testing::{block, frame};
-use crate::{Arrival, Joining, Session};
+use crate::{Arrival, Context, Joining, Session};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -65,7 +65,7 @@ impl Timed {
         let offset = self.offsets[direction.index()];
         self.offsets[direction.index()] += bytes.len() as u64;
         let data = Data { bytes, packet, time, at: Place::NOWHERE, offset, acked: None };
-        self.session.input(direction, Input::Data(data), &mut self.lane);
+        self.session.input(direction, Input::Data(data), &mut Context::new(&mut self.lane));
     }
 
     fn up(&mut self, at: i64, bytes: &[u8]) {
@@ -80,11 +80,11 @@ impl Timed {
         let (packet, time) = self.packet(at);
         self.offsets[direction.index()] += bytes.len() as u64;
         let gap = Gap { length: Some(bytes.len() as u64), cause: GapCause::Lost, packet, time };
-        self.session.input(direction, Input::Gap(gap), &mut self.lane);
+        self.session.input(direction, Input::Gap(gap), &mut Context::new(&mut self.lane));
     }
 
     fn finish(mut self) -> Self {
-        self.session.finish(&mut self.lane);
+        self.session.finish(&mut Context::new(&mut self.lane));
         self
     }
 
@@ -305,7 +305,7 @@ fn a_call_that_waits_when_the_connection_ends_has_waited_until_then() {
     this.up(0, &request(1, END_STREAM));
     this.down(100, &[response(1), frame(DATA, 0, 1, &begun(200, 95))].concat());
     let now = Arrival { time: Timestamp::from_nanos(180 * MS as i64), packet: PacketNo::new(0, 9) };
-    this.session.closed(ToClient, Close::Fin, now, &mut this.lane);
+    this.session.closed(ToClient, Close::Fin, now, &mut Context::new(&mut this.lane));
     assert_eq!(this.finish().waits(1, ToClient), (80, 0));
 }
 

@@ -6,6 +6,7 @@ use rpcshark_captures::Direction::{ToClient, ToServer};
 use rpcshark_captures::connection::Close;
 
 use super::PREFACE;
+use crate::Context;
 use crate::grpc::HeaderValue;
 use crate::store::{ConnectionProtocol, End};
 use crate::testing::{Fed, Step, block, fed, frame, message};
@@ -506,10 +507,10 @@ fn an_unfinished_header_block_is_released_with_a_note_and_the_rest_is_read() {
     let held = this.session().0.held();
     assert!(held.bytes >= 104_096 && held.since == 4, "{held:?}");
     let (session, lane) = this.session();
-    let released = session.release(lane).expect("something to release");
+    let released = session.release(&mut Context::new(lane)).expect("something to release");
     assert!(released.1 >= 104_096);
     assert_eq!(session.held().bytes, 0);
-    assert!(session.release(lane).is_none());
+    assert!(session.release(&mut Context::new(lane)).is_none());
     this.step(&up(frame(CONTINUATION, END_HEADERS, 3, &[0; 10])));
     this.step(&down(frame(HEADERS, END_HEADERS | END_STREAM, 1, &trailers("0"))));
     let outcome = this.finish();

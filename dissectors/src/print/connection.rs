@@ -10,6 +10,7 @@ use super::fit::{self, MIN_WIDTH};
 use super::text::size_text;
 use super::{Escaped, Printer};
 use crate::json::Writer;
+use crate::tls::{Decryption, TlsFacts};
 use crate::view::ConnectionView;
 
 /// How the lines of connections are laid out.
@@ -64,6 +65,10 @@ impl Printer<'_> {
         }
         json.key("transport").string(connection.transport());
         json.key("protocol").string(connection.protocol().name());
+        if let Some(tls) = connection.tls() {
+            json.key("tls");
+            write_tls(&mut json, tls);
+        }
         json.key("client").string(&connection.client().to_string());
         json.key("server").string(&connection.server().to_string());
         for (key, end) in [("client_name", connection.client()), ("server_name", connection.server())] {
@@ -152,6 +157,9 @@ impl Printer<'_> {
         if !known.is_empty() {
             let _ = writeln!(out, "       processes: {}", known.join(", "));
         }
+        if let Some(tls) = connection.tls().map(tls_text).filter(|tls| !tls.is_empty()) {
+            let _ = writeln!(out, "       TLS: {}", Escaped(tls.as_bytes()));
+        }
         for note in connection.notes() {
             let at =
                 note.packet.map(|packet| format!("packet {}: ", self.packet_text(packet, None))).unwrap_or_default();
@@ -188,4 +196,35 @@ impl Printer<'_> {
         json.key("reordered").unsigned(flow.reordered);
         json.end_object();
     }
+}
+
+/// What the ends agreed on, and whether it was decrypted.
+fn write_tls(json: &mut Writer<'_>, tls: &TlsFacts) {
+    json.begin_object();
+    json.key("version");
+    optional(json, tls.version_name());
+    json.key("suite");
+    optional(json, tls.suite_name().as_deref());
+    json.key("alpn");
+    optional(json, tls.alpn.as_deref());
+    json.key("offered").begin_array();
+    tls.offered.iter().for_each(|protocol| json.string(protocol));
+    json.end_array();
+    json.key("server_name");
+    optional(json, tls.server_name.as_deref());
+    json.key("decryption").string(tls.decryption.name());
+    json.end_object();
+}
+
+/// `TLS 1.3, TLS_AES_128_GCM_SHA256, h2, localhost, decrypted`
+fn tls_text(tls: &TlsFacts) -> String {
+    let offered = || (!tls.offered.is_empty()).then(|| format!("offers {}", tls.offered.join(", ")));
+    let parts = [
+        tls.version_name().map(|version| version.trim_start_matches("TLS ").to_owned()),
+        tls.suite_name(),
+        tls.alpn.as_deref().map(str::to_owned).or_else(offered),
+        tls.server_name.as_deref().map(str::to_owned),
+        (tls.decryption == Decryption::Decrypted).then(|| "decrypted".to_owned()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -6,6 +6,7 @@ use rpcshark_captures::connection::Facts;
 use rpcshark_captures::{Endpoint, PacketNo, Timestamp};
 
 use super::flow::Windows;
+use crate::tls::TlsFacts;
 use crate::{Note, Severity};
 
 /// A connection: its ends, what it speaks, how much went over it.
@@ -45,6 +46,8 @@ pub struct Connection {
     pub server_process: Option<Box<str>>,
     /// Whether the flow control of HTTP/2 can be followed: everything since its beginning was seen.
     pub flow_known: bool,
+    /// What is known of its encryption, where it is encrypted.
+    pub tls: Option<Box<TlsFacts>>,
     /// Its windows as they are at its end or at that of the capture, where they are known.
     pub windows: Option<Box<Windows>>,
     /// The packet in which it was first seen, by its position in the reading.
@@ -106,7 +109,7 @@ pub enum ConnectionProtocol {
     Ttrpc,
     /// An NRI trunk with ttrpc connections in it.
     Nri,
-    /// TLS, without a key.
+    /// TLS whose content could not be read.
     Tls,
     /// Not known (yet).
     #[default]
@@ -168,6 +171,7 @@ impl Connection {
             client_process: None,
             server_process: None,
             flow_known: false,
+            tls: None,
             windows: None,
             birth: 0,
             changed: false,

@@ -17,7 +17,7 @@ use crate::http2::add_held;
 use crate::note::way;
 use crate::parser::{HandOver, JoinPoint, Parser};
 use crate::store::{ConnectionId, ConnectionProtocol, EventSpan, Frame, Framing as FrameOf, Lane, Piece};
-use crate::{Arrival, FirstByte, Note, Severity};
+use crate::{Arrival, Context, FirstByte, Note, Severity};
 
 /// ttrpc on one connection.
 #[derive(Debug)]
@@ -302,36 +302,36 @@ impl Framed<{ FrameHeader::LEN }> for Ttrpc {
 }
 
 impl Parser for Ttrpc {
-    fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver> {
+    fn input(&mut self, direction: Direction, input: Input<'_>, context: &mut Context<'_>) -> Option<HandOver> {
         match input {
             Input::Data(data) => {
                 self.latest = Arrival::from(&data);
-                self.read(direction, data, lane);
+                self.read(direction, data, context);
             }
             Input::Gap(gap) => {
                 self.latest = Arrival::from(&gap);
-                self.gap(direction, &gap, lane);
+                self.gap(direction, &gap, context);
             }
         }
         None
     }
 
-    fn closed(&mut self, direction: Direction, how: Close, now: Arrival, lane: &mut Lane) {
+    fn closed(&mut self, direction: Direction, how: Close, now: Arrival, context: &mut Context<'_>) {
         // A client that has closed its side may still be answered: Rust's servers do.
         if how == Close::EndOfCapture || how == Close::Fin && self.framing.oriented(direction) == Direction::ToServer {
             return;
         }
         self.latest = now;
         self.over = true;
-        self.abandon(Some(now), lane);
+        self.abandon(Some(now), context);
     }
 
-    fn finish(&mut self, lane: &mut Lane) {
-        self.finish_search(lane);
+    fn finish(&mut self, context: &mut Context<'_>) {
+        self.finish_search(context);
         // What the client has sent after the server was gone ends with the connection, too.
         let now = self.over.then_some(self.latest);
-        self.abandon(now, lane);
-        self.note_failed_search(lane);
+        self.abandon(now, context);
+        self.note_failed_search(context);
     }
 
     fn is_proven(&self) -> bool {
@@ -350,7 +350,7 @@ impl Parser for Ttrpc {
         held
     }
 
-    fn release(&mut self, lane: &mut Lane) -> Option<(Kind, usize)> {
+    fn release(&mut self, context: &mut Context<'_>) -> Option<(Kind, usize)> {
         let age = |half: &crate::framed::Half<OpenFrame, { FrameHeader::LEN }>| match &half.position {
             Position::Frame(open) if open.parts.memory() > 0 => Some(open.first.order),
             Position::Seeking(seeker) if seeker.memory() > 0 => Some(seeker.since()),
@@ -375,7 +375,7 @@ impl Parser for Ttrpc {
             Position::Header(_) => return None,
         };
         let text = format!("{text} ({bytes} bytes) is released: the memory limit is reached");
-        self.framing.note(lane, Note::new(Severity::Warning, "memory-limit", text));
+        self.framing.note(context, Note::new(Severity::Warning, "memory-limit", text));
         Some((kind, bytes))
     }
 }

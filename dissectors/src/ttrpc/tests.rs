@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::store::{Body, Call, CallEventKind, CallId, ClientBy, Connection, Keep, Lane, MessageFlags};
-use crate::{Arrival, DecodeAs, Joining, Session};
+use crate::{Arrival, Context, DecodeAs, Joining, Session};
 use Direction::{ToClient, ToServer};
 
 /// A frame as bytes.
@@ -134,7 +134,7 @@ impl Reading {
         self.session.input(
             direction,
             Input::Data(Data { bytes, packet, time, at, offset: at.offset(), acked: None }),
-            &mut self.lane,
+            &mut Context::new(&mut self.lane),
         );
         self
     }
@@ -142,13 +142,18 @@ impl Reading {
     fn gap(&mut self, direction: Direction, length: Option<u64>) -> &mut Self {
         let (packet, time) = self.next_packet();
         let gap = Gap { length, cause: GapCause::Lost, packet, time };
-        self.session.input(direction, Input::Gap(gap), &mut self.lane);
+        self.session.input(direction, Input::Gap(gap), &mut Context::new(&mut self.lane));
         self
     }
 
     fn closed(&mut self, direction: Direction) -> &mut Self {
         let (packet, time) = self.next_packet();
-        self.session.closed(direction, Close::Fin, Arrival { time, packet: packet.no }, &mut self.lane);
+        self.session.closed(
+            direction,
+            Close::Fin,
+            Arrival { time, packet: packet.no },
+            &mut Context::new(&mut self.lane),
+        );
         self
     }
 
@@ -160,7 +165,7 @@ impl Reading {
     }
 
     fn finish(&mut self) -> &mut Self {
-        self.session.finish(&mut self.lane);
+        self.session.finish(&mut Context::new(&mut self.lane));
         self
     }
 
@@ -659,7 +664,7 @@ fn a_request_without_its_end_is_released_and_the_next_call_is_read() {
     reading.data(ToServer, head);
     let held = reading.session.held();
     assert!(held.bytes >= head.len() - 10 && held.since == 1, "{held:?}");
-    assert!(reading.session.release(&mut reading.lane).is_some());
+    assert!(reading.session.release(&mut Context::new(&mut reading.lane)).is_some());
     assert_eq!(reading.session.held().bytes, 0);
     reading.data(ToServer, tail);
     assert_eq!(reading.session.held().bytes, 0);

@@ -22,8 +22,8 @@ use crate::held::Held;
 use crate::http2::add_held;
 use crate::parser::{HandOver, JoinPoint, Parser};
 use crate::seek::{Frames, Look};
-use crate::store::{ClientBy, ConnectionId, ConnectionProtocol, Lane};
-use crate::{Arrival, Cursor, Note, Severity};
+use crate::store::{ClientBy, ConnectionId, ConnectionProtocol};
+use crate::{Arrival, Context, Cursor, Note, Severity};
 
 /// An NRI trunk.
 #[derive(Debug)]
@@ -86,16 +86,16 @@ impl Trunk {
         }
     }
 
-    fn read(&mut self, from: Direction, data: Data<'_>, lane: &mut Lane) {
-        self.read_known(self.oriented(from), data, lane);
-        while let Some(held) = self.found(self.oriented(from), lane) {
+    fn read(&mut self, from: Direction, data: Data<'_>, context: &mut Context<'_>) {
+        self.read_known(self.oriented(from), data, context);
+        while let Some(held) = self.found(self.oriented(from), context) {
             for data in held.data() {
-                self.read_known(self.oriented(from), data, lane);
+                self.read_known(self.oriented(from), data, context);
             }
         }
     }
 
-    fn read_known(&mut self, direction: Direction, mut data: Data<'_>, lane: &mut Lane) {
+    fn read_known(&mut self, direction: Direction, mut data: Data<'_>, context: &mut Context<'_>) {
         while !data.bytes.is_empty() {
             match &mut self.halves[direction.index()] {
                 Reading::Header(bytes, have) => {
@@ -110,7 +110,7 @@ impl Trunk {
                         let [n0, n1, n2, n3, l0, l1, l2, l3] = *bytes;
                         let number = u32::from_be_bytes([n0, n1, n2, n3]);
                         let length = u32::from_be_bytes([l0, l1, l2, l3]);
-                        self.piece_begins(direction, number, length, &data, lane);
+                        self.piece_begins(direction, number, length, &data, context);
                     }
                 }
                 Reading::Piece(number, left) => {
@@ -122,7 +122,7 @@ impl Trunk {
                         self.halves[direction.index()] = header();
                     }
                     if let Some((inner, direction)) = self.inner(number, direction) {
-                        inner.input(direction, Input::Data(head), lane);
+                        inner.input(direction, Input::Data(head), context);
                     }
                 }
                 Reading::Seeking(held) => {
@@ -133,21 +133,28 @@ impl Trunk {
         }
     }
 
-    fn piece_begins(&mut self, direction: Direction, number: u32, length: u32, now: &Data<'_>, lane: &mut Lane) {
+    fn piece_begins(
+        &mut self,
+        direction: Direction,
+        number: u32,
+        length: u32,
+        now: &Data<'_>,
+        context: &mut Context<'_>,
+    ) {
         self.halves[direction.index()] = if length == 0 { header() } else { Reading::Piece(number, length) };
         if matches!(number, PLUGIN_SERVES | RUNTIME_SERVES) && length <= MAX_TRUNK_LENGTH {
             return;
         }
         let text = format!("a piece claims {length} bytes for connection {number}, which is impossible in a trunk");
         let note = Note::new(Severity::Warning, "nri-trunk", text).at(now.packet.no);
-        lane.connection_mut(self.connection).note(note);
+        context.connection_mut(self.connection).note(note);
         if length > MAX_TRUNK_LENGTH {
             let gap = Gap { length: None, cause: GapCause::Lost, packet: now.packet, time: now.time };
-            self.break_off(direction, &gap, lane);
+            self.break_off(direction, &gap, context);
         }
     }
 
-    fn gap(&mut self, direction: Direction, gap: &Gap, lane: &mut Lane) {
+    fn gap(&mut self, direction: Direction, gap: &Gap, context: &mut Context<'_>) {
         match &mut self.halves[direction.index()] {
             Reading::Piece(number, left) if gap.length.is_some_and(|length| length <= u64::from(*left)) => {
                 *left -= gap.length.unwrap_or_default() as u32;
@@ -156,27 +163,27 @@ impl Trunk {
                     self.halves[direction.index()] = header();
                 }
                 if let Some((inner, direction)) = self.inner(number, direction) {
-                    inner.input(direction, Input::Gap(*gap), lane);
+                    inner.input(direction, Input::Gap(*gap), context);
                 }
             }
             Reading::Seeking(held) => held.clear(),
-            _ => self.break_off(direction, gap, lane),
+            _ => self.break_off(direction, gap, context),
         }
     }
 
     /// Where the next piece begins is not known any more, nor what of which connection is missing.
-    fn break_off(&mut self, direction: Direction, gap: &Gap, lane: &mut Lane) {
+    fn break_off(&mut self, direction: Direction, gap: &Gap, context: &mut Context<'_>) {
         self.halves[direction.index()] = Reading::Seeking(Held::default());
         for number in [PLUGIN_SERVES, RUNTIME_SERVES] {
             if let Some((inner, direction)) = self.inner(number, direction) {
-                inner.input(direction, Input::Gap(Gap { length: None, ..*gap }), lane);
+                inner.input(direction, Input::Gap(Gap { length: None, ..*gap }), context);
             }
         }
     }
 
     /// What lies behind the beginning of a piece, once one is found: a piece that begins with a frame, and another piece
     /// behind it.
-    fn found(&mut self, direction: Direction, lane: &mut Lane) -> Option<Held> {
+    fn found(&mut self, direction: Direction, context: &mut Context<'_>) -> Option<Held> {
         let Reading::Seeking(held) = &mut self.halves[direction.index()] else { return None };
         let mut begin = 0;
         let found = loop {
@@ -202,39 +209,39 @@ impl Trunk {
                 self.roles_swapped = true;
                 self.halves.swap(0, 1);
             }
-            lane.connection_mut(self.connection).client_identified(swap, ClientBy::Protocol);
+            context.connection_mut(self.connection).client_identified(swap, ClientBy::Protocol);
         }
         if begin > 0 {
             let text = format!("{} were skipped to find the next piece of the trunk", bytes_text(begin as u64));
             let packet = held.data().next().map(|data| data.packet.no).unwrap_or_default();
             let note = Note::new(Severity::Warning, "resynchronised", text).at(packet);
-            lane.connection_mut(self.connection).note(note);
+            context.connection_mut(self.connection).note(note);
         }
-        lane.connection_mut(self.connection).protocol = ConnectionProtocol::Nri;
+        context.connection_mut(self.connection).protocol = ConnectionProtocol::Nri;
         Some(held)
     }
 }
 
 impl Parser for Trunk {
-    fn input(&mut self, direction: Direction, input: Input<'_>, lane: &mut Lane) -> Option<HandOver> {
+    fn input(&mut self, direction: Direction, input: Input<'_>, context: &mut Context<'_>) -> Option<HandOver> {
         match input {
-            Input::Data(data) => self.read(direction, data, lane),
-            Input::Gap(gap) => self.gap(self.oriented(direction), &gap, lane),
+            Input::Data(data) => self.read(direction, data, context),
+            Input::Gap(gap) => self.gap(self.oriented(direction), &gap, context),
         }
         None
     }
 
-    fn closed(&mut self, direction: Direction, how: Close, now: Arrival, lane: &mut Lane) {
+    fn closed(&mut self, direction: Direction, how: Close, now: Arrival, context: &mut Context<'_>) {
         let direction = self.oriented(direction);
         for number in [PLUGIN_SERVES, RUNTIME_SERVES] {
             if let Some((inner, direction)) = self.inner(number, direction) {
-                inner.closed(direction, how, now, lane);
+                inner.closed(direction, how, now, context);
             }
         }
     }
 
-    fn finish(&mut self, lane: &mut Lane) {
-        self.inner.iter_mut().for_each(|inner| inner.finish(lane));
+    fn finish(&mut self, context: &mut Context<'_>) {
+        self.inner.iter_mut().for_each(|inner| inner.finish(context));
     }
 
     fn is_proven(&self) -> bool {
@@ -255,10 +262,10 @@ impl Parser for Trunk {
         held
     }
 
-    fn release(&mut self, lane: &mut Lane) -> Option<(Kind, usize)> {
+    fn release(&mut self, context: &mut Context<'_>) -> Option<(Kind, usize)> {
         let oldest =
             self.inner.iter_mut().filter(|inner| inner.held().bytes > 0).min_by_key(|inner| inner.held().since);
-        let released = oldest.and_then(|inner| inner.release(lane));
+        let released = oldest.and_then(|inner| inner.release(context));
         if released.is_some() {
             return released;
         }
@@ -271,7 +278,7 @@ impl Parser for Trunk {
         let text = format!(
             "{bytes} bytes in which a piece of the trunk was searched were released: the memory limit is reached"
         );
-        lane.connection_mut(self.connection).note(Note::new(Severity::Warning, "memory-limit", text));
+        context.connection_mut(self.connection).note(Note::new(Severity::Warning, "memory-limit", text));
         Some((Kind::Search, bytes))
     }
 }

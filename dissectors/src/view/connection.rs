@@ -7,6 +7,7 @@ use super::Viewer;
 use super::call::more_notes;
 use crate::note::way;
 use crate::store::{ClientBy, Connection, ConnectionProtocol, Windows};
+use crate::tls::{Decryption, TlsFacts};
 use crate::{Note, Severity};
 
 /// A connection.
@@ -123,12 +124,15 @@ impl<'a> ConnectionView<'a> {
         self.connection.windows.as_deref().copied()
     }
 
+    /// What is known of its encryption, if it is encrypted.
+    pub fn tls(self) -> Option<&'a TlsFacts> {
+        self.connection.tls.as_deref()
+    }
+
     /// Its notes, and those that follow from what its transport knows.
     pub fn notes(self) -> Vec<Note> {
         let mut notes = self.connection.notes.clone();
-        if self.protocol() == ConnectionProtocol::Tls {
-            notes.push(Note::new(Severity::Info, "tls-no-key", "encrypted with TLS, and there is no key for it"));
-        }
+        notes.extend(self.tls().and_then(tls_note));
         for direction in Direction::BOTH {
             let Some(flow) = self.flow(direction) else { continue };
             let way = way(direction);
@@ -154,4 +158,31 @@ impl<'a> ConnectionView<'a> {
     fn facts(self) -> Option<&'a Facts> {
         self.connection.facts.as_deref()
     }
+}
+
+/// Why an encrypted connection could not be read, and what that takes.
+fn tls_note(tls: &TlsFacts) -> Option<Note> {
+    let version = tls.version_name().unwrap_or("TLS");
+    let carries = match tls.protocol() {
+        Some("h2") => "; it carries HTTP/2".to_owned(),
+        Some("http/1.1") => "; it carries HTTP/1.1".to_owned(),
+        Some(other) => format!("; it carries {other}"),
+        None => String::new(),
+    };
+    let (kind, why) = match tls.decryption {
+        Decryption::Decrypted | Decryption::Pending | Decryption::Unsupported => return None,
+        Decryption::NoKeys => (
+            "tls-no-key",
+            "and there are no secrets for it: --keylog reads those that the client or server writes where \
+             SSLKEYLOGFILE says",
+        ),
+        Decryption::NoHello => (
+            "tls-no-hello",
+            "and its ClientHello is not in the capture, without which its secrets cannot be found in a key log",
+        ),
+        Decryption::WrongKeys => {
+            ("tls-wrong-key", "and the secrets that the key log has for it open none of its records")
+        }
+    };
+    Some(Note::new(Severity::Info, kind, format!("encrypted with {version}, {why}{carries}")))
 }

@@ -12,7 +12,7 @@ use crate::http2::{ErrorCode, PREFACE};
 use crate::schema::Schema;
 use crate::store::{ClientBy, Connection, ConnectionProtocol, End, Framing, Keep, Protocol, Store};
 use crate::testing::{self, Fed, Step, block, fed, frame, message};
-use crate::{Joining, Session};
+use crate::{Context, Joining, Session};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -422,9 +422,9 @@ fn frames_and_calls_of_files_read_together_name_their_packets_by_file_and_number
         lane.set_sort_key(order, 0);
         let data = Data { bytes, packet, time, at: Place::NOWHERE, offset: offsets[direction.index()], acked: None };
         offsets[direction.index()] += bytes.len() as u64;
-        session.input(*direction, Input::Data(data), lane);
+        session.input(*direction, Input::Data(data), &mut Context::new(lane));
     }
-    session.finish(lane);
+    session.finish(&mut Context::new(lane));
     let committed = store.commit();
     let (schema, redaction) = (Schema::builtin(), Redaction::default());
     let guesser = Guesser::new(&schema);

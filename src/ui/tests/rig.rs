@@ -39,6 +39,7 @@ impl Rig {
             count: None,
             keep: Keep { bodies: true, ..Keep::default() },
             decode_as: DecodeAsRules::default(),
+            key_logs: Vec::new(),
             spool: None,
             notice: None,
         };
