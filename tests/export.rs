@@ -94,7 +94,7 @@ fn an_export_of_a_capture_with_a_lost_packet_holds_the_same_calls() {
         let whole = std::fs::read(environment::captures().join(recording)).unwrap();
         for lost in packets.clone().step_by(*step) {
             let [thinned, file] = ["thinned.pcap", "export.pcapng"].map(|name| directory.path().join(name));
-            std::fs::write(&thinned, without_packet(&whole, lost)).unwrap();
+            std::fs::write(&thinned, support::pcap::without_packet(&whole, lost)).unwrap();
             let export = ["export", thinned.to_str().unwrap(), "-q", "-w", file.to_str().unwrap()];
             let export = run::run_in(&environment::captures(), &[&export[..], options].concat());
             assert_eq!((export.status, &*export.stderr), (Some(0), ""), "{recording} without packet {lost}");
@@ -103,23 +103,6 @@ fn an_export_of_a_capture_with_a_lost_packet_holds_the_same_calls() {
         }
     }
     assert!(faults.is_empty(), "{} exports differ:\n{}", faults.len(), faults[..faults.len().min(5)].join("\n"));
-}
-
-/// A pcap file (little endian) without one of its packets.
-fn without_packet(whole: &[u8], lost: usize) -> Vec<u8> {
-    let (mut thinned, mut rest) = (whole[..24].to_vec(), &whole[24..]);
-    let mut number = 0;
-    while !rest.is_empty() {
-        let captured = u32::from_le_bytes(rest[8..12].try_into().unwrap()) as usize;
-        let (packet, behind) = rest.split_at(16 + captured);
-        number += 1;
-        if number != lost {
-            thinned.extend_from_slice(packet);
-        }
-        rest = behind;
-    }
-    assert!(number >= lost && thinned.len() < whole.len(), "there is no packet {lost}");
-    thinned
 }
 
 /// The calls of a file, without what may differ in an export.
@@ -270,4 +253,39 @@ fn standard_input_is_exported_as_a_file_is() {
     let original = environment::captures().join("hello/hello.pcap");
     run::run(&["export", original.to_str().unwrap(), "-w", named.to_str().unwrap()]);
     assert_eq!(std::fs::read(piped).unwrap(), std::fs::read(named).unwrap());
+}
+
+#[test]
+fn the_original_packets_of_the_chosen_connections_are_copied_as_they_are() {
+    let directory = environment::temporary();
+    let copy = directory.path().join("copy.pcapng");
+    for (recording, filter, has_others) in [
+        ("shop/shop.pcap", "rpc.no == 1", false),
+        ("etcd/etcd.pcap", "rpc.no in {1, 5}", true),
+        ("both-ends-10ms/both-ends.pcap", "rpc.no == 2", false),
+    ] {
+        let export = ["export", recording, "--original-packets", "-w", copy.to_str().unwrap(), "-Y", filter];
+        let export = run::run_in(&environment::captures(), &export);
+        assert_eq!(export.status, Some(0), "{}", export.stderr);
+        let original = std::fs::read(environment::captures().join(recording)).unwrap();
+        let original = support::pcap::packets(&original);
+        let mut copied = support::pcap::pcapng_packets(&std::fs::read(&copy).unwrap());
+        assert_eq!(copied.len() < original.len(), has_others, "{recording}");
+        assert!(export.stderr.contains(&format!("{} packets", copied.len())), "{}", export.stderr);
+        // The same bytes in the same order.
+        let mut rest = original.iter();
+        copied.retain(|packet| !rest.any(|original| original == packet));
+        assert!(copied.is_empty(), "{recording}: {} packets are not those of the original", copied.len());
+        let expected = calls(Path::new(recording), &[], filter);
+        let found = calls(&copy, &[], "");
+        assert!(!expected.is_empty() && expected.iter().all(|call| found.contains(call)), "{recording}");
+    }
+}
+
+#[test]
+fn a_log_has_no_packets_to_copy() {
+    let export = ["export", "unix/unix.strace", "--original-packets", "-w", "/dev/null"];
+    let export = run::run_in(&environment::captures(), &export);
+    assert_eq!(export.status, Some(2));
+    assert!(export.stderr.contains("holds no packets"), "{}", export.stderr);
 }

@@ -71,6 +71,11 @@ impl LinkType {
     /// A piece of what a server sent.
     pub const RAW_SERVER: Self = Self(0xfff4);
 
+    /// Whether it is a number of capture files; those of recordings that hold no packets are not.
+    pub const fn is_of_packets(self) -> bool {
+        !matches!(self.0, 0xfff0..=0xfff4)
+    }
+
     /// What a capture file means by a number. It does not mean one of ours.
     pub(crate) const fn declared(number: u16) -> Self {
         match number {

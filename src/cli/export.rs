@@ -6,12 +6,15 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use rpcshark_dissectors::filter::{Column, FilterScratch, Target};
 use rpcshark_dissectors::json::keep;
+use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::{CallRef, Keep};
 use rpcshark_dissectors::view::Viewer;
+use tempfile::NamedTempFile;
 
 use super::InputArgs;
 use super::columns::FieldName;
@@ -21,21 +24,22 @@ use super::output::{Bar, Problem, remark};
 use super::show::CallNumbers;
 use super::why::tell_why_none;
 use crate::export::{
-    CSV_COLUMNS, Exported, MessageFile, connections_of, export_capture, grpcurl, message_files, write_csv_call,
-    write_csv_header,
+    CSV_COLUMNS, Exported, MessageFile, Redacted, Redacting, Redactor, connections_of, export_capture, grpcurl,
+    message_files, unknown_fields, write_csv_call, write_csv_header,
 };
-use crate::load::{ExactReading, Inputs, Loaded};
+use crate::load::{CopyError, ExactReading, Inputs, LoadOptions, Loaded, Loader, copy_packets};
 use crate::output_file::OutputFile;
 
 /// Write calls to a capture that stands alone, or in a form for other programs
 ///
 /// The capture is rewritten: it holds the chosen calls and nothing of others, in TCP packets of its own with the original ends
-/// and times. Reading it gives the same calls. An export holds what the capture holds, secrets too.
+/// and times. Reading it gives the same calls. Without --redact, an export holds what the capture holds, secrets too.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   rpcshark export capture.pcapng -w failed.pcapng -Y 'rpc.outcome != ok'
   rpcshark export capture.pcapng 12 -w call.pcapng
+  rpcshark export capture.pcapng --redact --redact-field acme.User.email --proto api.proto -w shared.pcapng
   rpcshark export capture.pcapng --format csv -e rpc.path -e rpc.duration -w calls.csv
   rpcshark export capture.pcapng 12 --messages messages/
   rpcshark export capture.pcapng 12 --format grpcurl --proto api.proto")]
@@ -63,6 +67,21 @@ pub(super) struct ExportArgs {
     /// Instead of one file: write each message, decompressed, to a file of its own in this directory
     #[arg(long, value_name = "DIR", conflicts_with_all = ["write", "format", "field"])]
     messages: Option<PathBuf>,
+
+    /// Replace secrets by pseudonyms, so that the export can be passed on: the values of hidden header fields, and of message
+    /// fields that the schema marks debug_redact
+    #[arg(long, conflicts_with_all = ["show_secrets", "original_packets"])]
+    redact: bool,
+
+    /// Likewise the values of this message field: package.Message.field, or the name of a field in all messages (may be
+    /// repeated; implies --redact)
+    #[arg(long, value_name = "FIELD", conflicts_with_all = ["show_secrets", "original_packets"])]
+    redact_field: Vec<String>,
+
+    /// Instead of writing the calls anew: copy the packets of their connections as they are, with all that other calls have in
+    /// them
+    #[arg(long, conflicts_with_all = ["messages", "field"])]
+    original_packets: bool,
 
     /// Write through a symbolic link to a regular file, which is refused otherwise
     #[arg(long)]
@@ -93,19 +112,7 @@ pub(super) fn run(args: ExportArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let schema = input.schema.load(input.talk)?;
     let mut sieve = args.filter.compile(&schema, Target::Calls)?;
-    if args.format == Format::Pcapng && args.write.is_none() && args.messages.is_none() {
-        return Err(Problem::Usage("name the file to write with -w FILE".to_owned()));
-    }
-    if !args.field.is_empty() && args.format != Format::Csv {
-        return Err(Problem::Usage("-e chooses the fields of --format csv".to_owned()));
-    }
-    let names = args.field.iter().map(String::as_str);
-    let names: Vec<&str> = if args.field.is_empty() { CSV_COLUMNS.to_vec() } else { names.collect() };
-    let columns = names.into_iter().map(|name| Column::compile(name, &schema, Target::Calls));
-    let columns = columns.collect::<Result<Vec<_>, _>>().map_err(Problem::Filter)?;
-    if let Some(column) = columns.iter().find(|column| column.is_of_frames()) {
-        return Err(Problem::Usage(format!("{} is a field of frames, and export writes calls", column.name())));
-    }
+    let columns = args.check(&schema)?;
     // Nothing in it changes before there is something to write.
     let file = args.write.as_deref().map(|path| OutputFile::open(path, args.follow_symlink)).transpose()?;
     let needs = sieve.needs();
@@ -141,57 +148,219 @@ pub(super) fn run(args: ExportArgs) -> Result<ExitCode, Problem> {
         None => Box::new(io::stdout()),
     };
     let mut out = BufWriter::new(out);
-    let mut printer = viewing.printer(&loaded.store);
-    printer.decimals = loaded.decimals;
-    match (&args.messages, args.format) {
-        (Some(directory), _) => write_messages(&args, printer.viewer, &chosen, directory)?,
-        (None, Format::Pcapng) => {
-            if let Some(fault) = options.spool.as_ref().and_then(|spool| spool.fault()) {
-                return Err(Problem::Usage(format!("standard input could not be kept to be read again: {fault}")));
-            }
-            let mut bar = Bar::new(input.talk.quiet);
-            let connections = connections_of(&loaded.store, &chosen);
-            let reading = ExactReading::read(&options, &connections, |progress| bar.at(progress))?;
-            bar.done();
-            let exported = export_capture(&reading, &chosen, &mut out).map_err(failed)?.1;
-            if !input.talk.quiet {
-                report(&exported, chosen.len(), path);
-            }
-        }
-        (None, Format::Jsonl) => {
-            let mut text = Vec::new();
-            for &at in &chosen {
-                printer.write_call_json(&printer.viewer.call(at), false, &mut text, &mut keep);
-                out.write_all(&text).map_err(failed)?;
-                text.clear();
-            }
-        }
-        (None, Format::Csv) => {
-            let mut text = Vec::new();
-            let mut scratch = FilterScratch::default();
-            write_csv_header(&columns, &mut text);
-            for &at in &chosen {
-                write_csv_call(&printer.viewer.call(at), &columns, &mut scratch, &mut text);
-                out.write_all(&text).map_err(failed)?;
-                text.clear();
-            }
-            out.write_all(&text).map_err(failed)?;
-        }
-        (None, Format::Grpcurl) => {
-            let [only] = chosen[..] else {
-                let text = format!("--format grpcurl writes one call, and {} are chosen", chosen.len());
-                return Err(Problem::Usage(text));
-            };
-            let call = printer.viewer.call(only);
-            let (line, hides) = grpcurl(&call, &input.schema.sources()).map_err(Problem::Usage)?;
-            writeln!(out, "{line}").map_err(failed)?;
-            if hides && !input.talk.quiet {
-                remark("secrets are hidden in the command line; --show-secrets writes them");
-            }
-        }
+    let export = Export { args: &args, options: &options, viewing: &viewing, path };
+    if args.original_packets {
+        export.write_original_packets(&loaded, &chosen, &mut out)?;
+    } else if args.format == Format::Pcapng && args.messages.is_none() {
+        let exported = export.write_capture(&loaded, &chosen, &mut out)?;
+        export.report(&exported, chosen.len());
+    } else if args.redacts() {
+        let copy = export.redacted_copy(&loaded, &chosen)?;
+        let revealed = viewing.revealed(Arc::clone(&copy.sources));
+        let export = Export { viewing: &revealed, ..export };
+        export.write_form(&copy, copy.store.calls(), &columns, &mut out)?;
+    } else {
+        export.write_form(&loaded, &chosen, &columns, &mut out)?;
     }
     out.flush().map_err(failed)?;
     Ok(sieve.status(tell_files(&loaded, input.talk)))
+}
+
+impl ExportArgs {
+    const fn redacts(&self) -> bool {
+        self.redact || !self.redact_field.is_empty()
+    }
+
+    /// Checks what options ask for together; the columns of CSV.
+    fn check(&self, schema: &Schema) -> Result<Vec<Column>, Problem> {
+        if self.format == Format::Pcapng && self.write.is_none() && self.messages.is_none() {
+            return Err(Problem::Usage("name the file to write with -w FILE".to_owned()));
+        }
+        if !self.field.is_empty() && self.format != Format::Csv {
+            return Err(Problem::Usage("-e chooses the fields of --format csv".to_owned()));
+        }
+        if self.original_packets && self.format != Format::Pcapng {
+            return Err(Problem::Usage(
+                "--original-packets writes a capture, and --format asks for another form".to_owned(),
+            ));
+        }
+        if let Some(name) = unknown_fields(schema, &self.redact_field).next() {
+            let text = match self.input.schema.is_given() {
+                true => format!("no message in the schemas has a field {name}"),
+                false => format!("--redact-field {name} needs a schema; name one with --proto or --protoset"),
+            };
+            return Err(Problem::Usage(text));
+        }
+        let names = self.field.iter().map(String::as_str);
+        let names: Vec<&str> = if self.field.is_empty() { CSV_COLUMNS.to_vec() } else { names.collect() };
+        let columns = names.into_iter().map(|name| Column::compile(name, schema, Target::Calls));
+        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(Problem::Filter)?;
+        if let Some(column) = columns.iter().find(|column| column.is_of_frames()) {
+            return Err(Problem::Usage(format!("{} is a field of frames, and export writes calls", column.name())));
+        }
+        Ok(columns)
+    }
+}
+
+/// An export that is being made.
+#[derive(Clone, Copy)]
+struct Export<'a> {
+    args: &'a ExportArgs,
+    options: &'a LoadOptions,
+    viewing: &'a Viewing,
+    /// Where it goes.
+    path: &'a Path,
+}
+
+impl Export<'_> {
+    fn failed(&self, source: io::Error) -> Problem {
+        Problem::Write { path: self.path.to_owned(), source }
+    }
+
+    /// Standard input is read again from a file in which it was kept.
+    fn check_spool(&self) -> Result<(), Problem> {
+        match self.options.spool.as_ref().and_then(|spool| spool.fault()) {
+            Some(fault) => Err(Problem::Usage(format!("standard input could not be kept to be read again: {fault}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes calls as a capture that stands alone.
+    fn write_capture(&self, loaded: &Loaded, calls: &[CallRef], out: &mut dyn Write) -> Result<Exported, Problem> {
+        self.check_spool()?;
+        let mut bar = Bar::new(self.args.input.talk.quiet);
+        let connections = connections_of(&loaded.store, calls);
+        let reading = ExactReading::read(self.options, &connections, |progress| bar.at(progress))?;
+        bar.done();
+        let revealed = self.viewing.revealed(Arc::clone(&reading.sources));
+        let redactor = Redactor::new(&self.viewing.schema, &self.viewing.redaction, &self.args.redact_field);
+        let redacting = Redacting { redactor: &redactor, viewer: revealed.viewer(&reading.store) };
+        let redacting = self.args.redacts().then_some(redacting);
+        let exported = export_capture(&reading, calls, redacting, out).map_err(|source| self.failed(source))?.1;
+        Ok(exported)
+    }
+
+    /// Calls without their secrets, as another reading.
+    fn redacted_copy(&self, loaded: &Loaded, calls: &[CallRef]) -> Result<Loaded, Problem> {
+        let mut file = NamedTempFile::new().map_err(|source| self.failed(source))?;
+        let exported = self.write_capture(loaded, calls, &mut BufWriter::new(&mut file))?;
+        self.report_redacted(&exported.redacted);
+        let inputs = Inputs::Paths(vec![file.path().to_owned()]);
+        let keep = Keep { bodies: true, ..Keep::default() };
+        let options = LoadOptions { inputs, keep, count: None, spool: None, ..self.options.clone() };
+        Ok(Loader::open(options)?.start().join(|_| {})?)
+    }
+
+    /// Copies the packets of the calls' connections.
+    fn write_original_packets(&self, loaded: &Loaded, calls: &[CallRef], out: &mut dyn Write) -> Result<(), Problem> {
+        self.check_spool()?;
+        let connections = connections_of(&loaded.store, calls);
+        let packets = copy_packets(self.options, &loaded.store, &connections, out).map_err(|error| match error {
+            CopyError::Capture(error) => error.into(),
+            CopyError::NoPackets(_) => Problem::Usage(error.to_string()),
+            CopyError::Write(source) => self.failed(source),
+        })?;
+        if !self.args.input.talk.quiet {
+            let packets = count(packets as usize, "packet");
+            let connections = count(connections.len(), "connection");
+            remark(&format!("{packets} of {connections} copied to {}", self.path.display()));
+        }
+        Ok(())
+    }
+
+    /// Writes calls in a form for other programs.
+    fn write_form(
+        &self,
+        loaded: &Loaded,
+        calls: &[CallRef],
+        columns: &[Column],
+        out: &mut dyn Write,
+    ) -> Result<(), Problem> {
+        let Self { args, viewing, .. } = *self;
+        let failed = |source| self.failed(source);
+        let mut printer = viewing.printer(&loaded.store);
+        printer.decimals = loaded.decimals;
+        if let Some(directory) = &args.messages {
+            return write_messages(args, printer.viewer, calls, directory);
+        }
+        let mut text = Vec::new();
+        match args.format {
+            Format::Pcapng => {}
+            Format::Jsonl => {
+                for &at in calls {
+                    printer.write_call_json(&printer.viewer.call(at), false, &mut text, &mut keep);
+                    out.write_all(&text).map_err(failed)?;
+                    text.clear();
+                }
+            }
+            Format::Csv => {
+                let mut scratch = FilterScratch::default();
+                write_csv_header(columns, &mut text);
+                for &at in calls {
+                    write_csv_call(&printer.viewer.call(at), columns, &mut scratch, &mut text);
+                    out.write_all(&text).map_err(failed)?;
+                    text.clear();
+                }
+                out.write_all(&text).map_err(failed)?;
+            }
+            Format::Grpcurl => {
+                let [only] = calls[..] else {
+                    let text = format!("--format grpcurl writes one call, and {} are chosen", calls.len());
+                    return Err(Problem::Usage(text));
+                };
+                let call = printer.viewer.call(only);
+                let (line, hides) = grpcurl(&call, &args.input.schema.sources()).map_err(Problem::Usage)?;
+                writeln!(out, "{line}").map_err(failed)?;
+                if hides && !args.input.talk.quiet {
+                    remark("secrets are hidden in the command line; --show-secrets writes them");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints on standard error what was exported.
+    fn report(&self, exported: &Exported, calls: usize) {
+        if self.args.input.talk.quiet {
+            return;
+        }
+        let connections = count(exported.connections, "connection");
+        remark(&format!("{} on {connections} written to {}", count(calls, "call"), self.path.display()));
+        if exported.whole_trunks > 0 {
+            let trunks = count(exported.whole_trunks, "NRI connection");
+            remark(&match self.args.redacts() {
+                true => format!("{trunks} left out: their frames cannot be separated"),
+                false => format!("{trunks} written with all calls: their frames cannot be separated"),
+            });
+        }
+        if exported.unreadable > 0 {
+            let runs = count(exported.unreadable as usize, "run");
+            remark(&format!("{runs} of bytes could not be read again; they are missing from the export"));
+        }
+        self.report_redacted(&exported.redacted);
+    }
+
+    /// Prints on standard error what was done about secrets.
+    fn report_redacted(&self, redacted: &Redacted) {
+        if self.args.input.talk.quiet || !self.args.redacts() {
+            return;
+        }
+        let Redacted { values, parts, messages } = *redacted;
+        remark(&format!("{} replaced by pseudonyms or defaults", count(values as usize, "secret value")));
+        if parts > 0 {
+            let parts = count(parts as usize, "field");
+            remark(&format!("{parts} of unknown numbers or types left out of messages"));
+        }
+        if messages > 0 {
+            let messages = count(messages as usize, "message");
+            remark(&format!("{messages} left out: of unknown type, incomplete, or impossible to decompress"));
+        }
+    }
+}
+
+/// `1 call`, `2 calls`.
+fn count(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Whether two paths name one file.
@@ -242,23 +411,4 @@ fn choose(args: &ExportArgs, loaded: &Loaded) -> Result<Vec<CallRef>, Problem> {
     chosen.sort_by_key(|&at| store.call(at).no);
     chosen.dedup();
     Ok(chosen)
-}
-
-/// Prints on standard error what was exported.
-fn report(exported: &Exported, calls: usize, path: &Path) {
-    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    remark(&format!(
-        "{} on {} written to {}",
-        count(calls, "call"),
-        count(exported.connections, "connection"),
-        path.display()
-    ));
-    if exported.whole_trunks > 0 {
-        let trunks = count(exported.whole_trunks, "NRI connection");
-        remark(&format!("{trunks} written with all calls: their frames cannot be separated"));
-    }
-    if exported.unreadable > 0 {
-        let runs = count(exported.unreadable as usize, "run");
-        remark(&format!("{runs} of bytes could not be read again; they are missing from the export"));
-    }
 }

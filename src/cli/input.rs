@@ -256,7 +256,8 @@ impl InputArgs {
 pub(super) struct Viewing {
     pub(super) schema: Arc<Schema>,
     guesser: Guesser,
-    redaction: Redaction,
+    /// What is hidden.
+    pub(super) redaction: Redaction,
     pub(super) files: Vec<String>,
     bodies: FileBodies,
     all_headers: bool,
@@ -281,6 +282,19 @@ impl Viewing {
             all_headers: input.all_headers,
             names: BTreeMap::new(),
         })
+    }
+
+    /// The same for another reading, in which nothing is hidden.
+    pub(super) fn revealed(&self, sources: Arc<Sources>) -> Self {
+        Self {
+            guesser: Guesser::new(&self.schema),
+            schema: Arc::clone(&self.schema),
+            redaction: Redaction::reveal_everything(),
+            files: self.files.clone(),
+            bodies: FileBodies(sources),
+            all_headers: self.all_headers,
+            names: self.names.clone(),
+        }
     }
 
     pub(super) fn viewer<'a>(&'a self, store: &'a Store) -> Viewer<'a> {

@@ -3,16 +3,19 @@
 //! What the connections had delivered is gone through in the order of the reading, so that a reader of the export meets
 //! everything in the same order: requests and answers, acknowledgments, gaps, closes.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write};
 
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::write::{About, Ends, Party, Process, Stream, StreamWriter};
 use rpcshark_captures::{Direction, Endpoint, Sources, Timestamp};
 use rpcshark_dissectors::store::{CallId, CallRef, Connection, ConnectionProtocol, ConnectionRef, Framing, Store};
+use rpcshark_dissectors::view::Viewer;
 
+use super::data::{Bodies, Part};
 use super::flow::FlowBytes;
 use super::piece::{Action, Piece};
+use super::redaction::{Redacted, Redactor};
 use super::{http2, ttrpc};
 use crate::load::{ExactConnection, ExactFrame, ExactReading};
 use crate::tap::{Delivered, Delivery};
@@ -26,6 +29,17 @@ pub(crate) struct Exported {
     pub(crate) whole_trunks: usize,
     /// Runs of bytes that could not be read again; they are gaps in the export.
     pub(crate) unreadable: u64,
+    /// What was done about secrets.
+    pub(crate) redacted: Redacted,
+}
+
+/// Replaces the secrets of an export.
+#[derive(Clone, Copy)]
+pub(crate) struct Redacting<'a> {
+    /// What puts other values in their place.
+    pub(crate) redactor: &'a Redactor<'a>,
+    /// The calls of the reading that is exported, with nothing hidden.
+    pub(crate) viewer: Viewer<'a>,
 }
 
 /// The connections of `calls`, each once, in the order of their first calls.
@@ -35,12 +49,17 @@ pub(crate) fn connections_of(store: &Store, calls: &[CallRef]) -> Vec<Connection
     connections.filter(|&at| known.insert(at)).collect()
 }
 
-/// Writes `calls` of a reading to `out`.
+/// Writes `calls` of a reading to `out`; with `redacting`, without their secrets.
 ///
 /// # Errors
 ///
 /// If `out` cannot be written.
-pub(crate) fn export_capture<W: Write>(reading: &ExactReading, calls: &[CallRef], out: W) -> io::Result<(W, Exported)> {
+pub(crate) fn export_capture<W: Write>(
+    reading: &ExactReading,
+    calls: &[CallRef],
+    redacting: Option<Redacting<'_>>,
+    out: W,
+) -> io::Result<(W, Exported)> {
     let shown: HashSet<CallRef> = calls.iter().copied().collect();
     let about = About { description: "exported calls in synthetic TCP".into(), ..About::default() };
     let mut writer = StreamWriter::new(out, &about)?;
@@ -48,7 +67,7 @@ pub(crate) fn export_capture<W: Write>(reading: &ExactReading, calls: &[CallRef]
     let mut all: Vec<Rewriting<'_>> = Vec::new();
     let mut order = Vec::new();
     for (number, connection) in reading.connections.iter().enumerate() {
-        let rewriting = Rewriting::new(reading, connection, &shown, &mut exported);
+        let rewriting = Rewriting::new(reading, connection, &shown, redacting, &mut exported);
         all.push(rewriting);
         let deliveries = connection.deliveries.iter().enumerate();
         order.extend(deliveries.map(|(index, delivery)| (delivery.order, number, index)));
@@ -113,7 +132,8 @@ struct Rewriting<'a> {
     swapped: bool,
     protocol: Framing,
     /// By the direction as seen.
-    flows: [Flow; 2],
+    flows: [Flow<'a>; 2],
+    redactor: Option<&'a Redactor<'a>>,
     stream: Option<Stream>,
     /// What is gathered for one packet.
     packet: Vec<u8>,
@@ -122,8 +142,12 @@ struct Rewriting<'a> {
 
 /// One flow of it.
 #[derive(Default)]
-struct Flow {
+struct Flow<'a> {
     pieces: Vec<Piece>,
+    /// The messages in its DATA frames, if secrets are replaced.
+    bodies: Bodies<'a>,
+    /// What is still to be written of the piece that is being written.
+    parts: VecDeque<(u64, Part)>,
     /// The piece that comes next, or that is being written.
     next: usize,
     /// Behind a gap: a reader has to find where frames begin.
@@ -159,6 +183,7 @@ impl<'a> Rewriting<'a> {
         reading: &'a ExactReading,
         connection: &'a ExactConnection,
         shown: &HashSet<CallRef>,
+        redacting: Option<Redacting<'a>>,
         exported: &mut Exported,
     ) -> Self {
         let store: &Store = &reading.store;
@@ -172,24 +197,40 @@ impl<'a> Rewriting<'a> {
                 connection.frames.iter().filter(|frame| frame.seen == seen).cloned().collect();
             frames.sort_by_key(|frame| (frame.extent.start, frame.extent.end));
             let lane = store.lane(connection.at.lane);
-            let of_connection = shown
+            let mut of_connection: Vec<CallRef> = shown
                 .iter()
-                .filter(|at| at.lane == connection.at.lane && store.call(**at).connection == connection.at.id);
+                .filter(|at| at.lane == connection.at.lane && store.call(**at).connection == connection.at.id)
+                .copied()
+                .collect();
+            of_connection.sort_by_key(|&at| store.call(at).no);
+            let calls = of_connection.iter().copied();
+            let oriented = if stored.roles_swapped { seen.reverse() } else { seen };
+            let redactor = redacting.map(|redacting| redacting.redactor);
+            let done = &mut exported.redacted;
+            let mut bodies = Bodies::default();
             let pieces = match protocol {
                 Framing::Http2 => {
-                    let streams = of_connection.map(|&at| store.call(at).stream).collect();
-                    Some(http2::pieces(&frames, &streams, &bytes, lane))
+                    if let Some(Redacting { viewer, .. }) = redacting {
+                        bodies = Bodies::new(viewer, calls.clone(), oriented, done);
+                    }
+                    let streams = calls.map(|at| store.call(at).stream).collect();
+                    Some(http2::pieces(&frames, &streams, &bytes, lane, redactor, done))
                 }
                 Framing::Ttrpc => {
-                    let calls: HashSet<CallId> = of_connection.map(|at| at.id).collect();
-                    ttrpc::pieces(&frames, &calls, &bytes)
+                    let redaction = redacting.map(|Redacting { redactor, viewer }| ttrpc::Redaction {
+                        redactor,
+                        messages: ttrpc::Messages::new(viewer, calls.clone(), oriented),
+                    });
+                    let calls: HashSet<CallId> = calls.map(|at| at.id).collect();
+                    ttrpc::pieces(&frames, &calls, &bytes, redaction.as_ref(), done)
                 }
             };
             let pieces = pieces.unwrap_or_else(|| {
                 exported.whole_trunks += 1;
-                vec![Piece::copy(0..bytes.end())]
+                // What cannot be separated cannot be redacted.
+                if redactor.is_some() { Vec::new() } else { vec![Piece::copy(0..bytes.end())] }
             });
-            Flow { pieces, ..Flow::default() }
+            Flow { pieces, bodies, ..Flow::default() }
         });
         if stored.protocol == ConnectionProtocol::Nri && exported.whole_trunks > 0 {
             exported.whole_trunks = exported.whole_trunks.div_ceil(2);
@@ -203,6 +244,7 @@ impl<'a> Rewriting<'a> {
             swapped: stored.roles_swapped,
             protocol,
             flows,
+            redactor: redacting.map(|redacting| redacting.redactor),
             stream: None,
             packet: Vec::new(),
             scratch: Vec::new(),
@@ -243,7 +285,7 @@ impl<'a> Rewriting<'a> {
                 });
                 let result = match bytes.is_empty() {
                     true => self.gap(delivery, Some(len.into()), &mut stream, writer),
-                    false => self.data(delivery, bytes, &mut stream, writer),
+                    false => self.data(delivery, bytes, &mut stream, writer, exported),
                 };
                 self.scratch = scratch;
                 result
@@ -264,12 +306,13 @@ impl<'a> Rewriting<'a> {
         bytes: &[u8],
         stream: &mut Stream,
         writer: &mut StreamWriter<W>,
+        exported: &mut Exported,
     ) -> io::Result<()> {
         let direction = self.oriented(delivery.seen);
         let time = delivery.time;
         let begin = delivery.offset;
         let end = begin + bytes.len() as u64;
-        let protocol = self.protocol;
+        let (protocol, redactor) = (self.protocol, self.redactor);
         let flow = &mut self.flows[delivery.seen.index()];
         let packet = &mut self.packet;
         packet.clear();
@@ -304,6 +347,15 @@ impl<'a> Rewriting<'a> {
                 }
             }
             flow.passed = 0;
+            if begins {
+                flow.parts = match (&piece.action, redactor) {
+                    (Action::Parts(parts), _) => parts.clone().into(),
+                    (Action::Data(frame), Some(redactor)) => {
+                        flow.bodies.frame(frame, redactor, &mut exported.redacted).into()
+                    }
+                    _ => VecDeque::new(),
+                };
+            }
             match &piece.action {
                 Action::Copy => {
                     let part = (at - begin) as usize..(to - begin) as usize;
@@ -313,6 +365,14 @@ impl<'a> Rewriting<'a> {
                     let (first, rest) = bytes.split_at((*head).min(bytes.len()));
                     packet.extend_from_slice(if begins { first } else { &[] });
                     packet.extend_from_slice(if ends { rest } else { &[] });
+                }
+                Action::Parts(_) | Action::Data(_) => {
+                    let until = if ends { u64::MAX } else { to };
+                    write_parts(&mut flow.parts, until, packet, |packet, missing| {
+                        writer.data(stream, direction, packet, time, None)?;
+                        packet.clear();
+                        writer.skip(stream, direction, missing, time)
+                    })?;
                 }
                 Action::Drop { .. } => {}
             }
@@ -347,10 +407,24 @@ impl<'a> Rewriting<'a> {
             flow.next += 1;
         }
         let piece = flow.pieces.get(flow.next).filter(|piece| piece.range.start < begin);
+        let rewrites = piece.is_some_and(|piece| matches!(piece.action, Action::Parts(_) | Action::Data(_)));
         // Inside a frame whose length is known its reader goes on behind it.
         let inside = piece.filter(|piece| length.is_some() && end <= piece.range.end);
+        let is_inside = inside.is_some();
+        if rewrites {
+            // What is written for the frame is as long as its header says, whatever is missing.
+            let until = if is_inside { end } else { u64::MAX };
+            let (packet, time) = (&mut self.packet, delivery.time);
+            packet.clear();
+            write_parts(&mut flow.parts, until, packet, |packet, missing| {
+                writer.data(stream, direction, packet, time, None)?;
+                packet.clear();
+                writer.skip(stream, direction, missing, time)
+            })?;
+            writer.data(stream, direction, packet, time, None)?;
+        }
         match inside.map(|piece| &piece.action) {
-            Some(Action::Drop { counted: true }) => {}
+            Some(Action::Drop { counted: true } | Action::Parts(_) | Action::Data(_)) => {}
             Some(Action::Copy | Action::Replace { .. }) => {
                 writer.lost(stream, direction, length.unwrap_or(UNKNOWN_GAP), delivery.time)?;
             }
@@ -364,15 +438,33 @@ impl<'a> Rewriting<'a> {
     }
 }
 
-impl Flow {
+/// Writes what is due of a piece when the flow was delivered up to `until`: bytes to `packet`; `missing` is called for bytes
+/// that are missing.
+fn write_parts(
+    parts: &mut VecDeque<(u64, Part)>,
+    until: u64,
+    packet: &mut Vec<u8>,
+    mut missing: impl FnMut(&mut Vec<u8>, u64) -> io::Result<()>,
+) -> io::Result<()> {
+    while let Some((_, part)) = parts.pop_front_if(|(at, _)| *at <= until) {
+        match part {
+            Part::Bytes(bytes) => packet.extend_from_slice(&bytes),
+            Part::Missing(bytes) => missing(packet, bytes)?,
+        }
+    }
+    Ok(())
+}
+
+impl Flow<'_> {
     fn wrote(&mut self, original: u64, exported: u64, packets: u64) {
         self.written.push(Written { original, exported, packets });
     }
 
     /// It is written once more from its beginning, and where everything will stand is known.
     fn restart(&mut self) {
-        let Self { pieces, written, .. } = std::mem::take(self);
-        *self = Self { pieces, planned: written, ..Self::default() };
+        let Self { pieces, mut bodies, written, .. } = std::mem::take(self);
+        bodies.restart();
+        *self = Self { pieces, bodies, planned: written, ..Self::default() };
     }
 
     /// Where in the export that stands which is written for the first `offset` bytes, as seen from packet `packets`.

@@ -1,5 +1,6 @@
 //! What is kept of a flow of HTTP/2: the frames of exported streams and of the connection, header blocks encoded anew.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -8,8 +9,10 @@ use rpcshark_dissectors::http2::hpack::{FieldToWrite, encode};
 use rpcshark_dissectors::http2::{Flags, FrameType};
 use rpcshark_dissectors::store::Lane;
 
+use super::data::{DataFrame, Part};
 use super::flow::FlowBytes;
 use super::piece::{Action, Piece};
+use super::redaction::{Redacted, Redactor};
 use crate::load::ExactFrame;
 
 /// The client's connection preface (RFC 9113 §3.4).
@@ -22,7 +25,7 @@ const STATIC_ENTRIES: u32 = 61;
 pub(super) const HEADER: usize = 9;
 
 /// The largest payload that every receiver allows (RFC 9113 §4.2).
-const MAX_PAYLOAD: usize = 16_384;
+pub(super) const MAX_PAYLOAD: usize = 16_384;
 
 /// Frames that mean nothing and show a reader where frames begin: three acknowledgments of PING (RFC 9113 §6.7).
 pub(super) fn boundary_marks() -> Vec<u8> {
@@ -31,11 +34,18 @@ pub(super) fn boundary_marks() -> Vec<u8> {
     ping.repeat(3)
 }
 
-/// The parts of a flow. `frames` are those of the flow, in order.
-pub(super) fn pieces(frames: &[ExactFrame], shown: &HashSet<u32>, bytes: &FlowBytes<'_>, lane: &Lane) -> Vec<Piece> {
+/// The parts of a flow. `frames` are those of the flow, in order. With a redactor, secrets are replaced.
+pub(super) fn pieces(
+    frames: &[ExactFrame],
+    shown: &HashSet<u32>,
+    bytes: &FlowBytes<'_>,
+    lane: &Lane,
+    redactor: Option<&Redactor<'_>>,
+    done: &mut Redacted,
+) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let first = frames.first().map_or(bytes.end(), |frame| frame.extent.start);
-    beginning(0..first, shown, bytes, &mut pieces);
+    beginning(0..first, shown, bytes, redactor, done, &mut pieces);
     let mut rest = frames.iter().peekable();
     while let Some(frame) = rest.next() {
         let range = frame.extent.clone();
@@ -46,7 +56,10 @@ pub(super) fn pieces(frames: &[ExactFrame], shown: &HashSet<u32>, bytes: &FlowBy
             continue;
         }
         let Some(list) = frame.headers.filter(|_| is_block) else {
-            pieces.push(Piece::copy(range));
+            pieces.extend(match redactor {
+                None => Some(Piece::copy(range)),
+                Some(_) => without_secrets(frame, bytes),
+            });
             continue;
         };
         // The block ends with the CONTINUATION that says so.
@@ -58,17 +71,23 @@ pub(super) fn pieces(frames: &[ExactFrame], shown: &HashSet<u32>, bytes: &FlowBy
         }
         let fields: Vec<&Field> = lane.headers.fields(list).collect();
         let is_alone = fields.iter().all(|field| field.index.is_none_or(|index| index <= STATIC_ENTRIES));
-        if frame.faulty && is_alone {
+        if frame.faulty && is_alone && redactor.is_none() {
             // What is wrong with it stays as it is.
             pieces.push(Piece::copy(range.start..end));
             continue;
         }
-        let fields = fields.into_iter().map(FieldToWrite::of);
+        let values: Vec<Option<Cow<'_, [u8]>>> = match redactor {
+            None => fields.iter().map(|field| field.value.known().map(Cow::Borrowed)).collect(),
+            Some(redactor) => fields.iter().map(|field| redactor.header(field, done)).collect(),
+        };
+        let fields = fields.into_iter().zip(&values);
+        let fields = fields.map(|(field, value)| FieldToWrite { value: value.as_deref(), ..FieldToWrite::of(field) });
         let bytes = header_block(frame, fields, frame.faulty);
         pieces.push(Piece { range: range.start..end, action: Action::Replace { bytes, head: HEADER } });
     }
     let last = frames.last().map_or(first, |frame| frame.extent.end);
-    if let Some(header) = bytes.get(last..last + HEADER as u64)
+    if redactor.is_none()
+        && let Some(header) = bytes.get(last..last + HEADER as u64)
         && let [_, _, _, kind, _, a, b, c, d] = header[..]
     {
         // The capture ends inside this frame.
@@ -80,16 +99,64 @@ pub(super) fn pieces(frames: &[ExactFrame], shown: &HashSet<u32>, bytes: &FlowBy
     pieces
 }
 
+/// What is written for a frame that begins no header block that was read, if secrets are replaced.
+fn without_secrets(frame: &ExactFrame, bytes: &FlowBytes<'_>) -> Option<Piece> {
+    let range = frame.extent.clone();
+    let header_end = (range.start + HEADER as u64).min(range.end);
+    Some(match FrameType(frame.kind) {
+        FrameType::DATA => {
+            let mut payload = header_end..range.end;
+            if Flags(frame.flags).contains(Flags::PADDED) {
+                // RFC 9113 §6.1: the length of the padding comes first.
+                let length = bytes.get(payload.start..payload.start + 1).and_then(|byte| byte.first().copied());
+                payload.start = (payload.start + 1).min(payload.end);
+                payload.end = payload.end.saturating_sub(u64::from(length.unwrap_or(0))).max(payload.start);
+            }
+            let frame = DataFrame { stream: frame.stream, flags: frame.flags, start: range.start, payload };
+            Piece { range, action: Action::Data(frame) }
+        }
+        // A block that was not read can hold anything. Its frames stay, so that it is known to be one.
+        FrameType::HEADERS | FrameType::PUSH_PROMISE | FrameType::CONTINUATION => {
+            let header = bytes.get(range.start..header_end)?;
+            let missing = Part::Missing(range.end - header_end);
+            let parts = vec![(header_end, Part::Bytes(header)), (range.end, missing)];
+            Piece { range, action: Action::Parts(parts) }
+        }
+        FrameType::PRIORITY
+        | FrameType::RST_STREAM
+        | FrameType::SETTINGS
+        | FrameType::PING
+        | FrameType::GOAWAY
+        | FrameType::WINDOW_UPDATE => Piece::copy(range),
+        _ => Piece::drop(range, true),
+    })
+}
+
 /// What stands before the first frame: of a client the preface, and before it HTTP/1.1 that was upgraded. That request is
 /// stream 1.
-fn beginning(range: Range<u64>, shown: &HashSet<u32>, bytes: &FlowBytes<'_>, pieces: &mut Vec<Piece>) {
+fn beginning(
+    range: Range<u64>,
+    shown: &HashSet<u32>,
+    bytes: &FlowBytes<'_>,
+    redactor: Option<&Redactor<'_>>,
+    done: &mut Redacted,
+    pieces: &mut Vec<Piece>,
+) {
     let Some(head) = bytes.get(range.clone()) else { return };
     let preface = if head.ends_with(PREFACE) { PREFACE.len() as u64 } else { 0 };
     let upgrade = range.start..range.end - preface;
     if !upgrade.is_empty() && head.starts_with_http1() {
-        pieces.push(match shown.contains(&1) {
-            true => Piece::copy(upgrade),
-            false => Piece::drop(upgrade, true),
+        let text = head.get(..upgrade.end as usize).unwrap_or_default();
+        pieces.push(match (shown.contains(&1), redactor) {
+            (false, _) => Piece::drop(upgrade, true),
+            (true, None) => Piece::copy(upgrade),
+            (true, Some(redactor)) => {
+                let (heads, rest) = http1_without_secrets(text, redactor, done);
+                done.messages += u64::from(!rest.is_empty());
+                let behind = upgrade.end - rest.len() as u64;
+                let parts = vec![(behind, Part::Bytes(heads)), (upgrade.end, Part::Missing(rest.len() as u64))];
+                Piece { range: upgrade, action: Action::Parts(parts) }
+            }
         });
     }
     if preface > 0 {
@@ -97,11 +164,37 @@ fn beginning(range: Range<u64>, shown: &HashSet<u32>, bytes: &FlowBytes<'_>, pie
     }
 }
 
+/// The heads of HTTP/1.1 messages with their secrets replaced, and what follows the last one: a body.
+fn http1_without_secrets<'a>(mut text: &'a [u8], redactor: &Redactor<'_>, done: &mut Redacted) -> (Vec<u8>, &'a [u8]) {
+    const END: &[u8] = b"\r\n\r\n";
+    let mut out = Vec::new();
+    while text.starts_with_http1()
+        && let Some(end) = memchr::memmem::find(text, END)
+    {
+        let (head, rest) = text.split_at(end);
+        for line in head.split(|&byte| byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let name = line.iter().position(|&byte| byte == b':').and_then(|colon| line.get(..colon));
+            match name.filter(|name| !name.contains(&b' ')) {
+                Some(name) => {
+                    let value = line.get(name.len() + 1..).unwrap_or_default().trim_ascii();
+                    out.extend_from_slice(&[name, b": ", &redactor.metadata(name, value, done)].concat());
+                }
+                None => out.extend_from_slice(line),
+            }
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        text = rest.get(END.len()..).unwrap_or_default();
+    }
+    (out, text)
+}
+
 trait StartsWithHttp1 {
     fn starts_with_http1(&self) -> bool;
 }
 
-impl StartsWithHttp1 for Vec<u8> {
+impl StartsWithHttp1 for [u8] {
     /// Whether bytes begin like a request or an answer of HTTP/1.1: with a line of text that names the version.
     fn starts_with_http1(&self) -> bool {
         let line = self.split(|&byte| byte == b'\n').next().unwrap_or_default();

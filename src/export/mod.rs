@@ -6,12 +6,15 @@
 //! anew, since the table that they refer to is not in the export. Gaps stay gaps.
 
 mod capture;
+mod data;
 mod flow;
 mod forms;
 mod http2;
 mod piece;
+mod redaction;
 mod ttrpc;
 
-pub(crate) use capture::{Exported, connections_of, export_capture};
+pub(crate) use capture::{Exported, Redacting, connections_of, export_capture};
 pub(crate) use flow::FlowBytes;
 pub(crate) use forms::{CSV_COLUMNS, MessageFile, grpcurl, message_files, write_csv_call, write_csv_header};
+pub(crate) use redaction::{Redacted, Redactor, unknown_fields};

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::data::{DataFrame, Part};
+
 /// A part of a flow, and what is written in its place. The parts of a flow do not overlap; what none of them covers are
 /// bytes in which no frames were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,10 @@ pub(super) enum Action {
         /// How many of them come first.
         head: usize,
     },
+    /// These parts, each when the flow was delivered up to the offset beside it.
+    Parts(Vec<(u64, Part)>),
+    /// A DATA frame without secrets.
+    Data(DataFrame),
     /// Nothing. `counted`: bytes that are missing from it change nothing, since its reader goes on by its length.
     Drop {
         /// See above.

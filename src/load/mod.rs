@@ -11,6 +11,7 @@ mod keys;
 mod lane;
 mod lengths;
 mod loader;
+mod original;
 mod partition;
 pub(crate) mod schema;
 mod shared;
@@ -23,6 +24,7 @@ pub(crate) use frames::{AllFrames, ConnectionFrames};
 pub(crate) use keys::{KeySummary, check_key_logs};
 pub(crate) use lengths::PacketLengths;
 pub(crate) use loader::{Inputs, LoadOptions, Loaded, Loader};
+pub(crate) use original::{CopyError, copy_packets};
 pub(crate) use shared::{Follower, Progress, SharedStore, StoreGuard};
 
 /// Makes the calling thread one of those that work, instead of one that waits for them. To be called once, by the main

@@ -469,7 +469,7 @@ fn lane_and_group(segment: &Segment<'_>, hasher: &impl BuildHasher) -> (u8, u8) 
 }
 
 /// The ends of a segment, whichever way it goes.
-fn ends(segment: &Segment<'_>) -> (Address, Address) {
+pub(super) fn ends(segment: &Segment<'_>) -> (Address, Address) {
     (segment.source.min(segment.destination), segment.source.max(segment.destination))
 }
 

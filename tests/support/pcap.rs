@@ -206,6 +206,47 @@ impl Order {
     }
 }
 
+/// A pcap file (little endian) without one of its packets.
+pub(crate) fn without_packet(whole: &[u8], lost: usize) -> Vec<u8> {
+    let (mut thinned, mut rest) = (whole[..24].to_vec(), &whole[24..]);
+    let mut number = 0;
+    while !rest.is_empty() {
+        let captured = u32::from_le_bytes(rest[8..12].try_into().expect("four bytes")) as usize;
+        let (packet, behind) = rest.split_at(16 + captured);
+        number += 1;
+        if number != lost {
+            thinned.extend_from_slice(packet);
+        }
+        rest = behind;
+    }
+    assert!(number >= lost && thinned.len() < whole.len(), "there is no packet {lost}");
+    thinned
+}
+
+/// The bytes of the packets of a pcap file (little endian).
+pub(crate) fn packets(file: &[u8]) -> Vec<Vec<u8>> {
+    let (mut packets, mut rest) = (Vec::new(), &file[24..]);
+    while !rest.is_empty() {
+        let captured = u32::from_le_bytes(rest[8..12].try_into().expect("four bytes")) as usize;
+        packets.push(rest[16..16 + captured].to_vec());
+        rest = &rest[16 + captured..];
+    }
+    packets
+}
+
+/// Those of a pcapng file (little endian).
+pub(crate) fn pcapng_packets(file: &[u8]) -> Vec<Vec<u8>> {
+    let (mut packets, mut rest) = (Vec::new(), file);
+    while !rest.is_empty() {
+        let word = |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().expect("four bytes")) as usize;
+        if word(0) == 6 {
+            packets.push(rest[28..28 + word(20)].to_vec());
+        }
+        rest = &rest[word(4)..];
+    }
+    packets
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,12 +1,12 @@
-//! The blocks of a pcapng file (draft-ietf-opsawg-pcapng): one section, one Ethernet interface with nanosecond times,
-//! packets with comments, names, and the count of what was lost.
+//! The blocks of a pcapng file (draft-ietf-opsawg-pcapng): one section, interfaces with nanosecond times, packets with
+//! comments, names, secrets, and the count of what was lost.
 //!
 //! What is in the packets is `stream`'s matter.
 
 use std::io::{self, Write};
 use std::net::Ipv6Addr;
 
-use crate::Timestamp;
+use crate::{LinkType, Timestamp};
 
 /// What a file says about itself.
 #[derive(Clone, Debug)]
@@ -53,8 +53,17 @@ pub struct Pcapng<W> {
 }
 
 impl<W: Write> Pcapng<W> {
-    /// Begins a file: its section header and its one interface.
+    /// Begins a file: its section header and one interface, Ethernet with the number 0.
     pub fn new(out: W, about: &About) -> io::Result<Self> {
+        let mut file = Self::without_interface(out, about)?;
+        file.option(IF_NAME, about.interface.as_bytes());
+        file.option(IF_DESCRIPTION, about.description.as_bytes());
+        file.interface(LinkType::ETHERNET, 0)?;
+        Ok(file)
+    }
+
+    /// Begins a file with its section header.
+    pub fn without_interface(out: W, about: &About) -> io::Result<Self> {
         let zero = Timestamp::from_nanos(0);
         let mut file =
             Self { out, options: Vec::new(), packets: 0, dropped: 0, dropped_before: 0, first: None, last: zero };
@@ -68,23 +77,39 @@ impl<W: Write> Pcapng<W> {
         section[6..8].copy_from_slice(&0u16.to_ne_bytes()); // minor version
         section[8..16].copy_from_slice(&u64::MAX.to_ne_bytes()); // section length: not known
         file.block(SECTION_HEADER, &section, &[])?;
-
-        file.option(IF_NAME, about.interface.as_bytes());
-        file.option(IF_DESCRIPTION, about.description.as_bytes());
-        file.option(IF_TSRESOL, &[9]); // 10^-9 seconds
-        let mut interface = [0; 8]; // reserved, and snap length 0: no limit
-        interface[0..2].copy_from_slice(&1u16.to_ne_bytes()); // LINKTYPE_ETHERNET
-        file.block(INTERFACE, &interface, &[])?;
         Ok(file)
     }
 
-    /// Writes one packet, with at most one comment.
+    /// Describes an interface whose packets begin with `link`; interfaces count from 0. `snap_len`: the most bytes of a packet
+    /// that were captured, 0 for no limit.
+    pub fn interface(&mut self, link: LinkType, snap_len: u32) -> io::Result<()> {
+        self.option(IF_TSRESOL, &[9]); // 10^-9 seconds
+        let mut interface = [0; 8];
+        interface[0..2].copy_from_slice(&link.0.to_ne_bytes());
+        interface[4..8].copy_from_slice(&snap_len.to_ne_bytes());
+        self.block(INTERFACE, &interface, &[])
+    }
+
+    /// Writes one packet of interface 0, with at most one comment.
     pub fn packet(&mut self, time: Timestamp, packet: &[u8], comment: Option<&str>) -> io::Result<()> {
+        self.packet_of(0, time, packet, packet.len() as u32, comment)
+    }
+
+    /// Writes one packet of an interface as far as it was captured; it had `original_len` bytes.
+    pub fn packet_of(
+        &mut self,
+        interface: u32,
+        time: Timestamp,
+        packet: &[u8],
+        original_len: u32,
+        comment: Option<&str>,
+    ) -> io::Result<()> {
         let len = packet.len() as u32;
-        let mut head = [0; 20]; // begins with the interface: 0
+        let mut head = [0; 20];
+        head[0..4].copy_from_slice(&interface.to_ne_bytes());
         write_time(&mut head[4..12], time);
         head[12..16].copy_from_slice(&len.to_ne_bytes()); // captured
-        head[16..20].copy_from_slice(&len.to_ne_bytes()); // original
+        head[16..20].copy_from_slice(&original_len.to_ne_bytes());
         if let Some(comment) = comment {
             self.option(COMMENT, comment.as_bytes());
         }
