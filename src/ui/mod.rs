@@ -5,11 +5,12 @@
 //! longer, a thread and a file for each kind of request: [`call`] looks at single calls, [`list`] keeps the list that a
 //! filter or an order makes, [`conversation`] makes conversations, [`statistics`] counts by method and by problem, [`timeline`]
 //! reads a connection again, [`frames`] reads
-//! frames, [`errands`] loads schemas and copies.
+//! frames, [`connections`] lists connections, [`errands`] loads schemas and copies.
 
 mod backend;
 mod call;
 mod clipboard;
+mod connections;
 mod conversation;
 mod errands;
 mod frames;

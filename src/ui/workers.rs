@@ -7,15 +7,15 @@ use std::thread;
 
 use anyhow::Context;
 use rpcshark_tui::backend::{
-    CallRequest, CallsRequest, ConversationRequest, FramesRequest, ProgramRequest, Request, StatisticsRequest,
-    TimelineRequest,
+    CallRequest, CallsRequest, ConnectionsRequest, ConversationRequest, FramesRequest, ProgramRequest, Request,
+    StatisticsRequest, TimelineRequest,
 };
 use rpcshark_tui::theme::Signs;
 
 use super::backend::Shared;
 use super::errands::Errand;
 use super::terminal::Signal;
-use super::{call, conversation, errands, frames, list, statistics, timeline};
+use super::{call, connections, conversation, errands, frames, list, statistics, timeline};
 use crate::load::LoadOptions;
 use crate::load::schema::Sources;
 
@@ -29,6 +29,7 @@ pub(super) struct Workers {
     statistics: Sender<StatisticsRequest>,
     timeline: Sender<TimelineRequest>,
     frames: Sender<FramesRequest>,
+    connections: Sender<ConnectionsRequest>,
     errands: Sender<Errand>,
 }
 
@@ -54,6 +55,10 @@ impl Workers {
                 conversation::work(shared, signs, &from, to);
             })?,
             statistics: worker("statistics", shared, main, |shared, from, to| statistics::work(shared, &from, to))?,
+            connections: worker("connections", shared, main, {
+                let load = load.clone();
+                move |shared, from, to| connections::work(shared, &load, signs, &from, to)
+            })?,
             frames: worker("frames", shared, main, {
                 let load = load.clone();
                 move |shared, from, to| frames::work(shared, &load, signs, &from, to)
@@ -81,6 +86,7 @@ impl Workers {
             Request::Conversation(request) => self.conversation.send(request).is_ok(),
             Request::Statistics(request) => self.statistics.send(request).is_ok(),
             Request::Timeline(request) => self.timeline.send(request).is_ok(),
+            Request::Connections(request) => self.connections.send(request).is_ok(),
             Request::Frames(request) => self.frames.send(request).is_ok(),
             Request::Decoding(request) => self.errands.send(Errand::Decoding(request)).is_ok(),
             Request::Program(ProgramRequest::Copy { text, to_file }) => {

@@ -148,6 +148,10 @@ pub enum Context {
     Calls,
     /// In the list of frames.
     Frames,
+    /// In the list of connections.
+    Connections,
+    /// In the streams of a connection.
+    Streams,
     /// In a call, on its tree.
     Tree,
     /// In a call, on its bytes.
@@ -169,6 +173,9 @@ impl Context {
     pub const ALL: &'static [Self] = &[
         Self::Everywhere,
         Self::Calls,
+        Self::Frames,
+        Self::Connections,
+        Self::Streams,
         Self::Tree,
         Self::Bytes,
         Self::Methods,
@@ -184,6 +191,8 @@ impl Context {
             Self::Everywhere => "everywhere",
             Self::Calls => "Calls",
             Self::Frames => "Frames",
+            Self::Connections => "Connections",
+            Self::Streams => "Connections: streams",
             Self::Tree => "Call: tree",
             Self::Bytes => "Call: bytes",
             Self::Methods => "Methods",
@@ -212,7 +221,9 @@ pub struct Command {
     pub contexts: &'static [Context],
 }
 
-use Context::{Bytes, Calls, Everywhere, Follow, FollowTree, Frames, Methods, Problems, Timeline, Tree};
+use Context::{
+    Bytes, Calls, Connections, Everywhere, Follow, FollowTree, Frames, Methods, Problems, Streams, Timeline, Tree,
+};
 
 const fn command(
     action: Action,
@@ -227,7 +238,15 @@ const fn command(
 
 /// Every command. In the footer they stand in this order.
 pub static COMMANDS: &[Command] = &[
-    command(Action::Open, "open", "Open the selected call", "open", &["Enter"], &[Calls, Frames, Timeline]),
+    command(Action::Open, "open", "Open the selected call", "open", &["Enter"], &[Streams, Calls, Frames, Timeline]),
+    command(
+        Action::Open,
+        "open-connection",
+        "Show the calls of the connection",
+        "calls of this",
+        &["Enter"],
+        &[Connections],
+    ),
     command(Action::Open, "open-method", "Show the calls of the method", "calls of this", &["Enter"], &[Methods]),
     command(
         Action::Open,
@@ -247,7 +266,14 @@ pub static COMMANDS: &[Command] = &[
         &[Tree, FollowTree],
     ),
     command(Action::SortLeft, "sort-left", "Sort by the column at the left", "", &["<"], &[Methods]),
-    command(Action::SortRight, "sort-right", "Sort by the column at the right", "sort", &[">"], &[Methods]),
+    command(
+        Action::SortRight,
+        "sort-right",
+        "Sort by the column at the right",
+        "sort",
+        &[">"],
+        &[Connections, Methods],
+    ),
     command(Action::Pick, "pick", "Pick the message: two are compared", "pick two to compare", &["Space"], &[Follow]),
     command(Action::Differences, "differences", "Show messages as differences", "differences", &["d"], &[Follow]),
     command(Action::OneSide, "one-side", "Show one side only", "one side", &["u"], &[Follow]),
@@ -267,9 +293,16 @@ pub static COMMANDS: &[Command] = &[
         "Show the call as a conversation",
         "follow",
         &["f"],
-        &[Calls, Frames, Tree, Bytes, Timeline],
+        &[Streams, Calls, Frames, Tree, Bytes, Timeline],
     ),
-    command(Action::Filter, "filter", "Edit the filter", "filter", &["/"], &[Calls, Frames, Methods, Problems]),
+    command(
+        Action::Filter,
+        "filter",
+        "Edit the filter",
+        "filter",
+        &["/"],
+        &[Connections, Streams, Calls, Frames, Methods, Problems],
+    ),
     command(Action::AllFrames, "all-frames", "Show the frames of the whole capture", "all frames", &["A"], &[Frames]),
     command(Action::Sort, "sort", "Sort by a column…", "sort", &["s"], &[Calls]),
     command(
@@ -278,7 +311,7 @@ pub static COMMANDS: &[Command] = &[
         "Use the value under the cursor as a filter…",
         "by this",
         &["="],
-        &[Calls, Frames, Tree, Methods, Problems, FollowTree, Timeline],
+        &[Connections, Streams, Calls, Frames, Tree, Methods, Problems, FollowTree, Timeline],
     ),
     command(
         Action::NextError,
@@ -286,7 +319,7 @@ pub static COMMANDS: &[Command] = &[
         "Go to the next failed call or problem",
         "next error",
         &["e"],
-        &[Calls, Frames],
+        &[Connections, Streams, Calls, Frames],
     ),
     command(
         Action::PreviousError,
@@ -294,7 +327,7 @@ pub static COMMANDS: &[Command] = &[
         "Go to the previous failed call or problem",
         "",
         &["E"],
-        &[Calls, Frames],
+        &[Connections, Streams, Calls, Frames],
     ),
     command(
         Action::Mark,
@@ -305,8 +338,8 @@ pub static COMMANDS: &[Command] = &[
         &[Calls, Tree, Follow, Timeline],
     ),
     command(Action::OnlyMarked, "only-marked", "Show marked calls only", "", &["M"], &[Calls]),
-    command(Action::Reverse, "reverse", "Reverse the order", "", &["o"], &[Calls, Methods]),
-    command(Action::Preview, "preview", "Show or hide the preview", "", &["p"], &[Calls, Frames]),
+    command(Action::Reverse, "reverse", "Reverse the order", "", &["o"], &[Connections, Calls, Methods]),
+    command(Action::Preview, "preview", "Show or hide the preview", "", &["p"], &[Connections, Streams, Calls, Frames]),
     command(Action::Tail, "tail", "Stay at the newest call", "", &["F"], &[Calls]),
     command(
         Action::Right,
@@ -314,7 +347,7 @@ pub static COMMANDS: &[Command] = &[
         "Unfold; in lists, show columns at the right",
         "",
         &["Right", "l"],
-        &[Calls, Frames, Tree, Bytes, Methods, FollowTree],
+        &[Connections, Streams, Calls, Frames, Tree, Bytes, Methods, FollowTree],
     ),
     command(
         Action::Left,
@@ -322,7 +355,7 @@ pub static COMMANDS: &[Command] = &[
         "Fold; in lists, show columns at the left",
         "",
         &["Left", "h"],
-        &[Calls, Frames, Tree, Bytes, Methods, FollowTree],
+        &[Connections, Streams, Calls, Frames, Tree, Bytes, Methods, FollowTree],
     ),
     command(
         Action::NextPane,
@@ -330,7 +363,7 @@ pub static COMMANDS: &[Command] = &[
         "Go to the next pane",
         "pane",
         &["Tab"],
-        &[Frames, Tree, Bytes, Follow, FollowTree],
+        &[Connections, Streams, Frames, Tree, Bytes, Follow, FollowTree],
     ),
     command(
         Action::PreviousPane,
@@ -338,7 +371,7 @@ pub static COMMANDS: &[Command] = &[
         "Go to the previous pane",
         "",
         &["Shift-Tab"],
-        &[Frames, Tree, Bytes],
+        &[Connections, Streams, Frames, Tree, Bytes],
     ),
     command(
         Action::ByteView,
@@ -366,7 +399,7 @@ pub static COMMANDS: &[Command] = &[
         "Copy…",
         "copy",
         &["y"],
-        &[Calls, Frames, Tree, Methods, Problems, Follow, FollowTree, Timeline],
+        &[Connections, Streams, Calls, Frames, Tree, Methods, Problems, Follow, FollowTree, Timeline],
     ),
     command(Action::Maximize, "maximize", "Enlarge the pane to the whole screen", "", &["\\"], &[Tree, Bytes]),
     command(Action::SwapSplit, "swap-split", "Put the panes beside or below each other", "", &["|"], &[Tree, Bytes]),
@@ -393,6 +426,7 @@ pub static COMMANDS: &[Command] = &[
     command(Action::Back, "back", "Go back to where you were", "", &["Backspace", "Alt-Left"], &[Everywhere]),
     command(Action::Forward, "forward", "Go forward again", "", &["Alt-Right"], &[Everywhere]),
     command(Action::View(View::Calls), "calls", "Go to Calls", "", &["1"], &[Everywhere]),
+    command(Action::View(View::Connections), "connections", "Go to Connections", "", &["3"], &[Everywhere]),
     command(Action::View(View::Methods), "methods", "Go to Methods", "", &["4"], &[Everywhere]),
     command(Action::View(View::Timeline), "timeline", "Go to Timeline", "", &["5"], &[Everywhere]),
     command(
@@ -401,7 +435,7 @@ pub static COMMANDS: &[Command] = &[
         "Show the connection of this over time",
         "",
         &["t"],
-        &[Calls, Frames, Tree, Bytes, Follow],
+        &[Connections, Streams, Calls, Frames, Tree, Bytes, Follow],
     ),
     command(Action::Problems, "problems", "Show the problems, by kind", "", &["!"], &[Everywhere]),
     command(

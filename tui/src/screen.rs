@@ -16,7 +16,7 @@ use rpcshark_dissectors::print::Times;
 use crate::backend::{Backend, Progress, Reply, Request};
 use crate::command::{Action, Context};
 use crate::popup::{Menu, Question};
-use crate::view::{CallsScreen, FramesScreen, MethodsScreen, TimelineScreen};
+use crate::view::{CallsScreen, ConnectionsScreen, FramesScreen, MethodsScreen, TimelineScreen};
 use crate::widget::{Canvas, Comparison, Parts};
 
 /// A numbered view. Each keeps its state while another one is shown.
@@ -26,6 +26,8 @@ pub enum View {
     Calls,
     /// The frames of a connection, or of the whole capture.
     Frames,
+    /// Connections and their streams.
+    Connections,
     /// Calls by method.
     Methods,
     /// A connection over time.
@@ -34,12 +36,13 @@ pub enum View {
 
 impl View {
     /// Every view, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Calls, Self::Frames, Self::Methods, Self::Timeline];
+    pub const ALL: &'static [Self] = &[Self::Calls, Self::Frames, Self::Connections, Self::Methods, Self::Timeline];
 
     /// Its name.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Calls => "Calls",
+            Self::Connections => "Connections",
             Self::Methods => "Methods",
             Self::Timeline => "Timeline",
             Self::Frames => "Frames",
@@ -50,6 +53,7 @@ impl View {
     pub const fn key(self) -> &'static str {
         match self {
             Self::Calls => "1",
+            Self::Connections => "3",
             Self::Methods => "4",
             Self::Timeline => "5",
             Self::Frames => "2",
@@ -60,6 +64,7 @@ impl View {
     pub(crate) fn open(self, subject: Subject, hub: &mut Hub<'_>) -> Box<dyn Screen> {
         match self {
             Self::Calls => Box::new(CallsScreen::new()),
+            Self::Connections => Box::new(ConnectionsScreen::open(subject, hub)),
             Self::Methods => Box::new(MethodsScreen::open(&hub.session.filter.clone(), hub)),
             Self::Timeline => Box::new(TimelineScreen::open(subject, hub)),
             Self::Frames => Box::new(FramesScreen::open(subject, hub)),

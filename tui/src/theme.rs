@@ -165,6 +165,12 @@ pub struct Signs {
     pub at_least: &'static str,
     /// Sorted upwards, downwards.
     pub sorted: [&'static str; 2],
+    /// Something begins, ends, breaks off.
+    pub begins: &'static str,
+    /// As `begins`.
+    pub ends: &'static str,
+    /// As `begins`.
+    pub broken: &'static str,
     /// There is no value.
     pub absent: &'static str,
     /// More rows than are shown.
@@ -199,6 +205,9 @@ static UNICODE: Signs = Signs {
     arrow: "→",
     at_least: "≥",
     sorted: ["▴", "▾"],
+    begins: "├",
+    ends: "┤",
+    broken: "×",
     absent: "–",
     more: "⋮",
     into: "›",
@@ -225,6 +234,9 @@ static ASCII: Signs = Signs {
     arrow: "->",
     at_least: ">=",
     sorted: ["^", "v"],
+    begins: "|",
+    ends: "|",
+    broken: "x",
     absent: "-",
     more: ":",
     into: ">",
@@ -274,7 +286,9 @@ mod tests {
             signs.absent,
         ];
         let lists = signs.sorted.iter().chain(&signs.bar).chain(&signs.spark).chain(&signs.corners);
-        for sign in all.iter().chain(&rest).chain(lists).chain([&signs.vertical]) {
+        for sign in
+            all.iter().chain(&rest).chain(lists).chain([&signs.vertical, &signs.begins, &signs.ends, &signs.broken])
+        {
             assert!(sign.is_ascii(), "{sign}");
         }
     }

@@ -1,6 +1,7 @@
 //! The screens by keys only, over real recordings: what a user types, and what is on the screen then.
 
 mod calls;
+mod connections;
 mod frames;
 mod insight;
 mod rig;

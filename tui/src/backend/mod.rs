@@ -6,6 +6,7 @@
 
 mod call;
 mod calls;
+mod connections;
 mod conversation;
 mod frames;
 mod program;
@@ -14,6 +15,7 @@ mod timeline;
 
 pub use call::{CallReply, CallRequest};
 pub use calls::{CallsRequest, ListPart, Sort};
+pub use connections::{ConnectionsReply, ConnectionsRequest};
 pub use conversation::{ConversationReply, ConversationRequest};
 pub use frames::{FramesProgress, FramesReply, FramesRequest, Sought};
 pub use program::{DecodingRequest, ProgramRequest};
@@ -113,6 +115,8 @@ pub enum Request {
     Timeline(TimelineRequest),
     /// Of frames.
     Frames(FramesRequest),
+    /// Of connections.
+    Connections(ConnectionsRequest),
     /// How messages are decoded.
     Decoding(DecodingRequest),
     /// Of the program itself.
@@ -134,6 +138,8 @@ pub enum Reply {
     Timeline(TimelineReply),
     /// Of frames.
     Frames(FramesReply),
+    /// Of connections.
+    Connections(ConnectionsReply),
     /// What was decoded before may be decoded otherwise now: ask again.
     DecodingChanged,
     /// Something for the user to read.

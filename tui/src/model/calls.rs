@@ -169,7 +169,7 @@ pub fn call_row(
     marked: bool,
 ) -> Row {
     let cells = columns.iter().map(|column| column.cell(call, style, before)).collect();
-    Row { gutter: Gutter { marked, noted: !call.notes().is_empty() }, cells }
+    Row { gutter: Gutter { marked, noted: !call.notes().is_empty() }, cells, ..Row::default() }
 }
 
 #[cfg(test)]

@@ -328,7 +328,7 @@ pub fn table_row(
     theme: &Theme,
 ) -> Row {
     let cells = columns.iter().map(|column| column.cell(row, times, before, decimals, theme)).collect();
-    Row { gutter: Gutter { marked: false, noted: row.noted }, cells }
+    Row { gutter: Gutter { marked: false, noted: row.noted }, cells, ..Row::default() }
 }
 
 /// What a frame is shown with, besides itself.

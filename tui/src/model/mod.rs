@@ -2,6 +2,7 @@
 //! store is locked ([`calls`]) or by the program's workers, with bodies ([`detail`], [`preview`]).
 
 pub mod calls;
+pub mod connections;
 pub mod detail;
 pub mod fields;
 pub mod follow;

@@ -3,6 +3,7 @@
 
 mod call;
 mod calls;
+mod connections;
 mod fields;
 mod follow;
 mod frames;
@@ -12,6 +13,7 @@ mod timeline;
 
 pub(crate) use call::CallScreen;
 pub(crate) use calls::CallsScreen;
+pub(crate) use connections::ConnectionsScreen;
 pub(crate) use follow::FollowScreen;
 pub(crate) use frames::FramesScreen;
 pub(crate) use methods::MethodsScreen;

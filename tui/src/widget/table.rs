@@ -89,6 +89,8 @@ pub struct Row {
     pub gutter: Gutter,
     /// Its cells, in the order of the columns.
     pub cells: Vec<Cell>,
+    /// A line across all columns in place of cells.
+    pub line: Option<Parts>,
 }
 
 impl Row {
@@ -98,7 +100,7 @@ impl Row {
         if let Some(first) = cells.first_mut() {
             *first = Cell::new(sign, Role::Quiet);
         }
-        Self { gutter: Gutter::default(), cells }
+        Self { cells, ..Self::default() }
     }
 }
 
@@ -262,6 +264,9 @@ fn draw_row(canvas: &mut Canvas<'_>, columns: &[Column], placed: &[Placed], y: u
     }
     if row.gutter.noted {
         canvas.text(2, y, 1, "!", Role::Warning);
+    }
+    if let Some(line) = &row.line {
+        canvas.parts(GUTTER, y, canvas.area.width, line);
     }
     for &(index, x, wide) in placed {
         let (Some(column), Some(cell)) = (columns.get(index), row.cells.get(index)) else { continue };
