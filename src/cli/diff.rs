@@ -83,6 +83,7 @@ const BATCH: usize = 2048;
 pub(super) fn run(args: DiffArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let rules = args.compare.rules()?;
+    args.report.check()?;
     let schema = input.schema.load(input.talk)?;
     let keys = keys(&args.compare, &schema)?;
     if args.old == Path::new("-") && args.new == Path::new("-") {

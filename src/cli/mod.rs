@@ -21,6 +21,7 @@ mod problems;
 mod remarks;
 mod replay;
 mod replay_plan;
+mod replay_run;
 mod schema;
 mod selected;
 mod shares;

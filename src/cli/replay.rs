@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +13,18 @@ use rpcshark_dissectors::store::Keep;
 
 use super::filter::FilterArgs;
 use super::input::{FileBodies, Viewing, tell_files};
-use super::output::{Bar, CANNOT_OPEN, IN_PART, NOTHING, Output, Problem, complain, remark};
+use super::output::{Bar, Output, Problem, remark};
+use super::replay_run::{NoiseFrom, Reporting, carry_out};
 use super::why::tell_why_none;
 use super::{InputArgs, replay_plan};
-use crate::load::{Inputs, Loaded};
+use crate::load::Inputs;
 use crate::output_file::OutputFile;
 use crate::replay::{
-    Allow, Connections, CutShort, Deadline, Event, Finished, HeaderPolicy, How, Live, OnConnectionLoss, OnStall, Order,
-    Pace, Plan, Recording, Running, Settings, SkipReason, To, Wanted, Work, parse_duration,
+    Allow, Connections, Deadline, HeaderPolicy, Live, OnConnectionLoss, OnStall, Order, Pace, Plan, Recording,
+    Settings, SkipReason, To, Wanted, Work, parse_duration,
 };
+use crate::report::{CompareArgs, ReportArgs};
 use crate::rpc::{TlsArgs, TlsSettings};
-use crate::signals::{INTERRUPTED, Stop};
 
 /// Send recorded calls again to a live server, and compare the answers
 ///
@@ -137,9 +138,23 @@ pub(super) struct ReplayArgs {
     #[command(flatten)]
     tls: TlsArgs,
 
-    /// The client's private key, PEM
+    /// The client's private key, PEM; --key FILE is the same
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     tls_key: Option<PathBuf>,
+
+    /// Replay to this server first, one that is known to be right: what differs there is noise, and no difference
+    #[arg(long, value_name = "ADDR", help_heading = "Comparing", conflicts_with = "twice")]
+    baseline: Option<To>,
+
+    /// Replay twice: what the server answers differently each time is noise, and no difference
+    #[arg(long, help_heading = "Comparing")]
+    twice: bool,
+
+    #[command(flatten)]
+    compare: CompareArgs,
+
+    #[command(flatten)]
+    report: ReportArgs,
 
     /// Write what is sent and received to a capture; it holds secrets, and only its owner can read it
     #[arg(short, long, value_name = "OUT.pcapng")]
@@ -158,6 +173,8 @@ pub(super) struct ReplayArgs {
 
 pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
     let talk = args.input.talk;
+    let rules = args.compare.rules()?;
+    args.report.check()?;
     let settings = args.settings()?;
     let schema = args.input.schema.load(talk)?;
     let mut sieve = args.filter.compile(&schema, Target::Calls)?;
@@ -214,6 +231,16 @@ pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
         return Ok(ExitCode::SUCCESS);
     }
     args.refuse(&plan)?;
+    let baseline = match &args.baseline {
+        Some(to) => {
+            let settings = Settings { to: vec![to.clone()], ..args.settings()? };
+            let plan = Plan::new(&recording, &settings, &headers, &wanted);
+            let plan = plan.map_err(|error| Problem::Usage(format!("--baseline: {error}")))?;
+            args.refuse(&plan)?;
+            Some((plan, settings))
+        }
+        None => None,
+    };
     if plan.calls.is_empty() {
         return Ok(files);
     }
@@ -233,98 +260,36 @@ pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
         settings: Arc::new(settings),
         headers: Arc::new(headers),
     };
-    carry_out(&args, &loaded, work, live, stop, files)
-}
-
-/// Runs the replay, compares, and reports.
-fn carry_out(
-    args: &ReplayArgs,
-    loaded: &Loaded,
-    work: Work,
-    live: Live,
-    stop: Option<Arc<Stop>>,
-    files: ExitCode,
-) -> Result<ExitCode, Problem> {
-    let talk = args.input.talk;
-    let plan = Arc::clone(&work.plan);
-    let recording = Arc::clone(&work.recording);
-    let mut running = Running::start(work, live)?;
-    if let Some(stop) = stop {
-        let control = Arc::clone(&running.control);
-        std::thread::Builder::new().name("stop".into()).spawn(move || {
-            // The thread ends with the program.
-            while !stop.wait_for(Duration::from_secs(3600)) {}
-            control.stop(CutShort::Stopped);
-        })?;
-    }
-    let mut out = Output::new();
-    let mut different = 0;
-    let mut finished = Finished::default();
-    while let Some(event) = running.next() {
-        match event {
-            Event::Ended(ended) => {
-                let call = &plan.calls[ended.call.0 as usize];
-                let recorded = recording.viewer(&loaded.store).call(call.at);
-                let mut live = running.live.lock();
-                let bodies = FileBodies(Arc::clone(live.sources()));
-                let code = ended.live.and_then(|at| {
-                    let viewer = recording.viewer_of(live.store(), &bodies);
-                    viewer.call(at.at).status_code()
-                });
-                let same = ended.how == How::Answered && code == recorded.status_code();
-                different += u64::from(!same);
-                writeln!(
-                    out.buffer(),
-                    "{} {} {:?} recorded {:?} replayed {:?}",
-                    call.no,
-                    plan.methods[call.method as usize].name,
-                    ended.how,
-                    recorded.status_code(),
-                    code
-                )?;
-                if let Some(at) = ended.live {
-                    live.forget(at.connection, at.stream);
-                }
-                out.checkpoint()?;
+    let recorded: Vec<String> = args.files.iter().map(|file| file.display().to_string()).collect();
+    let reporting = Reporting {
+        rules: &rules,
+        args: &args.report,
+        talk,
+        recorded: recorded.join(", "),
+        store: &loaded.store,
+        write: args.write.as_deref(),
+        noise: match baseline {
+            Some((plan, settings)) => {
+                NoiseFrom::Baseline(Work { plan: Arc::new(plan), settings: Arc::new(settings), ..work.clone() })
             }
-            Event::Note(text) if !talk.quiet => remark(&text),
-            Event::Finished(end) => finished = end,
-            _ => {}
-        }
-    }
-    out.flush()?;
-    if let Some(fault) = &finished.capture_fault {
-        complain(&format!("{}: {fault}", args.write.clone().unwrap_or_default().display()));
-    }
-    Ok(status(&finished, different > 0, files))
-}
-
-/// The first that holds of 130, 3, 4, 1.
-fn status(finished: &Finished, differs: bool, files: ExitCode) -> ExitCode {
-    let cut = match &finished.cut_short {
-        Some(CutShort::Stopped) => return ExitCode::from(INTERRUPTED),
-        Some(CutShort::Unreachable(text)) => {
-            complain(text);
-            return ExitCode::from(CANNOT_OPEN);
-        }
-        Some(CutShort::Lost(text) | CutShort::Aborted(text)) => {
-            complain(&format!("the replay was cut short: {text}"));
-            true
-        }
-        None => finished.capture_fault.is_some(),
+            None if args.twice => NoiseFrom::Twice,
+            None => NoiseFrom::Nothing,
+        },
+        files,
     };
-    match (cut, differs) {
-        (true, _) => ExitCode::from(IN_PART),
-        _ if files != ExitCode::SUCCESS => files,
-        (false, true) => ExitCode::from(NOTHING),
-        (false, false) => ExitCode::SUCCESS,
-    }
+    carry_out(&reporting, work, live, stop)
 }
 
 impl ReplayArgs {
     fn settings(&self) -> Result<Settings, Problem> {
         let protocols: &[&[u8]] = &[b"h2"];
-        let tls = TlsSettings::new(&self.tls, self.tls_key.as_deref(), protocols);
+        // A --key without = is not about lists.
+        let mut keys = self.compare.other_keys().map(Path::new).chain(self.tls_key.as_deref());
+        let key = keys.next();
+        if keys.next().is_some() {
+            return Err(Problem::Usage("there can be only one private key (--key, --tls-key)".to_owned()));
+        }
+        let tls = TlsSettings::new(&self.tls, key, protocols);
         Ok(Settings {
             to: self.to.clone(),
             order: self.order,

@@ -24,10 +24,10 @@ mod script;
 mod settings;
 
 pub(crate) use engine::{Running, Work};
-pub(crate) use event::{CutShort, Event, Finished, How};
+pub(crate) use event::{CutShort, Ended, Event, Finished, How};
 pub(crate) use headers::HeaderPolicy;
 pub(crate) use live::Live;
-pub(crate) use plan::{Plan, SkipReason, Wanted};
+pub(crate) use plan::{Plan, PlannedCall, SkipReason, Wanted};
 pub(crate) use recording::Recording;
 pub(crate) use safety::Allow;
 pub(crate) use settings::{

@@ -168,6 +168,11 @@ fn is_list_key(key: &str) -> bool {
 }
 
 impl ReportArgs {
+    /// Whether the options go together.
+    pub(crate) fn check(&self) -> Result<(), ReportError> {
+        self.outputs().map(drop)
+    }
+
     /// The forms that are wanted. Without any that goes to standard output, text goes there.
     pub(super) fn outputs(&self) -> Result<Vec<Output>, ReportError> {
         let mut outputs = self.report.clone();

@@ -34,14 +34,12 @@ impl Progress {
     }
 
     /// Writes a line above it.
-    #[allow(dead_code)] // for the replay
     pub(super) fn say(&self, text: &str) {
         if let Some(bar) = &self.bar {
             bar.println(text);
         }
     }
 
-    #[allow(dead_code)] // for the replay
     pub(super) fn is_shown(&self) -> bool {
         self.bar.is_some()
     }

@@ -169,7 +169,6 @@ impl Summary {
     }
 
     /// Takes over what was learned to be noise.
-    #[allow(dead_code)] // for the replay
     pub(super) fn learned(&mut self, noise: &Noise) {
         self.noisy = noise.places();
     }

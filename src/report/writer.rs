@@ -81,7 +81,6 @@ impl Report {
     }
 
     /// Takes over what was learned to be noise.
-    #[allow(dead_code)] // for the replay
     pub(crate) fn learned(&mut self, noise: &Noise) {
         self.summary.learned(noise);
     }
@@ -92,16 +91,9 @@ impl Report {
     }
 
     /// Says something on standard error without disturbing the line of progress there. False where there is none.
-    #[allow(dead_code)] // for the replay
     pub(crate) fn say(&self, text: &str) -> bool {
         self.progress.say(text);
         self.progress.is_shown()
-    }
-
-    /// All calls so far.
-    #[allow(dead_code)] // for the replay
-    pub(crate) const fn summary(&self) -> &Summary {
-        &self.summary
     }
 
     /// Writes what is left, and gives the calls together.
