@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use rayon::prelude::*;
 use rpcshark_captures::budget::{self, MemoryLimit, Released};
 use rpcshark_captures::file::{Batch, FileInfo};
-use rpcshark_captures::streams::{Event, Events, StreamNo, Streams, What};
+use rpcshark_captures::streams::{Event, Events, StreamNo, Streams, EventKind};
 use rpcshark_captures::{
     Address, Defragmenter, Peeled, RawPacket, Segment, Skip, TcpFlags, peel, peel_datagram, prefetch,
 };
@@ -375,7 +375,7 @@ impl Partition {
         }
         if matches!(selection.found, Found::Nothing) {
             let opened =
-                |event: &&Event| matches!(event.what, What::Opened(_)) && event.packet.order == selection.birth;
+                |event: &&Event| matches!(event.kind, EventKind::Opened(_)) && event.packet.order == selection.birth;
             let mut opened: Vec<StreamNo> =
                 self.events.events.iter().filter(opened).map(|event| event.connection).collect();
             // As connections of one packet are numbered: by lane, and in each lane in the order in which they came.

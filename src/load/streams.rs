@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use rpcshark_captures::budget::Holder;
 use rpcshark_captures::connection::{ClientBy as TcpClientBy, Close, Closing, Facts, FlowFacts, KnownGap};
-use rpcshark_captures::streams::{ClientBy as StreamClientBy, Event, Events, Opened, Process, StreamNo, What};
+use rpcshark_captures::streams::{ClientBy as StreamClientBy, Event, Events, Opened, Process, StreamNo, EventKind};
 use rpcshark_captures::{Address, Data, Direction, Gap, Input};
 use rpcshark_dissectors::Joining;
 use rpcshark_dissectors::store::{ClientBy, Connection, process_text};
@@ -27,7 +27,7 @@ struct OpenStream {
 impl StreamWorker {
     /// Works through one event; `events` has its bytes.
     pub(super) fn event(&mut self, event: &Event, events: &Events, sink: &mut LaneSink<'_>) {
-        if let What::Opened(opened) = &event.what {
+        if let EventKind::Opened(opened) = &event.kind {
             self.0.insert(event.connection, open(event, opened, sink));
             return;
         }
@@ -35,10 +35,10 @@ impl StreamWorker {
         let OpenStream { driver, facts, closed } = stream;
         facts.packets += 1;
         facts.last = facts.last.max(event.time);
-        match &event.what {
-            What::Opened(_) => {}
-            What::Updated(opened) => name_ends(sink.output.lane.connection_mut(driver.id), opened),
-            What::Data { direction, at, .. } => {
+        match &event.kind {
+            EventKind::Opened(_) => {}
+            EventKind::Updated(opened) => name_ends(sink.output.lane.connection_mut(driver.id), opened),
+            EventKind::Data { direction, at, .. } => {
                 let bytes = events.bytes_of(event);
                 let flow = flow(facts, *direction);
                 let offset = flow.bytes + flow.missing();
@@ -46,7 +46,7 @@ impl StreamWorker {
                 let data = Data { bytes, packet: event.packet, time: event.time, at: *at, offset, acked: None };
                 driver.input(*direction, Input::Data(data), &mut sink.output);
             }
-            What::Gap { direction, length, cause } => {
+            EventKind::Gap { direction, length, cause } => {
                 let flow = flow(facts, *direction);
                 let gap = KnownGap {
                     at: flow.bytes + flow.missing(),
@@ -58,7 +58,7 @@ impl StreamWorker {
                 let gap = Gap { length: *length, cause: *cause, packet: event.packet, time: event.time };
                 driver.input(*direction, Input::Gap(gap), &mut sink.output);
             }
-            What::Closed { direction, how } => {
+            EventKind::Closed { direction, how } => {
                 let closing = Closing { direction: *direction, how: *how, packet: event.packet, time: event.time };
                 driver.close(closing, &mut sink.output);
                 if *how != Close::EndOfCapture {

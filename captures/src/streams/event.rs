@@ -19,12 +19,12 @@ pub struct Event {
     /// When it happened.
     pub time: Timestamp,
     /// What happened.
-    pub what: What,
+    pub kind: EventKind,
 }
 
 /// What happens to a connection. Of each connection there is one `Opened` before all others, and two `Closed`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum EventKind {
     /// It was seen for the first time.
     Opened(Box<Opened>),
     /// More is known of it now. Its two sides stay what they are.
@@ -119,7 +119,7 @@ pub struct Process {
 pub struct Events {
     /// The events, in their order.
     pub events: Vec<Event>,
-    /// What [`What::Data`] points to.
+    /// What [`EventKind::Data`] points to.
     pub bytes: Vec<u8>,
 }
 
@@ -132,8 +132,8 @@ impl Events {
 
     /// The bytes of an event; none for what has none.
     pub fn bytes_of(&self, event: &Event) -> &[u8] {
-        match &event.what {
-            What::Data { bytes, .. } => self.bytes.get(bytes.clone()).unwrap_or_default(),
+        match &event.kind {
+            EventKind::Data { bytes, .. } => self.bytes.get(bytes.clone()).unwrap_or_default(),
             _ => &[],
         }
     }
@@ -153,11 +153,11 @@ impl Sink<'_> {
     pub(super) fn open(&mut self, opened: Opened) -> StreamNo {
         let no = StreamNo(*self.connections);
         *self.connections = self.connections.saturating_add(1);
-        self.push(no, What::Opened(Box::new(opened)));
+        self.push(no, EventKind::Opened(Box::new(opened)));
         no
     }
 
-    pub(super) fn push(&mut self, connection: StreamNo, what: What) {
+    pub(super) fn push(&mut self, connection: StreamNo, kind: EventKind) {
         let (packet, time) = (self.packet, self.time);
         self.events.events.push(Event { connection, packet, time, what });
     }
@@ -165,7 +165,7 @@ impl Sink<'_> {
     /// Bytes that stand in the buffer already.
     pub(super) fn data(&mut self, no: StreamNo, direction: Direction, bytes: Range<usize>) {
         if !bytes.is_empty() {
-            self.push(no, What::Data { direction, bytes, at: Place::NOWHERE });
+            self.push(no, EventKind::Data { direction, bytes, at: Place::NOWHERE });
         }
     }
 
@@ -174,17 +174,17 @@ impl Sink<'_> {
         if !data.is_empty() {
             let start = self.events.bytes.len();
             self.events.bytes.extend_from_slice(data);
-            self.push(no, What::Data { direction, bytes: start..self.events.bytes.len(), at });
+            self.push(no, EventKind::Data { direction, bytes: start..self.events.bytes.len(), at });
         }
     }
 
     pub(super) fn gap(&mut self, no: StreamNo, direction: Direction, length: Option<u64>, cause: GapCause) {
         if length != Some(0) {
-            self.push(no, What::Gap { direction, length, cause });
+            self.push(no, EventKind::Gap { direction, length, cause });
         }
     }
 
     pub(super) fn closed(&mut self, no: StreamNo, direction: Direction, how: Close) {
-        self.push(no, What::Closed { direction, how });
+        self.push(no, EventKind::Closed { direction, how });
     }
 }

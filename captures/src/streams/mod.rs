@@ -42,7 +42,7 @@ mod strace;
 pub(crate) mod text;
 mod vsock;
 
-pub use event::{ClientBy, Event, Events, Opened, Process, StreamNo, What};
+pub use event::{ClientBy, Event, Events, Opened, Process, StreamNo, EventKind};
 pub use stage::Streams;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Cursor;
 
-use super::{Events, Streams, What};
+use super::{Events, Streams, EventKind};
 use crate::file::CaptureReader;
 
 /// What a recording tells, a line an event:
@@ -43,8 +43,8 @@ pub(super) fn text(events: &Events) -> String {
     let mut open: Option<(String, String)> = None;
     for event in &events.events {
         let no = event.connection.0;
-        let line = match &event.what {
-            What::Data { direction, .. } => {
+        let line = match &event.kind {
+            EventKind::Data { direction, .. } => {
                 let flow = format!("{no} {direction:?}");
                 let bytes = events.bytes_of(event).escape_ascii().to_string();
                 assert!(!bytes.is_empty());
@@ -57,8 +57,8 @@ pub(super) fn text(events: &Events) -> String {
                 }
                 continue;
             }
-            What::Opened(said) | What::Updated(said) => {
-                let is_new = matches!(event.what, What::Opened(_));
+            EventKind::Opened(said) | EventKind::Updated(said) => {
+                let is_new = matches!(event.kind, EventKind::Opened(_));
                 let verb = if is_new { "opened" } else { "updated" };
                 let mut line = format!("{no} {verb} {} -> {} {}", said.client, said.server, said.client_by.name());
                 for (side, process) in [("client", &said.client_process), ("server", &said.server_process)] {
@@ -69,11 +69,11 @@ pub(super) fn text(events: &Events) -> String {
                 }
                 line + if said.joined { " joined" } else { "" }
             }
-            What::Gap { direction, length, cause } => {
+            EventKind::Gap { direction, length, cause } => {
                 let length = length.map_or("?".to_owned(), |length| length.to_string());
                 format!("{no} {direction:?} gap {length} {}", cause.name())
             }
-            What::Closed { direction, how } => format!("{no} {direction:?} closed {how:?}"),
+            EventKind::Closed { direction, how } => format!("{no} {direction:?} closed {how:?}"),
         };
         lines.extend(open.take().map(|(flow, text)| format!("{flow} \"{text}\"")));
         lines.push(line);

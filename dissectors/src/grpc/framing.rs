@@ -44,7 +44,7 @@ pub struct Framed {
     pub last: Arrival,
     /// The offset in its flow behind its last byte.
     pub end: u64,
-    /// It is no message but the trailers of gRPC-Web: these bytes, up to [`MAX_WEB_TRAILERS`].
+    /// It is not a message but the trailers of gRPC-Web: these bytes as sent, up to [`MAX_WEB_TRAILERS`].
     pub trailers: Option<Box<Vec<u8>>>,
 }
 
@@ -71,8 +71,10 @@ impl Framer {
     pub fn next(&mut self, data: &mut Data<'_>) -> Option<Framed> {
         if self.open.is_none() {
             let (flag, length) = self.prefix(data)?;
-            let mut framed = Framed::new(flag, length, self.first, data);
-            framed.trailers = (self.web && flag & WEB_TRAILERS != 0).then(Box::default);
+            let mut framed = match self.web {
+                true => Framed::new_web(flag, length, self.first, data),
+                false => Framed::new(flag, length, self.first, data),
+            };
             // The common case: all of it is here.
             if data.bytes.len() >= length as usize {
                 take(&mut framed, data, length);
@@ -165,6 +167,15 @@ impl Framed {
     pub(super) fn new(flag: u8, length: u32, first: FirstByte, data: &Data<'_>) -> Self {
         let (last, end) = (Arrival::from(data), data.offset);
         Self { length, flags: flags_of(flag), pieces: Pieces::new(), first, last, end, trailers: None }
+    }
+
+    /// The same for gRPC-Web, where it may be the trailers.
+    pub(super) fn new_web(flag: u8, length: u32, first: FirstByte, data: &Data<'_>) -> Self {
+        if flag & WEB_TRAILERS == 0 {
+            return Self::new(flag, length, first, data);
+        }
+        // The other bits are those of a message: trailers can be compressed, too.
+        Self { trailers: Some(Box::default()), ..Self::new(flag & !WEB_TRAILERS, length, first, data) }
     }
 }
 

@@ -331,9 +331,22 @@ impl GrpcStream {
                 enter(lane, id, direction, &framed, order, side.guessed);
                 continue;
             };
+            let inflated = framed.flags.has(MessageFlags::COMPRESSED).then(|| {
+                let headers = lane.call(id).response_headers;
+                web::inflate_trailers(lines, headers.map(|list| &lane.headers[list].facts))
+            });
+            let lines = match &inflated {
+                None => &lines[..],
+                Some(Ok(lines)) => lines,
+                Some(Err(why)) => {
+                    let text = format!("the trailers in the body are compressed and cannot be read: {why}");
+                    lane.call_mut(id).note(Note::new(Severity::Error, "web-trailers", text).at(framed.last.packet));
+                    &[]
+                }
+            };
             let list = lane.headers.enter(&web::trailer_fields(lines));
             web.trailers = web.trailers.or(Some(list));
-            if framed.length as usize > MAX_WEB_TRAILERS {
+            if inflated.is_none() && framed.length as usize > MAX_WEB_TRAILERS {
                 let text = format!("only the first {MAX_WEB_TRAILERS} bytes of the trailers in the body are read");
                 lane.call_mut(id).note(Note::new(Severity::Warning, "web-trailers", text).at(framed.last.packet));
             }

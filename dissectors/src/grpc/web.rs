@@ -1,15 +1,35 @@
 //! gRPC-Web: trailers in the body, and bodies in base64.
 //!
 //! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md>. Messages are framed as in gRPC; behind them a frame
-//! with the flag 0x80 holds the trailers as lines of HTTP/1. With `application/grpc-web-text` the whole body is base64, in
+//! with the flag 0x80 (0x81 if it is compressed) holds the trailers as lines of HTTP/1. With `application/grpc-web-text` the whole body is base64, in
 //! one run or several, each padded by itself.
 
+use rpcshark_captures::text::Escaped;
 use rpcshark_captures::{Data, Place};
 
-use super::framing::{Framed, MAX_WEB_TRAILERS, PREFIX, WEB_TRAILERS};
+use super::encoding::{Encoding, decompress};
+use super::facts::{HeaderFacts, HeaderValue};
+use super::framing::{Framed, MAX_WEB_TRAILERS, PREFIX};
 use crate::FirstByte;
 use crate::header::{Coded, Field, Octets, Text};
 use crate::store::{MessageFlags, Piece};
+
+/// The lines of a trailers frame that is compressed as the headers with these facts say. What is wrong, where it cannot be
+/// decompressed.
+pub(super) fn inflate_trailers(compressed: &[u8], facts: Option<&HeaderFacts>) -> Result<Vec<u8>, String> {
+    let Some(facts) = facts else { return Err("the header that says how is not in the capture".to_owned()) };
+    let name = match &facts.encoding {
+        HeaderValue::Known(name) => name.known().unwrap_or_default(),
+        HeaderValue::Unknown => return Err("the header that says how is not in the capture".to_owned()),
+        HeaderValue::Absent => return Err("no header says how".to_owned()),
+    };
+    let Some(encoding) = Encoding::from_name(name) else {
+        return Err(format!("by an encoding that is not known: {}", Escaped(name)));
+    };
+    let mut lines = Vec::new();
+    decompress(encoding, compressed, MAX_WEB_TRAILERS, &mut lines).map_err(|error| error.to_string())?;
+    Ok(lines)
+}
 
 /// The fields of a trailers frame: `name: value` lines, names in lower case.
 pub(super) fn trailer_fields(lines: &[u8]) -> Vec<Field> {
@@ -169,8 +189,7 @@ impl TextFramer {
             }
             self.prefix_len = 0;
             let [flag, a, b, c, d] = self.prefix;
-            let mut framed = Framed::new(flag, u32::from_be_bytes([a, b, c, d]), self.first, data);
-            framed.trailers = (flag & WEB_TRAILERS != 0).then(Box::default);
+            let framed = Framed::new_web(flag, u32::from_be_bytes([a, b, c, d]), self.first, data);
             if framed.length == 0 {
                 self.forget_group();
                 return Some(framed);

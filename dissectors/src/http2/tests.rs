@@ -482,6 +482,30 @@ fn the_trailers_frame_of_grpc_web_is_no_message() {
 }
 
 #[test]
+fn compressed_trailers_of_grpc_web_are_read() {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(WEB_TRAILERS.get(5..).expect("the lines")).expect("room");
+    let compressed = encoder.finish().expect("room");
+    let frame = [&[0x81, 0, 0, 0, compressed.len() as u8][..], &compressed].concat();
+    let body = [&message("hit")[..], &frame].concat();
+    let status = |encoding: &'static str| {
+        let mut steps = web("application/grpc-web+proto", &body);
+        let fields = [(":status", "200"), ("content-type", "application/grpc-web+proto"), ("grpc-encoding", encoding)];
+        let headers = steps.len() - 3;
+        steps[headers] = down(self::frame(HEADERS, END_HEADERS, 1, &block(&fields)));
+        let outcome = fed(false, &steps);
+        let call = outcome.store.call(outcome.store.calls()[0]);
+        let facts = &outcome.lane().headers[call.trailers.expect("trailers")].facts;
+        (facts.grpc_status.clone(), call.notes().iter().map(|note| note.text.clone()).collect::<Vec<_>>())
+    };
+    assert_eq!(status("gzip"), (HeaderValue::Known(5), vec![]));
+    let (unread, notes) = status("lzma");
+    assert_eq!(unread, HeaderValue::Absent);
+    assert!(notes.iter().any(|text| text.contains("an encoding that is not known: lzma")), "{notes:?}");
+}
+
+#[test]
 fn grpc_web_text_is_read_through_its_base64() {
     // The message "hit", then the trailers, each encoded by itself.
     let body = b"AAAAAANoaXQ=gAAAACNHcnBjLVN0YXR1czogNQ0KZ3JwYy1tZXNzYWdlOm5vbmUNCg==";

@@ -70,26 +70,11 @@ pub fn describe_enum(described: &Enum) -> String {
 /// A type as `.proto` files name it; messages and enumerations by their full names.
 pub fn type_name(schema: &Schema, kind: Kind) -> String {
     match kind {
-        Kind::Double => "double",
-        Kind::Float => "float",
-        Kind::Int32 => "int32",
-        Kind::Int64 => "int64",
-        Kind::Uint32 => "uint32",
-        Kind::Uint64 => "uint64",
-        Kind::Sint32 => "sint32",
-        Kind::Sint64 => "sint64",
-        Kind::Fixed32 => "fixed32",
-        Kind::Fixed64 => "fixed64",
-        Kind::Sfixed32 => "sfixed32",
-        Kind::Sfixed64 => "sfixed64",
-        Kind::Bool => "bool",
-        Kind::String => "string",
-        Kind::Bytes => "bytes",
-        Kind::Enum(ix) => return format!(".{}", schema[ix].name),
-        Kind::Message(ix) => return format!(".{}", schema[ix].name),
-        Kind::Group(ix) => return format!("group .{}", schema[ix].name),
+        Kind::Enum(ix) => format!(".{}", schema[ix].name),
+        Kind::Message(ix) => format!(".{}", schema[ix].name),
+        Kind::Group(ix) => format!("group .{}", schema[ix].name),
+        scalar => scalar.scalar_name().unwrap_or("?").to_owned(),
     }
-    .to_owned()
 }
 
 fn last(name: &str) -> &str {

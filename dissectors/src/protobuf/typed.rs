@@ -92,23 +92,9 @@ pub(crate) fn type_name<'s>(schema: &'s Schema, field: &'s Field) -> Cow<'s, str
 
 fn kind_name(schema: &Schema, kind: Kind) -> Cow<'_, str> {
     Cow::Borrowed(match kind {
-        Kind::Double => "double",
-        Kind::Float => "float",
-        Kind::Int32 => "int32",
-        Kind::Int64 => "int64",
-        Kind::Uint32 => "uint32",
-        Kind::Uint64 => "uint64",
-        Kind::Sint32 => "sint32",
-        Kind::Sint64 => "sint64",
-        Kind::Fixed32 => "fixed32",
-        Kind::Fixed64 => "fixed64",
-        Kind::Sfixed32 => "sfixed32",
-        Kind::Sfixed64 => "sfixed64",
-        Kind::Bool => "bool",
-        Kind::String => "string",
-        Kind::Bytes => "bytes",
         Kind::Enum(at) => schema.enums.get(at.0 as usize).map_or("enum", |e| &e.name),
         Kind::Message(at) | Kind::Group(at) => schema.messages.get(at.0 as usize).map_or("message", |m| &m.name),
+        scalar => scalar.scalar_name().unwrap_or("?"),
     })
 }
 

@@ -89,7 +89,7 @@ impl ImportSource for NoImports {
 ///     },
 ///     true,
 /// );
-/// let (schema, said) = builder.finish(&mut NoImports);
+/// let (schema, diagnostics) = builder.finish(&mut NoImports);
 /// assert!(said.is_empty() && schema.message("A").is_some());
 /// ```
 #[derive(Debug, Default)]
@@ -103,7 +103,7 @@ pub struct Builder {
     sets: usize,
     builtins: Vec<Loaded>,
     builtin_index: HashMap<&'static str, usize>,
-    said: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
     missing: Vec<Missing>,
     missing_index: HashMap<String, usize>,
     /// How many messages, fields and the like the files have.
@@ -140,7 +140,7 @@ enum Target {
 /// An import that nobody has: said once, however many need it.
 #[derive(Debug)]
 struct Missing {
-    said: Diagnostic,
+    diagnostics: Diagnostic,
     others: usize,
 }
 
@@ -156,17 +156,17 @@ impl Builder {
     pub fn add_set(&mut self, name: &str, bytes: &[u8]) {
         let (files, definitions) = match decode(bytes) {
             Ok((files, _)) if files.is_empty() => {
-                self.said.push(Diagnostic::error(Some(name), "this descriptor set holds no file".into()));
+                self.diagnostics.push(Diagnostic::error(Some(name), "this descriptor set holds no file".into()));
                 return;
             }
             Ok(decoded) => decoded,
             Err(error) => {
-                let mut said = Diagnostic::error(Some(name), error.to_string());
+                let mut diagnostics = Diagnostic::error(Some(name), error.to_string());
                 if bytes.iter().take(4096).all(|&b| b == b'\t' || b == b'\n' || b == b'\r' || (b' '..0x7f).contains(&b))
                 {
-                    said = said.hint("it looks like text: `.proto` files are given with --proto".into());
+                    diagnostics = diagnostics.hint("it looks like text: `.proto` files are given with --proto".into());
                 }
-                self.said.push(said);
+                self.diagnostics.push(diagnostics);
                 return;
             }
         };
@@ -200,8 +200,8 @@ impl Builder {
     }
 
     /// Adds something to say: that a named file is not there, for example.
-    pub fn say(&mut self, said: Diagnostic) {
-        self.said.push(said);
+    pub fn warn(&mut self, diagnostics: Diagnostic) {
+        self.diagnostics.push(diagnostics);
     }
 
     /// The schema of what was added, of what that imports and of what is always there, and what is to be said.
@@ -215,11 +215,11 @@ impl Builder {
             self.builtin(name);
         }
         for missing in std::mem::take(&mut self.missing) {
-            let said = missing.said;
-            self.said.push(match missing.others {
-                0 => said,
-                1 => said.hint("another file imports it too".into()),
-                n => said.hint(format!("{n} other files import it too")),
+            let diagnostics = missing.diagnostics;
+            self.diagnostics.push(match missing.others {
+                0 => diagnostics,
+                1 => diagnostics.hint("another file imports it too".into()),
+                n => diagnostics.hint(format!("{n} other files import it too")),
             });
         }
 
@@ -247,8 +247,8 @@ impl Builder {
                 guessed: &loaded.guessed,
             })
             .collect();
-        let schema = link(&units, &mut self.said);
-        (schema, self.said)
+        let schema = link(&units, &mut self.diagnostics);
+        (schema, self.diagnostics)
     }
 
     fn parse(&mut self, source: SourceText, level: Level) -> Option<usize> {
@@ -269,8 +269,8 @@ impl Builder {
                 });
                 Some(self.files.len() - 1)
             }
-            Err(said) => {
-                self.say_unusable(*said, level);
+            Err(diagnostics) => {
+                self.say_unusable(*diagnostics, level);
                 None
             }
         };
@@ -278,12 +278,12 @@ impl Builder {
         made
     }
 
-    fn say_unusable(&mut self, mut said: Diagnostic, level: Level) {
-        said.level = level;
+    fn say_unusable(&mut self, mut diagnostics: Diagnostic, level: Level) {
+        diagnostics.level = level;
         if level == Level::Warning {
-            said = said.hint("the file is left out".into());
+            diagnostics = diagnostics.hint("the file is left out".into());
         }
-        self.said.push(said);
+        self.diagnostics.push(diagnostics);
     }
 
     fn is_full(&mut self) -> bool {
@@ -300,7 +300,7 @@ impl Builder {
     fn say_full(&mut self, limit: &str) {
         if !std::mem::replace(&mut self.full, true) {
             let message = format!("the schema has more than {limit}: further files are left out");
-            self.said.push(Diagnostic::warning(None, message));
+            self.diagnostics.push(Diagnostic::warning(None, message));
         }
     }
 
@@ -381,25 +381,25 @@ impl Builder {
         let Some(loaded) = self.files.get(at) else { return };
         if self.missing.len() >= MAX_MISSING {
             if self.missing.len() == MAX_MISSING {
-                let said = Diagnostic::warning(None, "more imports are not found, which are not listed".into());
-                self.missing.push(Missing { said, others: 0 });
+                let diagnostics = Diagnostic::warning(None, "more imports are not found, which are not listed".into());
+                self.missing.push(Missing { diagnostics, others: 0 });
             }
             return;
         }
-        let mut said = Diagnostic::warning(Some(&loaded.name), format!("import \"{name}\" is not found"));
+        let mut diagnostics = Diagnostic::warning(Some(&loaded.name), format!("import \"{name}\" is not found"));
         if let (Origin::Text { text, .. }, Some(span)) = (&loaded.origin, loaded.imports.get(no)) {
-            said = said.at(Some(text), span.start, span.end);
+            diagnostics = diagnostics.at(Some(text), span.start, span.end);
         }
         let count = looked_in.len();
         for (n, place) in looked_in.into_iter().enumerate().take(MAX_PLACES) {
-            said = said.hint(format!("{} {place}", if n == 0 { "looked in" } else { "         " }));
+            diagnostics = diagnostics.hint(format!("{} {place}", if n == 0 { "looked in" } else { "         " }));
         }
         if count > MAX_PLACES {
-            said = said.hint(format!("and in {} more places", count - MAX_PLACES));
+            diagnostics = diagnostics.hint(format!("and in {} more places", count - MAX_PLACES));
         }
-        said = said.hint(format!("name the directory below which `{name}` lies with --import-path"));
+        diagnostics = diagnostics.hint(format!("name the directory below which `{name}` lies with --import-path"));
         self.missing_index.insert(name.into(), self.missing.len());
-        self.missing.push(Missing { said, others: 0 });
+        self.missing.push(Missing { diagnostics, others: 0 });
     }
 
     fn builtin(&mut self, name: &str) -> Option<Target> {
@@ -481,8 +481,8 @@ mod tests {
             let source = SourceText { identity: (*name).into(), name: (*name).into(), text: (*text).into() };
             builder.add_text(source, true);
         }
-        let (schema, said) = builder.finish(&mut List(imports));
-        (schema, said.iter().map(ToString::to_string).collect())
+        let (schema, diagnostics) = builder.finish(&mut List(imports));
+        (schema, diagnostics.iter().map(ToString::to_string).collect())
     }
 
     fn names(schema: &Schema, message: &str) -> Vec<String> {
@@ -491,7 +491,7 @@ mod tests {
 
     #[test]
     fn imports_of_imports_are_read_once_even_in_a_circle() {
-        let (schema, said) = build(
+        let (schema, diagnostics) = build(
             &[("a", "syntax = \"proto3\"; import \"b\"; message A { B b = 1; C c = 2; }")],
             &[
                 ("b", "syntax = \"proto3\"; import public \"c\"; import \"b\"; message B { C c = 1; }"),
@@ -500,13 +500,13 @@ mod tests {
                 ("a", "never read"),
             ],
         );
-        assert_eq!(said, [""; 0]);
+        assert_eq!(diagnostics, [""; 0]);
         assert_eq!(names(&schema, "A"), ["b", "c"]);
     }
 
     #[test]
     fn an_import_that_cannot_be_used_is_a_warning() {
-        let (schema, said) = build(
+        let (schema, diagnostics) = build(
             &[(
                 "a",
                 "syntax = \"proto3\"; import \"bad\"; import \"none\"; import \"empty\"; message A { string a = 1; Bad b = 2; }",
@@ -514,7 +514,7 @@ mod tests {
             &[("bad", "syntax = \"proto3\"; message Bad {"), ("empty", "")],
         );
         assert_eq!(names(&schema, "A"), ["a"]);
-        let heads: Vec<_> = said.iter().map(|said| said.lines().next().unwrap()).collect();
+        let heads: Vec<_> = diagnostics.iter().map(|diagnostics| diagnostics.lines().next().unwrap()).collect();
         assert_eq!(
             heads,
             [
@@ -529,38 +529,38 @@ mod tests {
     #[test]
     fn a_users_copy_of_a_built_in_file_goes_first_and_a_broken_one_does_not_matter() {
         let status = "syntax = \"proto3\"; package google.rpc; message Status { int32 code = 1; string mine = 9; }";
-        let (schema, said) = build(
+        let (schema, diagnostics) = build(
             &[("a", "syntax = \"proto3\"; import \"google/rpc/status.proto\"; message A { google.rpc.Status s = 1; }")],
             // Leaked: the test's list is static.
             Box::leak(Box::new([("google/rpc/status.proto", status)])),
         );
-        assert_eq!(said, [""; 0]);
+        assert_eq!(diagnostics, [""; 0]);
         assert_eq!(names(&schema, "google.rpc.Status"), ["code", "mine"]);
-        let (schema, said) = build(
+        let (schema, diagnostics) = build(
             &[("a", "syntax = \"proto3\"; import \"google/rpc/status.proto\"; message A { google.rpc.Status s = 1; }")],
             &[("google/rpc/status.proto", "messag")],
         );
-        assert_eq!((said.len(), names(&schema, "A").len()), (1, 1));
+        assert_eq!((diagnostics.len(), names(&schema, "A").len()), (1, 1));
         assert_eq!(names(&schema, "google.rpc.Status"), ["code", "message", "details"]);
     }
 
     #[test]
     fn a_service_in_two_files_is_the_same_service() {
-        let (schema, said) = build(
+        let (schema, diagnostics) = build(
             &[
                 ("v1", "syntax = \"proto3\"; message A {} service S { rpc X(A) returns (A); }"),
                 ("v2", "syntax = \"proto3\"; message A {} service S { rpc X(A) returns (A); rpc Y(A) returns (A); }"),
             ],
             &[],
         );
-        assert_eq!(said, [""; 0]);
+        assert_eq!(diagnostics, [""; 0]);
         assert_eq!(schema.services.len(), 1);
         assert!(schema.method("S", "X").is_some() && schema.method("S", "Y").is_some());
     }
 
     #[test]
     fn of_two_definitions_the_first_is_used_and_that_is_said() {
-        let (schema, said) = build(
+        let (schema, diagnostics) = build(
             &[
                 (
                     "a",
@@ -574,14 +574,14 @@ mod tests {
             ],
             &[],
         );
-        let said_of =
+        let warnings_of =
             |name: &str, file: &str| format!("{file}: warning: `{name}` is defined otherwise in a, which is used");
         let mut expected =
-            vec![said_of("E", "b"), said_of("M", "c"), said_of("E", "c"), said_of("M", "b"), said_of("S", "b")];
-        let mut said = said;
-        said.sort();
+            vec![warnings_of("E", "b"), warnings_of("M", "c"), warnings_of("E", "c"), warnings_of("M", "b"), warnings_of("S", "b")];
+        let mut diagnostics = diagnostics;
+        diagnostics.sort();
         expected.sort();
-        assert_eq!(said, expected);
+        assert_eq!(diagnostics, expected);
         assert_eq!(names(&schema, "M"), ["one"]);
         assert_eq!(names(&schema, "F"), ["m"]);
     }
@@ -593,8 +593,8 @@ mod tests {
         let text = "syntax = \"proto3\"; import \"test.proto\"; message A { lib.L l = 1; }";
         builder.add_text(SourceText { identity: "a".into(), name: "a".into(), text: text.into() }, true);
         builder.add_set("lib.binpb", &descriptors(library));
-        let (schema, said) = builder.finish(&mut NoImports);
-        assert!(said.is_empty(), "{said:?}");
+        let (schema, diagnostics) = builder.finish(&mut NoImports);
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
         assert_eq!(names(&schema, "A"), ["l"]);
 
         // A set made without --include_imports: what it lacks is found as text.
@@ -604,11 +604,11 @@ mod tests {
         let alone = decode(&set).unwrap().0.into_iter().filter(|f| f.name() == "test.proto").collect();
         let mut builder = Builder::default();
         builder.add_files("b.binpb", alone, 2);
-        let (schema, said) = builder.finish(&mut List(&[(
+        let (schema, diagnostics) = builder.finish(&mut List(&[(
             "google/protobuf/any.proto",
             "syntax = \"proto3\"; package google.protobuf; message Any { string type_url = 1; bytes value = 2; string x = 3; }",
         )]));
-        assert!(said.is_empty(), "{said:?}");
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
         assert_eq!(names(&schema, "google.protobuf.Any").len(), 3);
         assert_eq!(names(&schema, "B"), ["a"]);
     }
@@ -620,10 +620,10 @@ mod tests {
         files[0].dependency.push("gone.proto".into());
         let mut builder = Builder::default();
         builder.add_files("b.binpb", files, definitions);
-        let (schema, said) = builder.finish(&mut NoImports);
-        assert_eq!(said.len(), 1);
+        let (schema, diagnostics) = builder.finish(&mut NoImports);
+        assert_eq!(diagnostics.len(), 1);
         assert_eq!(
-            said[0].to_string(),
+            diagnostics[0].to_string(),
             "b.binpb: test.proto: warning: import \"gone.proto\" is not found\n  \
              name the directory below which `gone.proto` lies with --import-path"
         );
@@ -633,9 +633,9 @@ mod tests {
     #[test]
     fn a_file_that_imports_without_end_is_bounded() {
         let imports: String = (0..5_000).map(|n| format!("import \"f{n}.proto\";\n")).collect();
-        let (_, said) = Schema::from_source(&format!("syntax = \"proto3\";\n{imports}"));
-        assert_eq!(said.len(), MAX_MISSING + 1);
-        assert_eq!(said[MAX_MISSING].to_string(), "warning: more imports are not found, which are not listed");
+        let (_, diagnostics) = Schema::from_source(&format!("syntax = \"proto3\";\n{imports}"));
+        assert_eq!(diagnostics.len(), MAX_MISSING + 1);
+        assert_eq!(diagnostics[MAX_MISSING].to_string(), "warning: more imports are not found, which are not listed");
     }
 
     #[test]
@@ -646,8 +646,8 @@ mod tests {
         ] {
             let mut builder = Builder::default();
             builder.add_set("s", bytes);
-            let (_, said) = builder.finish(&mut NoImports);
-            assert!(said.len() == 1 && said[0].to_string().starts_with(expected), "{}", said[0]);
+            let (_, diagnostics) = builder.finish(&mut NoImports);
+            assert!(diagnostics.len() == 1 && diagnostics[0].to_string().starts_with(expected), "{}", diagnostics[0]);
         }
     }
 
@@ -655,8 +655,8 @@ mod tests {
     fn the_same_text_by_both_ways_is_the_same_table() {
         let text = "syntax = \"proto3\"; package p; import \"google/protobuf/struct.proto\";
             message M { map<int32, google.protobuf.Value> m = 1; oneof o { E e = 2; bytes b = 3; } } enum E { Z = 0; }";
-        let (ours, said) = Schema::from_source(text);
-        assert!(said.is_empty());
+        let (ours, diagnostics) = Schema::from_source(text);
+        assert!(diagnostics.is_empty());
         let theirs = compile(text);
         let shape = |schema: &Schema| {
             let fields = &schema[schema.message("p.M").unwrap()].fields;

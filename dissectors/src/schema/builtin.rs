@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn every_file_parses_and_imports_only_others_of_them() {
         for (name, text) in FILES {
-            let parsed = parse(name, text).unwrap_or_else(|said| panic!("{said}"));
+            let parsed = parse(name, text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
             for import in &parsed.file.dependency {
                 assert!(FILES.iter().any(|(known, _)| known == import), "{name} imports {import}");
             }
@@ -81,8 +81,8 @@ mod tests {
     #[test]
     fn well_known_types_are_as_others_have_them() {
         let all: String = FILES.iter().map(|(name, _)| format!("import \"{name}\";\n")).collect();
-        let (schema, said) = Schema::from_source(&format!("syntax = \"proto3\";\n{all}"));
-        assert!(said.is_empty(), "{said:?}");
+        let (schema, diagnostics) = Schema::from_source(&format!("syntax = \"proto3\";\n{all}"));
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
         let pool = DescriptorPool::global();
         let mut open: Vec<MessageDescriptor> = pool
             .files()

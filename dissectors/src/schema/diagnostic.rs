@@ -159,15 +159,15 @@ mod tests {
     fn caret_stands_under_the_column_behind_tabs_and_wide_text() {
         let source = "syntax = \"proto3\";\n\tstring näme 1;\n";
         let at = source.find("1;").unwrap();
-        let said = Diagnostic::error(Some("a.proto"), "expected `=`".into()).at(Some(source), at, at + 1);
-        assert_eq!(said.to_string(), "a.proto:2:14: error: expected `=`\n 2 | \tstring näme 1;\n   | \t            ^");
+        let diagnostics = Diagnostic::error(Some("a.proto"), "expected `=`".into()).at(Some(source), at, at + 1);
+        assert_eq!(diagnostics.to_string(), "a.proto:2:14: error: expected `=`\n 2 | \tstring näme 1;\n   | \t            ^");
     }
 
     #[test]
     fn what_a_file_says_does_not_reach_the_terminal_raw() {
         let source = "a\u{1b}[31m b";
-        let said = Diagnostic::warning(Some("x\u{7}.proto"), "no".into()).at(Some(source), 6, 99).to_string();
-        assert!(!said.contains('\u{1b}') && !said.contains('\u{7}'), "{said:?}");
+        let diagnostics = Diagnostic::warning(Some("x\u{7}.proto"), "no".into()).at(Some(source), 6, 99).to_string();
+        assert!(!diagnostics.contains('\u{1b}') && !diagnostics.contains('\u{7}'), "{diagnostics:?}");
     }
 
     #[test]

@@ -111,12 +111,12 @@ mod tests {
     use super::*;
 
     fn schema() -> Schema {
-        let (schema, said) = Schema::from_source(
+        let (schema, diagnostics) = Schema::from_source(
             "syntax = \"proto3\"; message A {} message B {} message C {}
              service One { rpc X(A) returns (B); rpc Y(A) returns (stream B); rpc Z(C) returns (B); }
              service Two { rpc X(A) returns (B); }",
         );
-        assert!(said.is_empty());
+        assert!(diagnostics.is_empty());
         schema
     }
 

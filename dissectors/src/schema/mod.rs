@@ -16,14 +16,14 @@
 //! ```
 //! use rpcshark_dissectors::schema::Schema;
 //!
-//! let (schema, said) = Schema::from_source("syntax = \"proto3\"; message Order { string order_id = 1; }");
+//! let (schema, diagnostics) = Schema::from_source("syntax = \"proto3\"; message Order { string order_id = 1; }");
 //! assert!(said.is_empty());
 //! let order = &schema[schema.message("Order").expect("it is in the text")];
 //! assert_eq!(&*order.field(1).expect("it has one").json_name, "orderId");
 //!
-//! let (_, said) = Schema::from_source("syntax = \"proto3\";\nmessage Order { string order_id }");
+//! let (_, diagnostics) = Schema::from_source("syntax = \"proto3\";\nmessage Order { string order_id }");
 //! assert_eq!(
-//!     said[0].to_string(),
+//!     diagnostics[0].to_string(),
 //!     "schema.proto:2:33: error: expected `=`, found `}`\n 2 | message Order { string order_id }\n   |                                 ^",
 //! );
 //! ```

@@ -130,6 +130,30 @@ pub enum Kind {
     Group(MessageIx),
 }
 
+impl Kind {
+    /// The name of a scalar type, as `.proto` files write it; `None` for enumerations, messages and groups.
+    pub const fn scalar_name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Double => "double",
+            Self::Float => "float",
+            Self::Int32 => "int32",
+            Self::Int64 => "int64",
+            Self::Uint32 => "uint32",
+            Self::Uint64 => "uint64",
+            Self::Sint32 => "sint32",
+            Self::Sint64 => "sint64",
+            Self::Fixed32 => "fixed32",
+            Self::Fixed64 => "fixed64",
+            Self::Sfixed32 => "sfixed32",
+            Self::Sfixed64 => "sfixed64",
+            Self::Bool => "bool",
+            Self::String => "string",
+            Self::Bytes => "bytes",
+            Self::Enum(_) | Self::Message(_) | Self::Group(_) => return None,
+        })
+    }
+}
+
 /// An enumeration.
 #[derive(Debug)]
 pub struct Enum {

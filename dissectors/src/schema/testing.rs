@@ -26,8 +26,8 @@ pub(crate) fn descriptors(text: &str) -> Vec<u8> {
 
 /// The table of `text`, a `.proto` file that may import well-known types; nothing may be wrong with it.
 pub(crate) fn compile(text: &str) -> Schema {
-    let (schema, said) = Schema::from_descriptors(&descriptors(text)).expect("descriptors of our own making");
-    assert!(said.is_empty(), "{said:?}");
+    let (schema, diagnostics) = Schema::from_descriptors(&descriptors(text)).expect("descriptors of our own making");
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
     schema
 }
 

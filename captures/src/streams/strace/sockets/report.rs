@@ -4,7 +4,7 @@ use super::pair::{Open, PairNo};
 use super::socket::{Role, Socket, name_of};
 use super::table::{Context, Sockets};
 use super::transfer::direction;
-use crate::streams::event::{ClientBy, Opened, StreamNo, What};
+use crate::streams::event::{ClientBy, Opened, StreamNo, EventKind};
 use crate::streams::strace::processes::Processes;
 use crate::{Direction, Endpoint};
 
@@ -43,7 +43,7 @@ impl Sockets {
             && let Some(open) = self.pairs.get_mut(&pair).and_then(|pair| pair.open.as_mut())
         {
             open.description = now.clone();
-            context.sink.push(open.no, What::Updated(Box::new(now)));
+            context.sink.push(open.no, EventKind::Updated(Box::new(now)));
         }
     }
 
