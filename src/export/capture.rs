@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write};
 
 use rpcshark_captures::connection::Close;
-use rpcshark_captures::write::{About, Ends, Party, Process, Stream, StreamWriter};
+use rpcshark_captures::write::{About, Ends, Party, Process, StreamWriter, WrittenStream};
 use rpcshark_captures::{Direction, Endpoint, Sources, Timestamp};
 use rpcshark_dissectors::store::{CallId, CallRef, Connection, ConnectionProtocol, ConnectionRef, Framing, Store};
 use rpcshark_dissectors::view::Viewer;
@@ -134,7 +134,7 @@ struct Rewriting<'a> {
     /// By the direction as seen.
     flows: [Flow<'a>; 2],
     redactor: Option<&'a Redactor<'a>>,
-    stream: Option<Stream>,
+    stream: Option<WrittenStream>,
     /// What is gathered for one packet.
     packet: Vec<u8>,
     scratch: Vec<u8>,
@@ -304,7 +304,7 @@ impl<'a> Rewriting<'a> {
         &mut self,
         delivery: &Delivery,
         bytes: &[u8],
-        stream: &mut Stream,
+        stream: &mut WrittenStream,
         writer: &mut StreamWriter<W>,
         exported: &mut Exported,
     ) -> io::Result<()> {
@@ -396,7 +396,7 @@ impl<'a> Rewriting<'a> {
         &mut self,
         delivery: &Delivery,
         length: Option<u64>,
-        stream: &mut Stream,
+        stream: &mut WrittenStream,
         writer: &mut StreamWriter<W>,
     ) -> io::Result<()> {
         let direction = self.oriented(delivery.seen);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::stderr::report;
 use bytes::Bytes;
-use rpcshark_captures::write::{About, Ends, Stream, StreamWriter};
+use rpcshark_captures::write::{About, Ends, WrittenStream, StreamWriter};
 use rpcshark_captures::{Direction, Timestamp};
 
 /// Sees what is recorded while it is recorded, in the order in which it is written. A slow tap slows the writer, never
@@ -297,7 +297,7 @@ type Failed = Box<dyn FnOnce(&io::Error) + Send>;
 struct Writer {
     /// None once writing has failed.
     file: Option<StreamWriter<Out>>,
-    streams: HashMap<u64, Stream>,
+    streams: HashMap<u64, WrittenStream>,
     tap: Option<Box<dyn Tap>>,
     failed: Option<Failed>,
     summary: Summary,

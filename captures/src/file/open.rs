@@ -68,7 +68,7 @@ impl OpenInput {
             Pace::Piped(_) if !methods.is_empty() => Pace::Live,
             pace => pace,
         };
-        let stream = Stream::new(rest, head, read, pace, Place::NOWHERE);
+        let stream = ByteStream::new(rest, head, read, pace, Place::NOWHERE);
         let info = FileInfo { format: format_name(kind, &methods), name, ..FileInfo::default() };
         Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing)
     }
@@ -99,10 +99,10 @@ impl OpenInput {
         };
         let at = Place::new(number, 0);
         if !methods.is_empty() {
-            let stream = Stream::new(rest, head, read, Pace::Full, Place::NOWHERE);
+            let stream = ByteStream::new(rest, head, read, Pace::Full, Place::NOWHERE);
             return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
         }
-        let stream = Stream::new(rest, head, read, Pace::Full, at);
+        let stream = ByteStream::new(rest, head, read, Pace::Full, at);
         Self::new(Reader::streamed(kind, stream), info, FileSource::file(file))
     }
 
@@ -148,13 +148,13 @@ impl OpenInput {
         if !metadata.is_file() || metadata.len() == 0 {
             let file = Arc::new(file);
             let (input, read) = Counted::new(Pipe::new(Arc::clone(&file), options.stop.clone()));
-            let stream = Stream::new(Box::new(input), Vec::new(), read, Pace::Piped(file), Place::NOWHERE);
+            let stream = ByteStream::new(Box::new(input), Vec::new(), read, Pace::Piped(file), Place::NOWHERE);
             return Self::new(Reader::streamed(kind, stream), info, FileSource::Nothing);
         }
         let info = FileInfo { size: Some(metadata.len()), ..info };
         let (file, at) = (Arc::new(file), Place::new(number, 0));
         let (input, read) = Counted::new(Whole::new(Arc::clone(&file), metadata.len()));
-        let stream = Stream::new(Box::new(input), Vec::new(), read, Pace::Full, at);
+        let stream = ByteStream::new(Box::new(input), Vec::new(), read, Pace::Full, at);
         Self::new(Reader::streamed(kind, stream), info, FileSource::file(file))
     }
 
@@ -170,7 +170,7 @@ impl OpenInput {
 struct Followed {
     kind: Kind,
     methods: Vec<Method>,
-    stream: Stream,
+    stream: ByteStream,
 }
 
 fn growing_stream(
@@ -188,7 +188,7 @@ fn growing_stream(
         true => (Pace::Growing(file), at),
         false => (Pace::Live, Place::NOWHERE),
     };
-    Ok(Followed { kind, methods, stream: Stream::new(rest, head, read, pace, at) })
+    Ok(Followed { kind, methods, stream: ByteStream::new(rest, head, read, pace, at) })
 }
 
 /// How fast a file gives its packets that is read as it comes.

@@ -27,13 +27,13 @@ const SPARE_BUFFERS: usize = 4;
 /// Reads one file.
 pub(crate) struct Reader {
     format: Format,
-    stream: Stream,
+    stream: ByteStream,
     ended: bool,
     successor: Option<OpenSuccessor>,
 }
 
 /// Opens the file that took the place of the one that has ended, if there is one.
-pub(crate) type OpenSuccessor = Box<dyn FnMut() -> Option<Result<(Kind, Stream), Error>> + Send>;
+pub(crate) type OpenSuccessor = Box<dyn FnMut() -> Option<Result<(Kind, ByteStream), Error>> + Send>;
 
 /// How the bytes are laid out.
 enum Format {
@@ -44,7 +44,7 @@ enum Format {
 }
 
 /// Bytes that come one after the other.
-pub(crate) struct Stream {
+pub(crate) struct ByteStream {
     pub(crate) input: Input,
     /// How much of the file was read, before decompression.
     pub(crate) read: Arc<AtomicU64>,
@@ -101,7 +101,7 @@ impl Buffer {
     }
 }
 
-impl Stream {
+impl ByteStream {
     pub(crate) fn new(input: Input, head: Vec<u8>, read: Arc<AtomicU64>, pace: Pace, at: Place) -> Self {
         Self { input, read, pace, at, buffer: Buffer::new(head), spare: Vec::new(), ended: false }
     }
@@ -109,7 +109,7 @@ impl Stream {
 
 impl Reader {
     /// Of bytes in the form `kind`; none where a file of that kind holds no packets.
-    pub(crate) fn streamed(kind: Kind, stream: Stream) -> Option<Self> {
+    pub(crate) fn streamed(kind: Kind, stream: ByteStream) -> Option<Self> {
         Some(Self { format: Format::new(kind)?, stream, ended: false, successor: None })
     }
 
@@ -155,7 +155,7 @@ impl Reader {
     }
 }
 
-impl Stream {
+impl ByteStream {
     fn fill(&mut self, format: &mut Format, most: usize, found: &mut RecordList, log: &mut Log<'_>) -> Holder {
         self.reuse_buffer();
         loop {

@@ -159,7 +159,7 @@ impl Sink<'_> {
 
     pub(super) fn push(&mut self, connection: StreamNo, kind: EventKind) {
         let (packet, time) = (self.packet, self.time);
-        self.events.events.push(Event { connection, packet, time, what });
+        self.events.events.push(Event { connection, packet, time, kind });
     }
 
     /// Bytes that stand in the buffer already.

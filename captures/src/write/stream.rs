@@ -30,7 +30,7 @@ pub struct StreamWriter<W> {
 
 /// A connection that is being written: what it needs to go on.
 #[derive(Debug)]
-pub struct Stream {
+pub struct WrittenStream {
     /// What its handshake will say, while that is not written.
     opening: Option<(Ends, Timestamp)>,
     number: u64,
@@ -73,7 +73,7 @@ impl<W: Write> StreamWriter<W> {
 
     /// A connection was made. Its handshake, and names for its synthetic addresses, are written with what follows, or
     /// by [`Self::end`].
-    pub fn open(&mut self, ends: &Ends, time: Timestamp) -> io::Result<Stream> {
+    pub fn open(&mut self, ends: &Ends, time: Timestamp) -> io::Result<WrittenStream> {
         let number = self.opened;
         self.opened += 1;
         let unknown = SocketAddr::from(([0; 4], 0));
@@ -85,7 +85,7 @@ impl<W: Write> StreamWriter<W> {
             flow.first = flow.next.wrapping_add(1);
         }
         let opening = Some((ends.clone(), time));
-        Ok(Stream {
+        Ok(WrittenStream {
             opening,
             number,
             client: unknown,
@@ -97,7 +97,7 @@ impl<W: Write> StreamWriter<W> {
     }
 
     /// Nothing more is known of a connection: it stays open in the file, if it was not closed or reset.
-    pub fn end(&mut self, mut stream: Stream) -> io::Result<()> {
+    pub fn end(&mut self, mut stream: WrittenStream) -> io::Result<()> {
         self.shake_hands(&mut stream, Content::Unknown)
     }
 
@@ -113,7 +113,7 @@ impl<W: Write> StreamWriter<W> {
     /// after a close of that direction or a reset.
     pub fn data(
         &mut self,
-        stream: &mut Stream,
+        stream: &mut WrittenStream,
         direction: Direction,
         bytes: &[u8],
         time: Timestamp,
@@ -136,7 +136,7 @@ impl<W: Write> StreamWriter<W> {
 
     /// Bytes were sent that were not recorded: the sequence numbers go on without them, and the comment of an empty
     /// packet behind them says so.
-    pub fn lost(&mut self, stream: &mut Stream, direction: Direction, bytes: u64, time: Timestamp) -> io::Result<()> {
+    pub fn lost(&mut self, stream: &mut WrittenStream, direction: Direction, bytes: u64, time: Timestamp) -> io::Result<()> {
         if bytes == 0 || stream.reset || stream.flows[direction.index()].closed {
             return Ok(());
         }
@@ -146,7 +146,7 @@ impl<W: Write> StreamWriter<W> {
     }
 
     /// Bytes are left out: as [`Self::lost`], but the file's statistics do not count them as lost.
-    pub fn skip(&mut self, stream: &mut Stream, direction: Direction, bytes: u64, time: Timestamp) -> io::Result<()> {
+    pub fn skip(&mut self, stream: &mut WrittenStream, direction: Direction, bytes: u64, time: Timestamp) -> io::Result<()> {
         if bytes == 0 || stream.reset || stream.flows[direction.index()].closed {
             return Ok(());
         }
@@ -166,7 +166,7 @@ impl<W: Write> StreamWriter<W> {
     }
 
     /// One end will send no more: a FIN, and its acknowledgment where acknowledgments are not stated.
-    pub fn close(&mut self, stream: &mut Stream, direction: Direction, time: Timestamp) -> io::Result<()> {
+    pub fn close(&mut self, stream: &mut WrittenStream, direction: Direction, time: Timestamp) -> io::Result<()> {
         if stream.reset || stream.flows[direction.index()].closed {
             return Ok(());
         }
@@ -181,7 +181,7 @@ impl<W: Write> StreamWriter<W> {
     }
 
     /// One end broke the connection off: a RST from the sender of `direction`. Nothing follows it.
-    pub fn reset(&mut self, stream: &mut Stream, direction: Direction, time: Timestamp) -> io::Result<()> {
+    pub fn reset(&mut self, stream: &mut WrittenStream, direction: Direction, time: Timestamp) -> io::Result<()> {
         if stream.reset {
             return Ok(());
         }
@@ -212,14 +212,14 @@ impl<W: Write> StreamWriter<W> {
     }
 
     /// The handshake, if it is not written yet.
-    fn shake_hands(&mut self, stream: &mut Stream, content: Content) -> io::Result<()> {
+    fn shake_hands(&mut self, stream: &mut WrittenStream, content: Content) -> io::Result<()> {
         let Some(time) = self.begin(stream, content)? else { return Ok(()) };
         self.packet(stream, Direction::ToClient, TcpFlags::SYN.with(TcpFlags::ACK), &[], time, None)?;
         self.packet(stream, Direction::ToServer, TcpFlags::ACK, &[], time, None)
     }
 
     /// The names and the SYN, if they are not written yet, and the time at which the connection was made.
-    fn begin(&mut self, stream: &mut Stream, content: Content) -> io::Result<Option<Timestamp>> {
+    fn begin(&mut self, stream: &mut WrittenStream, content: Content) -> io::Result<Option<Timestamp>> {
         let Some((ends, time)) = stream.opening.take() else { return Ok(None) };
         (stream.client, stream.server) = addresses(&ends, stream.number, self.seed, content);
         self.name(stream.client.ip(), &ends.client)?;
@@ -241,13 +241,13 @@ impl<W: Write> StreamWriter<W> {
     }
 
     /// The receiver of `direction` says that it has everything.
-    fn acknowledge(&mut self, stream: &mut Stream, direction: Direction, time: Timestamp) -> io::Result<()> {
+    fn acknowledge(&mut self, stream: &mut WrittenStream, direction: Direction, time: Timestamp) -> io::Result<()> {
         self.packet(stream, direction.reverse(), TcpFlags::ACK, &[], time, None)
     }
 
     fn packet(
         &mut self,
-        stream: &mut Stream,
+        stream: &mut WrittenStream,
         direction: Direction,
         flags: TcpFlags,
         payload: &[u8],
@@ -296,7 +296,7 @@ impl<W: Write> StreamWriter<W> {
     }
 }
 
-impl Stream {
+impl WrittenStream {
     /// How many bytes of a direction were written or skipped.
     pub const fn sent(&self, direction: Direction) -> u64 {
         match direction {

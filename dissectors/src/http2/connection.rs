@@ -18,7 +18,7 @@ use super::resync::{self, CHAIN, Limits};
 use super::sender::{Announced, BlockOf, Sender};
 use super::settings::{Setting, SettingId, Settings};
 use super::state::Event;
-use super::streams::{Stream, Streams};
+use super::streams::{Http2Stream, Streams};
 use crate::framed::{Framed, Framing, Half, Position};
 use crate::header::Field;
 use crate::note::way;
@@ -133,7 +133,7 @@ impl Http2 {
         this.header_block(1, Some(list), false, &span, lane);
         let mut last = last;
         let mut end = first.origin.offset;
-        if let Some(rpc) = this.streams.get_mut(1).and_then(Stream::rpc) {
+        if let Some(rpc) = this.streams.get_mut(1).and_then(Http2Stream::rpc) {
             rpc.data_begins(Direction::ToServer);
             for data in body {
                 last = Arrival::from(&data);
@@ -224,7 +224,7 @@ impl Http2 {
         let data_left = left.saturating_sub(u32::from(open.pad.unwrap_or(0)));
         let (data, _padding) = part.split(data_left as usize);
         if !data.bytes.is_empty()
-            && let Some(rpc) = streams.get_mut(open.header.stream).and_then(Stream::rpc)
+            && let Some(rpc) = streams.get_mut(open.header.stream).and_then(Http2Stream::rpc)
         {
             rpc.data(lane, direction, data);
         }
@@ -239,7 +239,7 @@ impl Http2 {
                 let mut stream = self.streams.get_mut(header.stream);
                 let window = stream.as_deref_mut().map(|stream| &mut stream.flow[span.direction.index()]);
                 let sent = self.flow.data(window, span.direction, header.length, span.last.time);
-                if let Some(rpc) = stream.and_then(Stream::rpc) {
+                if let Some(rpc) = stream.and_then(Http2Stream::rpc) {
                     rpc.data_ends(lane, span.direction);
                 }
                 if sent != Sent::Allowed {
@@ -474,7 +474,7 @@ impl Framed<{ FrameHeader::LEN }> for Http2 {
             self.senders[direction.index()].hpack.new_epoch();
         }
         if kind == FrameType::DATA
-            && let Some(rpc) = self.streams.get_mut(stream).and_then(Stream::rpc)
+            && let Some(rpc) = self.streams.get_mut(stream).and_then(Http2Stream::rpc)
         {
             match is_pad_known {
                 true => rpc.data_gap(lane, direction, data_missing, now, end),

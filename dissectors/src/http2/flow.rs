@@ -28,7 +28,7 @@ use std::collections::VecDeque;
 use rpcshark_captures::{Direction, Timestamp};
 
 use super::connection::Http2;
-use super::streams::{Carries, Stream};
+use super::streams::{Carries, Http2Stream};
 use crate::Arrival;
 use crate::store::{ConnectionId, Lane, Windows};
 
@@ -388,7 +388,7 @@ impl Http2 {
 /// DATA begins on a stream: enters the wait before it.
 pub(super) fn data_begins(
     flow: &FlowControl,
-    stream: &mut Stream,
+    stream: &mut Http2Stream,
     direction: Direction,
     begin: Arrival,
     lane: &mut Lane,
@@ -400,7 +400,7 @@ pub(super) fn data_begins(
 }
 
 /// A stream is torn down: a sender that was inside a message was waiting until now.
-pub(super) fn stream_torn(flow: &FlowControl, stream: &mut Stream, now: Arrival, lane: &mut Lane) {
+pub(super) fn stream_torn(flow: &FlowControl, stream: &mut Http2Stream, now: Arrival, lane: &mut Lane) {
     for direction in Direction::BOTH {
         if flow.may_wait(direction) && stream.state.is_open(direction) {
             end_wait(flow, stream, direction, now, false, lane);
@@ -410,7 +410,7 @@ pub(super) fn stream_torn(flow: &FlowControl, stream: &mut Stream, now: Arrival,
 
 fn end_wait(
     flow: &FlowControl,
-    stream: &mut Stream,
+    stream: &mut Http2Stream,
     direction: Direction,
     now: Arrival,
     is_followed: bool,
@@ -432,7 +432,7 @@ fn end_wait(
 }
 
 /// What is known of the waits of a stream's call is not all of them.
-fn forget_stalls(stream: &Stream, lane: &mut Lane) {
+fn forget_stalls(stream: &Http2Stream, lane: &mut Lane) {
     if let Some(call) = stream.call() {
         let call = lane.call_mut(call);
         call.flow_known = false;

@@ -7,7 +7,7 @@ use rpcshark_captures::Direction;
 use super::connection::Http2;
 use super::flow::stream_torn;
 use super::state::{Event, State};
-use super::streams::{Carries, Stream};
+use super::streams::{Carries, Http2Stream};
 use crate::grpc::GrpcStream;
 use crate::store::{EventSpan, Lane};
 use crate::{Arrival, FirstByte, Origin};
@@ -108,7 +108,7 @@ impl Http2 {
             return Some("a frame is on a stream that has closed");
         }
         if !known {
-            let mut stream = Stream::new();
+            let mut stream = Http2Stream::new();
             stream.breaks = breaks;
             // A stream that was joined in the middle: perhaps a call; where its messages begin is not known.
             if !whole && event == Event::Data && !id.is_multiple_of(2) {

@@ -14,7 +14,7 @@ use crate::store::{CallId, Lane};
 
 /// One stream.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(super) struct Http2Stream {
     pub(super) state: State,
     /// What it carries.
     pub(super) carries: Carries,
@@ -43,7 +43,7 @@ pub(super) enum Carries {
     Other,
 }
 
-impl Stream {
+impl Http2Stream {
     pub(super) fn new() -> Self {
         Self {
             state: State::Idle,
@@ -117,7 +117,7 @@ impl Stream {
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     /// Those in use, those that have closed, and what is left of forgotten ones. A stream never moves.
-    slots: Vec<Stream>,
+    slots: Vec<Http2Stream>,
     /// Slots whose streams are forgotten.
     free: Vec<Slot>,
     /// Those in use, by id.
@@ -136,7 +136,7 @@ pub(super) struct Streams {
 type Slot = u32;
 
 // Each connection keeps some that have closed.
-const _: () = assert!(size_of::<Stream>() <= 96);
+const _: () = assert!(size_of::<Http2Stream>() <= 96);
 
 /// Closed streams that are remembered, since frames that crossed their end may follow.
 const CLOSED_KEPT: usize = 32;
@@ -150,7 +150,7 @@ const MAX_STREAMS: usize = 1 << 16;
 
 impl Streams {
     #[inline]
-    pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Stream> {
+    pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Http2Stream> {
         if self.last.0 != id {
             self.last = (id, self.find(id)?);
         }
@@ -166,7 +166,7 @@ impl Streams {
     }
 
     /// Makes the stream `id`, which is not there. False: there are too many.
-    pub(super) fn open(&mut self, id: u32, stream: Stream) -> bool {
+    pub(super) fn open(&mut self, id: u32, stream: Http2Stream) -> bool {
         self.highest = self.highest.max(id);
         let room = self.open.len() < MAX_STREAMS;
         if room {
@@ -180,7 +180,7 @@ impl Streams {
         room
     }
 
-    fn fill_slot(&mut self, stream: Stream) -> Slot {
+    fn fill_slot(&mut self, stream: Http2Stream) -> Slot {
         if let Some(slot) = self.free.pop()
             && let Some(free) = self.slots.get_mut(slot as usize)
         {
@@ -236,7 +236,7 @@ impl Streams {
     }
 
     /// All streams in the order of their ids.
-    pub(super) fn in_order(&mut self) -> Vec<(u32, &mut Stream)> {
+    pub(super) fn in_order(&mut self) -> Vec<(u32, &mut Http2Stream)> {
         let mut ids = vec![0; self.slots.len()];
         let open = self.open.iter().map(|(&id, &slot)| (id, slot));
         for (id, slot) in open.chain(self.closed.iter().copied()) {
@@ -260,7 +260,7 @@ mod tests {
         let ids = || (1..=2 * CLOSED_KEPT as u32).map(|nth| 2 * nth - 1);
         for id in ids() {
             assert!(streams.get_mut(id).is_none());
-            assert!(streams.open(id, Stream::new()));
+            assert!(streams.open(id, Http2Stream::new()));
             streams.get_mut(id).expect("just opened").ended = [true; 2];
             streams.close(id);
             assert!(streams.get_mut(id).is_some());
@@ -274,7 +274,7 @@ mod tests {
     fn streams_that_one_side_has_reset_are_known_for_longer_but_not_for_ever() {
         let mut streams = Streams::default();
         for id in (1..4 * RESET_KEPT as u32).step_by(2) {
-            assert!(streams.open(id, Stream::new()));
+            assert!(streams.open(id, Http2Stream::new()));
             streams.close(id);
         }
         assert_eq!(streams.in_order().len(), RESET_KEPT);

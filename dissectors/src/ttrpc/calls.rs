@@ -98,7 +98,7 @@ impl Ttrpc {
     }
 
     /// A stream is not followed any more.
-    fn drop_stream(&self, stream: &Stream, why: &str, now: Arrival, lane: &mut Lane) {
+    fn drop_stream(&self, stream: &TtrpcStream, why: &str, now: Arrival, lane: &mut Lane) {
         if stream.completed {
             return;
         }

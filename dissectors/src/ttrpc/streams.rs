@@ -20,7 +20,7 @@ use crate::{Arrival, Note, Severity};
 ///
 /// The server's end is the stream's end: what the client may still have to say is not read any more.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(super) struct TtrpcStream {
     pub(super) call: CallId,
     /// Whether its Request was there.
     pub(super) requested: bool,
@@ -38,7 +38,7 @@ pub(super) struct Stream {
     order: u64,
 }
 
-impl Stream {
+impl TtrpcStream {
     /// Whether a Request may be the one that is missing: the two directions are delivered independently, so an answer may
     /// be there before what it answers.
     pub(super) const fn awaits_request(&self) -> bool {
@@ -74,7 +74,7 @@ impl Stream {
 /// All streams of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    by_id: HashMap<u32, Stream>,
+    by_id: HashMap<u32, TtrpcStream>,
     /// Those in `by_id` of which nothing more is expected, the oldest first.
     completed: VecDeque<(u32, CallId)>,
     /// The highest id that a Request had, 0 where there was none.
@@ -91,16 +91,16 @@ const COMPLETED_KEPT: usize = 1024;
 const MAX_STREAMS: usize = 1 << 16;
 
 impl Streams {
-    pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Stream> {
+    pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut TtrpcStream> {
         self.by_id.get_mut(&id)
     }
 
     /// Enters a stream in place of an older one with the same id, which is given back. `forgotten`: those that had to make
     /// room for it.
-    pub(super) fn enter(&mut self, id: u32, call: CallId, breaks: [u32; 2]) -> (Option<Stream>, Vec<Stream>) {
+    pub(super) fn enter(&mut self, id: u32, call: CallId, breaks: [u32; 2]) -> (Option<TtrpcStream>, Vec<TtrpcStream>) {
         let forgotten = if self.by_id.len() < MAX_STREAMS { Vec::new() } else { self.forget_older_half() };
         self.entered += 1;
-        let stream = Stream {
+        let stream = TtrpcStream {
             call,
             requested: false,
             client_open: true,
@@ -113,7 +113,7 @@ impl Streams {
         (self.by_id.insert(id, stream), forgotten)
     }
 
-    fn forget_older_half(&mut self) -> Vec<Stream> {
+    fn forget_older_half(&mut self) -> Vec<TtrpcStream> {
         let mut orders: Vec<u64> = self.by_id.values().map(|stream| stream.order).collect();
         let middle = orders.len() / 2;
         let (_, &mut middle, _) = orders.select_nth_unstable(middle);
@@ -136,7 +136,7 @@ impl Streams {
     }
 
     /// All streams in the order in which they were entered.
-    pub(super) fn in_order(&mut self) -> Vec<(u32, &mut Stream)> {
+    pub(super) fn in_order(&mut self) -> Vec<(u32, &mut TtrpcStream)> {
         let mut all: Vec<_> = self.by_id.iter_mut().map(|(&id, stream)| (id, stream)).collect();
         all.sort_unstable_by_key(|(_, stream)| stream.order);
         all
