@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use rayon::prelude::*;
 use rpcshark_captures::budget::{self, MemoryLimit, Released};
 use rpcshark_captures::file::{Batch, FileInfo};
-use rpcshark_captures::streams::{Event, Events, StreamNo, Streams, EventKind};
+use rpcshark_captures::streams::{Event, EventKind, Events, StreamNo, Streams};
 use rpcshark_captures::{
     Address, Defragmenter, Peeled, RawPacket, Segment, Skip, TcpFlags, peel, peel_datagram, prefetch,
 };

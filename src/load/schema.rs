@@ -74,14 +74,14 @@ impl Sources {
         let mut finder = Finder { import_path: self.import_path.clone(), ..Finder::default() };
         for path in &self.import_path {
             if !path.is_dir() {
-                builder.say(warning(path, "the import path is not a directory"));
+                builder.warn(warning(path, "the import path is not a directory"));
             }
         }
         if self.proto.is_empty() && self.protoset.is_empty() && !self.import_path.is_empty() {
             let message = "--import-path alone reads no schema: it says where the imports of files given with --proto are \
                 looked for";
             let hint = "to read every .proto below a directory, give it with --proto".to_owned();
-            builder.say(Diagnostic { hints: vec![hint], file: None, ..warning(Path::new(""), message) });
+            builder.warn(Diagnostic { hints: vec![hint], file: None, ..warning(Path::new(""), message) });
         }
         for path in &self.proto {
             if path.is_dir() {
@@ -89,7 +89,7 @@ impl Sources {
                 let before = finder.known.len();
                 Walk { root: path, finder: &mut finder, builder: &mut builder }.run();
                 if finder.known.len() == before {
-                    builder.say(error(path, "there is no .proto file below this directory"));
+                    builder.warn(error(path, "there is no .proto file below this directory"));
                 }
             } else {
                 finder.know(path.clone(), path.file_name().map(PathBuf::from).unwrap_or_default(), true);
@@ -105,17 +105,17 @@ impl Sources {
                         let (identity, name) = (known.identity.clone(), shown(&path));
                         builder.add_text(SourceText { identity, name, text }, named);
                     }
-                    Err(why) if named => builder.say(error(&path, &why)),
-                    Err(why) => builder.say(warning(&path, &why)),
+                    Err(why) if named => builder.warn(error(&path, &why)),
+                    Err(why) => builder.warn(warning(&path, &why)),
                 },
-                Err(why) if named => builder.say(error(&path, &why)),
-                Err(why) => builder.say(warning(&path, &why)),
+                Err(why) if named => builder.warn(error(&path, &why)),
+                Err(why) => builder.warn(warning(&path, &why)),
             }
         }
         for path in &self.protoset {
             match read_bounded(path, MAX_SET) {
                 Ok(bytes) => builder.add_set(&shown(path), &bytes),
-                Err(why) => builder.say(error(path, &why)),
+                Err(why) => builder.warn(error(path, &why)),
             }
         }
         let (schema, mut said) = builder.finish(&mut finder);
@@ -287,7 +287,7 @@ impl Walk<'_> {
             let real = PathBuf::from(identity(&directory));
             if link && root != real && root.starts_with(&real) {
                 let message = format!("this link leads to {}, which contains {}: skipped", shown(&real), shown(&root));
-                self.builder.say(warning(&directory, &message));
+                self.builder.warn(warning(&directory, &message));
                 continue;
             }
             if KERNEL.iter().any(|kernel| real.starts_with(kernel)) || !seen.insert(real) {
@@ -296,7 +296,7 @@ impl Walk<'_> {
             let entries = match entries(&directory, &mut entries_left) {
                 Ok(entries) => entries,
                 Err(why) => {
-                    self.builder.say(warning(&directory, &format!("cannot be read: {why}")));
+                    self.builder.warn(warning(&directory, &format!("cannot be read: {why}")));
                     continue;
                 }
             };
@@ -308,7 +308,7 @@ impl Walk<'_> {
                     Some(kind) if kind.is_file() && is_proto => {
                         if self.finder.known.len() == MAX_FILES {
                             let message = format!("there are more than {MAX_FILES} .proto files: the rest is skipped");
-                            return self.builder.say(warning(self.root, &message));
+                            return self.builder.warn(warning(self.root, &message));
                         }
                         let inside = path.strip_prefix(self.root).unwrap_or(&path).to_path_buf();
                         self.finder.know(path, inside, false);
@@ -316,15 +316,15 @@ impl Walk<'_> {
                     // Reading a FIFO would wait for somebody to write to it.
                     Some(kind) if is_proto => {
                         let message = format!("this is {}, not a regular file: skipped", kind_name(kind));
-                        self.builder.say(warning(&path, &message));
+                        self.builder.warn(warning(&path, &message));
                     }
-                    None if is_proto => self.builder.say(warning(&path, "this link leads nowhere: skipped")),
+                    None if is_proto => self.builder.warn(warning(&path, "this link leads nowhere: skipped")),
                     _ => {}
                 }
             }
             if entries_left == 0 {
                 let message = format!("there are more than {MAX_ENTRIES} files and directories: the rest is skipped");
-                return self.builder.say(warning(self.root, &message));
+                return self.builder.warn(warning(self.root, &message));
             }
             if depth < MAX_DEPTH {
                 open.extend(directories.into_iter().rev());

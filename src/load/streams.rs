@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use rpcshark_captures::budget::Holder;
 use rpcshark_captures::connection::{ClientBy as TcpClientBy, Close, Closing, Facts, FlowFacts, KnownGap};
-use rpcshark_captures::streams::{ClientBy as StreamClientBy, Event, Events, Opened, Process, StreamNo, EventKind};
+use rpcshark_captures::streams::{ClientBy as StreamClientBy, Event, EventKind, Events, Opened, Process, StreamNo};
 use rpcshark_captures::{Address, Data, Direction, Gap, Input};
 use rpcshark_dissectors::Joining;
 use rpcshark_dissectors::store::{ClientBy, Connection, process_text};

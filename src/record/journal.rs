@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::stderr::report;
 use bytes::Bytes;
-use rpcshark_captures::write::{About, Ends, WrittenStream, StreamWriter};
+use rpcshark_captures::write::{About, Ends, StreamWriter, WrittenStream};
 use rpcshark_captures::{Direction, Timestamp};
 
 /// Sees what is recorded while it is recorded, in the order in which it is written. A slow tap slows the writer, never

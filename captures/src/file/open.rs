@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::bytes::{self, Counted, Growing, Input, Notice, Opened, Pipe, Successor, Whole};
 use super::error::Error;
 use super::info::FileInfo;
-use super::reader::{Pace, Reader, Stream};
+use super::reader::{ByteStream, Pace, Reader};
 use super::sniff::{Kind, Method};
 use super::spool::Spool;
 use crate::source::FileSource;

@@ -42,7 +42,7 @@ mod strace;
 pub(crate) mod text;
 mod vsock;
 
-pub use event::{ClientBy, Event, Events, Opened, Process, StreamNo, EventKind};
+pub use event::{ClientBy, Event, EventKind, Events, Opened, Process, StreamNo};
 pub use stage::Streams;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Cursor;
 
-use super::{Events, Streams, EventKind};
+use super::{EventKind, Events, Streams};
 use crate::file::CaptureReader;
 
 /// What a recording tells, a line an event:

@@ -31,4 +31,4 @@ mod stream;
 
 pub use comment::{Ends, Party, Process, parse_endpoint_comment, parse_not_recorded_comment, parse_remark};
 pub use pcapng::{About, Pcapng};
-pub use stream::{WrittenStream, StreamWriter};
+pub use stream::{StreamWriter, WrittenStream};

@@ -136,7 +136,13 @@ impl<W: Write> StreamWriter<W> {
 
     /// Bytes were sent that were not recorded: the sequence numbers go on without them, and the comment of an empty
     /// packet behind them says so.
-    pub fn lost(&mut self, stream: &mut WrittenStream, direction: Direction, bytes: u64, time: Timestamp) -> io::Result<()> {
+    pub fn lost(
+        &mut self,
+        stream: &mut WrittenStream,
+        direction: Direction,
+        bytes: u64,
+        time: Timestamp,
+    ) -> io::Result<()> {
         if bytes == 0 || stream.reset || stream.flows[direction.index()].closed {
             return Ok(());
         }
@@ -146,7 +152,13 @@ impl<W: Write> StreamWriter<W> {
     }
 
     /// Bytes are left out: as [`Self::lost`], but the file's statistics do not count them as lost.
-    pub fn skip(&mut self, stream: &mut WrittenStream, direction: Direction, bytes: u64, time: Timestamp) -> io::Result<()> {
+    pub fn skip(
+        &mut self,
+        stream: &mut WrittenStream,
+        direction: Direction,
+        bytes: u64,
+        time: Timestamp,
+    ) -> io::Result<()> {
         if bytes == 0 || stream.reset || stream.flows[direction.index()].closed {
             return Ok(());
         }

@@ -576,8 +576,13 @@ mod tests {
         );
         let warnings_of =
             |name: &str, file: &str| format!("{file}: warning: `{name}` is defined otherwise in a, which is used");
-        let mut expected =
-            vec![warnings_of("E", "b"), warnings_of("M", "c"), warnings_of("E", "c"), warnings_of("M", "b"), warnings_of("S", "b")];
+        let mut expected = vec![
+            warnings_of("E", "b"),
+            warnings_of("M", "c"),
+            warnings_of("E", "c"),
+            warnings_of("M", "b"),
+            warnings_of("S", "b"),
+        ];
         let mut diagnostics = diagnostics;
         diagnostics.sort();
         expected.sort();

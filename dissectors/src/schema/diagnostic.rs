@@ -160,7 +160,10 @@ mod tests {
         let source = "syntax = \"proto3\";\n\tstring näme 1;\n";
         let at = source.find("1;").unwrap();
         let diagnostics = Diagnostic::error(Some("a.proto"), "expected `=`".into()).at(Some(source), at, at + 1);
-        assert_eq!(diagnostics.to_string(), "a.proto:2:14: error: expected `=`\n 2 | \tstring näme 1;\n   | \t            ^");
+        assert_eq!(
+            diagnostics.to_string(),
+            "a.proto:2:14: error: expected `=`\n 2 | \tstring näme 1;\n   | \t            ^"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::connection::{Arrived, Ends, Ttrpc};
 use super::frame::Flags;
 use super::message::{self, Fault, Request, Response};
 use super::parts::Contents;
-use super::streams::Stream;
+use super::streams::TtrpcStream;
 use crate::framed::{Position, bytes_text};
 use crate::note::way;
 use crate::store::{

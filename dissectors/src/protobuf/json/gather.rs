@@ -15,7 +15,7 @@ use crate::schema::{Cardinality, Field, Kind, Message};
 pub(super) const MAX_ENTRIES: usize = 1 << 20;
 
 /// Of a message with fewer entries none are merged.
-pub(super) const MIN_MERGED: usize = 1 << 12;
+const MIN_MERGED: usize = 1 << 12;
 
 impl<'s, 'a> Job<'s, 'a, '_> {
     /// Puts on the stack what a message holds, sorted by field and resolved: where a field has several entries, a scalar's
@@ -68,7 +68,14 @@ impl<'s, 'a> Job<'s, 'a, '_> {
 
     /// Enters a field. False where the entries have to be resolved.
     #[inline]
-    pub(super) fn push(&mut self, message: &Message, base: usize, entry: Entry, field: &Field, oneofs: &mut u64) -> bool {
+    pub(super) fn push(
+        &mut self,
+        message: &Message,
+        base: usize,
+        entry: Entry,
+        field: &Field,
+        oneofs: &mut u64,
+    ) -> bool {
         let mut sorted = true;
         if self.entries.len() > base
             && let Some(last) = self.entries.last_mut()
@@ -100,7 +107,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
 
     /// Makes room by keeping one entry for each field, from where it is first to where it is last, and enters a field.
     #[cold]
-    pub(super) fn push_merged(&mut self, message: &Message, base: usize, entry: Entry) -> bool {
+    fn push_merged(&mut self, message: &Message, base: usize, entry: Entry) -> bool {
         self.resolve(message, base);
         let entries = self.entries.get_mut(base..).unwrap_or_default();
         let mut kept = 0_usize;
@@ -125,7 +132,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     }
 
     #[cold]
-    pub(super) fn resolve(&mut self, message: &Message, base: usize) {
+    fn resolve(&mut self, message: &Message, base: usize) {
         // Of each oneof: the member that was seen last, and from which entry on it was the only one.
         let mut members: SmallVec<[Option<(u32, usize)>; 8]> = SmallVec::new();
         members.resize(message.oneofs.len(), None);
@@ -157,7 +164,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     }
 
     #[cold]
-    pub(super) fn not_in_type(&mut self, message: &'s Message, wire: &wire::Field<'a>, base: usize, sorted: &mut bool) {
+    fn not_in_type(&mut self, message: &'s Message, wire: &wire::Field<'a>, base: usize, sorted: &mut bool) {
         if message.message_set
             && wire.number == 1
             && let Value::Group(item) = wire.value
@@ -172,7 +179,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     }
 
     #[cold]
-    pub(super) fn mismatch(&mut self, field: &Field, wire: &wire::Field<'a>) {
+    fn mismatch(&mut self, field: &Field, wire: &wire::Field<'a>) {
         self.notes.add(Severity::Warning, "pb-wire-type", wire.at..wire.end, || {
             let is = match wire.value {
                 Value::Varint(_) => "a varint",

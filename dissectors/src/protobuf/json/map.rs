@@ -60,7 +60,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
         some
     }
 
-    pub(super) fn map_items(&mut self, message: &'s Message, number: u32, entries: Entries) -> MapItems<'a> {
+    fn map_items(&mut self, message: &'s Message, number: u32, entries: Entries) -> MapItems<'a> {
         let MapItems { mut few, mut many } = MapItems::default();
         for at in entries {
             let Some(&entry) = self.entries.get(at) else { continue };
@@ -86,7 +86,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     }
 
     /// A map entry, and whether its value is a number that a closed enum does not have; `None` for what is not one.
-    pub(super) fn read_map_item(&self, message: &Message, wire: &wire::Field<'a>) -> Option<(MapItem<'a>, bool)> {
+    fn read_map_item(&self, message: &Message, wire: &wire::Field<'a>) -> Option<(MapItem<'a>, bool)> {
         let part = part(&Ok(*wire))?;
         let mut key = message.field(1).map_or(Key::Number(0), |f| match f.kind {
             Kind::String => Key::Text(0, b""),
@@ -110,7 +110,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     }
 
     /// The map entry that begins at `at`, where one was read before.
-    pub(super) fn map_item_at(&self, message: &Message, at: u32) -> Option<MapItem<'a>> {
+    fn map_item_at(&self, message: &Message, at: u32) -> Option<MapItem<'a>> {
         let wire = Fields::within(self.bytes, at..self.bytes.len() as u32).next()?.ok()?;
         self.read_map_item(message, &wire).map(|(item, _)| item)
     }
@@ -118,7 +118,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     /// Prints a map by where its entries begin: their keys are read again for each comparison, so that a large map takes four
     /// bytes for each of its entries.
     #[cold]
-    pub(super) fn many_map_items(&mut self, message: &'s Message, number: u32, mut items: Vec<u32>, depth: u32) {
+    fn many_map_items(&mut self, message: &'s Message, number: u32, mut items: Vec<u32>, depth: u32) {
         let key = |at: u32| self.map_item_at(message, at).map(|item| item.key);
         // Of equal keys, the last one lies last.
         items.sort_unstable_by(|&a, &b| key(a).cmp(&key(b)).then(a.cmp(&b)));
@@ -131,7 +131,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
         }
     }
 
-    pub(super) fn map_item(&mut self, message: &'s Message, number: u32, item: &MapItem<'a>, depth: u32) {
+    fn map_item(&mut self, message: &'s Message, number: u32, item: &MapItem<'a>, depth: u32) {
         self.path.push(PathStep { number, at: item.at });
         let entries = self.gather(message, &[item.part]);
         comma(self.out);

@@ -15,7 +15,7 @@ use crate::schema::{Cardinality, Field, Kind, Message, MessageIx, Schema, WellKn
 /// Prints messages as JSON. Keeps its memory from one message to the next.
 #[derive(Debug, Default)]
 pub struct JsonPrinter {
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     path: Vec<PathStep>,
     hide_redacted: bool,
 }
@@ -139,7 +139,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     }
 
     /// The entries from `at` on that are of one field.
-    pub(super) fn same_field(&self, at: usize, end: usize) -> Entries {
+    fn same_field(&self, at: usize, end: usize) -> Entries {
         let entries = self.entries.get(at..end).unwrap_or_default();
         let Some(first) = entries.first() else { return at..end };
         at..at + entries.iter().take_while(|e| e.field == first.field).count()
@@ -213,7 +213,10 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     }
 
     /// What lies in an entry.
-    pub(super) fn again(&self, entry: &Entry) -> impl Iterator<Item = Result<wire::Field<'a>, wire::Broken<'a>>> + use<'a> {
+    pub(super) fn again(
+        &self,
+        entry: &Entry,
+    ) -> impl Iterator<Item = Result<wire::Field<'a>, wire::Broken<'a>>> + use<'a> {
         let wanted = entry.number;
         Fields::within(self.bytes, entry.at..entry.end).filter(move |item| {
             let number = match item {
@@ -234,7 +237,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
     }
 
     /// A message or group, merged from all that `entries` hold.
-    pub(super) fn singular_message(&mut self, field: &'s Field, entries: Entries, depth: u32) {
+    fn singular_message(&mut self, field: &'s Field, entries: Entries, depth: u32) {
         let mut parts: SmallVec<[Part; 2]> = SmallVec::new();
         let mut first = None;
         for &entry in self.entries.get(entries).unwrap_or_default() {
@@ -311,7 +314,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
 
     /// What one field on the wire adds to a list.
     #[inline]
-    pub(super) fn elements(&mut self, field: &'s Field, item: &Result<wire::Field<'a>, wire::Broken<'a>>, depth: u32) {
+    fn elements(&mut self, field: &'s Field, item: &Result<wire::Field<'a>, wire::Broken<'a>>, depth: u32) {
         let (value_at, value) = match item {
             Ok(wire) => (wire.value_at, wire.value),
             Err(wire::Broken { partial: Some(partial), .. }) => *partial,

@@ -1,8 +1,8 @@
 //! What official printers print, and what they refuse.
 
-use super::gather::{MAX_ENTRIES, MIN_MERGED};
+use super::gather::MAX_ENTRIES;
 use super::map::MAX_MAP_ITEMS;
-use super::well_known::date;
+use super::well_known::write_timestamp;
 use super::*;
 use crate::json;
 use crate::schema::Schema;
@@ -185,16 +185,10 @@ fn what_has_no_official_form_has_one_of_ours() {
     let schema = compile(SCHEMA);
     let cases = [
         // The second before the year 1, and a billion nanoseconds.
-        (
-            field(7, b"\x08\xff\x91\xb8\xc3\x98\xfe\xff\xff\xff\x01"),
-            r#"{"time":{"seconds":"-62135596801","nanos":0}}"#,
-        ),
+        (field(7, b"\x08\xff\x91\xb8\xc3\x98\xfe\xff\xff\xff\x01"), r#"{"time":{"seconds":"-62135596801","nanos":0}}"#),
         (field(7, b"\x08\x01\x10\x80\x94\xeb\xdc\x03"), r#"{"time":{"seconds":"1","nanos":1000000000}}"#),
         // One second and minus one nanosecond.
-        (
-            field(8, b"\x08\x01\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
-            r#"{"span":{"seconds":"1","nanos":-1}}"#,
-        ),
+        (field(8, b"\x08\x01\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), r#"{"span":{"seconds":"1","nanos":-1}}"#),
         // A number that JSON has not.
         (field(10, b"\x11\0\0\0\0\0\0\xf0\x7f"), r#"{"value":"Infinity"}"#),
         (field(10, b""), r#"{"value":null}"#),

@@ -88,7 +88,7 @@ impl<'s, 'a> Job<'s, 'a, '_> {
         self.out.push(b'}');
     }
 
-    pub(super) fn any_value(&mut self, url: &[u8], value: &'a [u8], part: Part, depth: u32) {
+    fn any_value(&mut self, url: &[u8], value: &'a [u8], part: Part, depth: u32) {
         // containerd sends JSON under type names that may look like those of messages. A message does not begin with a
         // brace: that would be a group of number 15.
         if value.first() == Some(&b'{') && json::is_json(value) {
@@ -165,7 +165,7 @@ fn camel_case(path: &str) -> Option<String> {
 }
 
 /// `"2023-11-14T22:13:20.123Z"`; false (and nothing written) outside of the years 1 to 9999.
-fn write_timestamp(out: &mut Vec<u8>, seconds: i64, nanos: i32) -> bool {
+pub(super) fn write_timestamp(out: &mut Vec<u8>, seconds: i64, nanos: i32) -> bool {
     const FIRST: i64 = -62_135_596_800; // 0001-01-01T00:00:00Z
     const LAST: i64 = 253_402_300_799; // 9999-12-31T23:59:59Z
     if !(FIRST..=LAST).contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
@@ -231,7 +231,7 @@ fn write_padded(out: &mut Vec<u8>, number: u64, digits: usize) {
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.
 ///
 /// Years run from March here, so that the leap day is their last day, and an era is 400 of them.
-pub(super) fn date(days: i64) -> (i64, i64, i64) {
+fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468; // from 0000-03-01
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);

@@ -1,9 +1,11 @@
 //! Fields of messages, extensions among them.
 
 use super::linker::{Declared, Linker, Place, Scope, SymbolKind};
-use super::shape::{is_entry, sort_fields};
+use super::names::{MAX_NAME, join};
+use super::shape::{same_fields, sort_fields};
 use crate::schema::descriptor::{self, field_type, label};
 use crate::schema::table::{Cardinality, Field, Kind};
+use hashbrown::HashSet;
 
 /// The largest field number that a tag can carry.
 const MAX_NUMBER: i32 = (1 << 29) - 1;
@@ -221,7 +223,7 @@ fn json_key(name: &str) -> Box<[u8]> {
 }
 
 /// `some_name` to `someName`, as protoc does it: an underscore goes, and the letter behind it becomes upper case.
-pub(in crate::schema) fn json_name(name: &str) -> String {
+fn json_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut upper = false;
     for c in name.chars() {

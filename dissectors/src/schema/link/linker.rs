@@ -1,6 +1,7 @@
 //! The steps of linking: every name first, then what stands behind it.
 
-use super::names::join;
+use super::names::MAX_NAME;
+use super::shape::well_known;
 use crate::schema::Diagnostic;
 use crate::schema::descriptor;
 use crate::schema::features::{Edition, InForce};
@@ -124,7 +125,7 @@ impl<'a, 's> Linker<'a, 's> {
     }
 
     /// Gives every message and enumeration its index.
-    pub(super) fn declare(&mut self) {
+    fn declare(&mut self) {
         let units = self.units;
         for (at, unit) in units.iter().enumerate() {
             let file = unit.file;
@@ -149,7 +150,7 @@ impl<'a, 's> Linker<'a, 's> {
         }
     }
 
-    pub(super) fn declare_message(&mut self, descriptor: &'a descriptor::Message, outer: &Scope) {
+    fn declare_message(&mut self, descriptor: &'a descriptor::Message, outer: &Scope) {
         let Some(name) = self.full_name(outer, descriptor.name.as_deref(), "a message") else { return };
         let options = descriptor.options.as_ref();
         let scope = Scope {
@@ -192,7 +193,7 @@ impl<'a, 's> Linker<'a, 's> {
         }
     }
 
-    pub(super) fn declare_enum(&mut self, descriptor: &descriptor::Enum, outer: &Scope) {
+    fn declare_enum(&mut self, descriptor: &descriptor::Enum, outer: &Scope) {
         let Some(name) = self.full_name(outer, descriptor.name.as_deref(), "an enum") else { return };
         let features = outer.features.with(descriptor.options.as_ref().and_then(|o| o.features.as_ref()));
         let number = |value: &descriptor::EnumValue| value.number.unwrap_or_default();
@@ -224,7 +225,7 @@ impl<'a, 's> Linker<'a, 's> {
         });
     }
 
-    pub(super) fn finish(mut self) -> Schema {
+    fn finish(mut self) -> Schema {
         let mut missing = std::mem::take(&mut self.missing);
         missing.retain(|missing| self.may_warn(missing.unit));
         let mut guesses_said = HashSet::new();
@@ -268,7 +269,7 @@ impl<'a, 's> Linker<'a, 's> {
 }
 
 /// What to say about a file whose syntax or edition is not known.
-pub(crate) fn unknown_edition(file: &descriptor::File) -> String {
+fn unknown_edition(file: &descriptor::File) -> String {
     match (&file.syntax, file.edition) {
         (_, Some(number)) if number >= 1000 => format!("edition {number} is not known here: known are 2023 and 2024"),
         (Some(syntax), None) if syntax != "editions" => {

@@ -13,5 +13,4 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-pub(super) use fields::json_name;
-pub(crate) use linker::{Unit, link, unknown_edition};
+pub(crate) use linker::{Unit, link};

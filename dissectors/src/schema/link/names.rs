@@ -5,7 +5,7 @@ use crate::schema::Diagnostic;
 
 /// Longest full name that is taken over. Real ones stay far below 200; the limit bounds what many short names inside
 /// one long package or many nested messages can add up to.
-const MAX_NAME: usize = 512;
+pub(super) const MAX_NAME: usize = 512;
 
 /// How much is said about one file: who reads further has understood, and finding lines and columns takes time.
 pub(super) const MAX_WARNINGS: usize = 100;

@@ -1,9 +1,10 @@
 //! Services and their methods.
 
 use super::linker::{Linker, Scope, SymbolKind};
-use super::names::join;
+use super::names::{MAX_NAME, join};
 use crate::schema::descriptor;
 use crate::schema::table::{Message, MessageIx, Method, Service};
+use hashbrown::{HashMap, HashSet};
 
 impl<'a, 's> Linker<'a, 's> {
     /// Links services; those of one name become one.
@@ -40,7 +41,7 @@ impl<'a, 's> Linker<'a, 's> {
     }
 
     /// Adds to a service the methods that only a second definition of it has.
-    pub(super) fn join_service(&mut self, ix: u32, methods: Vec<Method>, first: usize, second: usize) {
+    fn join_service(&mut self, ix: u32, methods: Vec<Method>, first: usize, second: usize) {
         let Some(service) = self.schema.services.get_mut(ix as usize) else { return };
         let known: HashMap<Box<str>, usize> =
             service.methods.iter().enumerate().map(|(at, m)| (m.name.clone(), at)).collect();
@@ -60,7 +61,7 @@ impl<'a, 's> Linker<'a, 's> {
         }
     }
 
-    pub(super) fn method_type(&mut self, wanted: &str, at: Option<u32>, scope: &Scope, method: &str) -> MessageIx {
+    fn method_type(&mut self, wanted: &str, at: Option<u32>, scope: &Scope, method: &str) -> MessageIx {
         if let Some(SymbolKind::Message(ix)) = self.resolve(wanted, scope) {
             return ix;
         }

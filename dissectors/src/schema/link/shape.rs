@@ -52,7 +52,7 @@ pub(super) fn same_fields(a: &[Field], b: &[Field]) -> bool {
 }
 
 /// Whether `fields` are those of a map entry.
-pub(super) fn is_entry(fields: &[Field]) -> bool {
+fn is_entry(fields: &[Field]) -> bool {
     let [key, value] = fields else { return false };
     let keyed = !matches!(
         key.kind,
@@ -63,7 +63,7 @@ pub(super) fn is_entry(fields: &[Field]) -> bool {
 }
 
 /// Whether `message` has the fields that its mark as a well-known type promises.
-pub(super) fn has_shape(schema: &Schema, message: &Message) -> bool {
+fn has_shape(schema: &Schema, message: &Message) -> bool {
     let Some(known) = message.well_known else { return true };
     let single = |f: &Field| matches!(f.cardinality, Cardinality::Implicit | Cardinality::Explicit);
     let is = |f: &Field, kind| f.kind == kind && single(f);

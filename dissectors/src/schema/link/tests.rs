@@ -2,9 +2,9 @@
 
 use super::names::MAX_WARNINGS;
 use crate::schema::descriptor::{self, field_type, label};
-use crate::schema::{Cardinality, Schema};
 use crate::schema::descriptor::{EnumValue, File, FileSet, MessageOptions};
 use crate::schema::testing::descriptors;
+use crate::schema::{Cardinality, Kind, Schema, WellKnown};
 use prost::Message as _;
 
 fn field(name: &str, number: i32, r#type: i32, type_name: Option<&str>) -> descriptor::Field {
@@ -70,9 +70,7 @@ fn what_no_compiler_makes_is_left_out_and_said() {
             format!("{at} `M` has two fields of one number: the first is used"),
             format!("{at} a type has no name: the field `M.odd` is shown as unknown"),
             format!("{at} type `x.Gone` is not defined in any schema file: the field `M.gone` is shown as unknown"),
-            format!(
-                "{at} type `M` is not defined in any schema file: the field `M.enumeration` is shown as unknown"
-            ),
+            format!("{at} type `M` is not defined in any schema file: the field `M.enumeration` is shown as unknown"),
         ]
     );
 }
@@ -136,7 +134,10 @@ fn editions_not_known_here_leave_their_file_out() {
     };
     let (schema, diagnostics) = linked(vec![edition(9999), file("a.proto", vec![message("A", vec![])])]);
     assert!(schema.message("E").is_none() && schema.message("A").is_some());
-    assert_eq!(diagnostics, ["descriptor set: e.proto: warning: edition 9999 is not known here: known are 2023 and 2024"]);
+    assert_eq!(
+        diagnostics,
+        ["descriptor set: e.proto: warning: edition 9999 is not known here: known are 2023 and 2024"]
+    );
     assert!(linked(vec![edition(1001)]).1.is_empty());
 }
 
@@ -161,8 +162,8 @@ fn enums_keep_the_first_alias_and_their_default() {
 /// What a compiler with editions makes of `editions.proto`.
 #[test]
 fn editions_are_read_alike_from_text_and_from_a_compilers_set() {
-    let text = include_str!("testdata/editions.proto");
-    let set = include_bytes!("testdata/editions.binpb");
+    let text = include_str!("../testdata/editions.proto");
+    let set = include_bytes!("../testdata/editions.binpb");
     let (from_text, diagnostics) = Schema::from_source(text);
     assert!(diagnostics.is_empty(), "{}", diagnostics[0]);
     let (from_set, diagnostics) = Schema::from_descriptors(set).unwrap();
@@ -250,9 +251,7 @@ fn deep_and_cyclic_sets_are_bounded() {
     for _ in 0..50 {
         deep = descriptor::Message { nested_type: vec![deep], ..message("M", vec![]) };
     }
-    assert!(
-        Schema::from_descriptors(&FileSet { file: vec![file("a.proto", vec![deep])] }.encode_to_vec()).is_err()
-    );
+    assert!(Schema::from_descriptors(&FileSet { file: vec![file("a.proto", vec![deep])] }.encode_to_vec()).is_err());
 
     let cycle = |name: &str, other: &str| File {
         dependency: vec![other.into(), name.into()],

@@ -1,6 +1,6 @@
 //! A file, and what stands at its top level.
 
-use super::options::Value;
+use super::options::edition_named;
 use crate::schema::Diagnostic;
 use crate::schema::descriptor::File;
 use crate::schema::features::Edition;
@@ -120,7 +120,9 @@ impl<'a> Parser<'a> {
         let Some(known) = known.filter(|_| !value.is_empty()) else {
             let what = if edition { "edition" } else { "syntax" };
             let diagnostics = self.wrong_at(span, format!("{what} `{value}` is not known here"));
-            return Err(Box::new(diagnostics.hint("known are syntax proto2 and proto3, and editions 2023 and 2024".into())));
+            return Err(Box::new(
+                diagnostics.hint("known are syntax proto2 and proto3, and editions 2023 and 2024".into()),
+            ));
         };
         self.edition = known;
         if edition {

@@ -1,7 +1,7 @@
 //! Messages, their fields, and enumerations.
 
 use super::file::{Parser, Result};
-use super::options::{OptionSet, Value};
+use super::options::Value;
 use super::scalar::scalar;
 use crate::schema::descriptor::{
     Enum, EnumOptions, EnumValue, Field, FieldOptions, Message, MessageOptions, Oneof, OneofOptions, field_type, label,
@@ -10,7 +10,7 @@ use crate::schema::features::Edition;
 use crate::schema::lexer::Token;
 
 /// How deep messages and groups may be nested: as protoc has it, and what bounds the recursion here.
-const MAX_NESTING: usize = 31;
+pub(super) const MAX_NESTING: usize = 31;
 
 /// The largest field number that a tag can carry.
 const MAX_NUMBER: u64 = (1 << 29) - 1;
@@ -36,7 +36,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `{ … }` of a message or group.
-    pub(super) fn body(&mut self, message: &mut Message) -> Result<()> {
+    fn body(&mut self, message: &mut Message) -> Result<()> {
         if self.depth == MAX_NESTING {
             return Err(self.wrong(&format!("messages are nested deeper than {MAX_NESTING} levels")));
         }
@@ -167,7 +167,7 @@ impl<'a> Parser<'a> {
         Ok(field)
     }
 
-    pub(super) fn check_label(&self, given: Option<i32>, within: Within) -> Result<()> {
+    fn check_label(&self, given: Option<i32>, within: Within) -> Result<()> {
         let editions = self.edition.0 >= Edition::E2023.0;
         let message = match given {
             _ if matches!(within, Within::Oneof(_)) => "a field in a oneof has no label",
@@ -188,7 +188,8 @@ impl<'a> Parser<'a> {
         self.eat('<')?;
         let (key, key_at) = self.type_name("the type of the map's keys")?;
         let Some(key) = scalar(&key).filter(|n| !matches!(n, 1 | 2 | 12)) else {
-            let diagnostics = self.wrong_at(key_at, format!("`{key}` cannot be a key: keys are integers, bool or string"));
+            let diagnostics =
+                self.wrong_at(key_at, format!("`{key}` cannot be a key: keys are integers, bool or string"));
             return Err(Box::new(diagnostics));
         };
         self.eat(',')?;
@@ -252,7 +253,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `= number [options]`
-    pub(super) fn number_and_options(&mut self, field: &mut Field, within: Within) -> Result<()> {
+    fn number_and_options(&mut self, field: &mut Field, within: Within) -> Result<()> {
         self.eat('=')?;
         let Token::Int(number) = self.token else { return Err(self.expected("the field's number")) };
         let max = if within == Within::Extend { MAX_EXTENSION } else { MAX_NUMBER };
@@ -314,7 +315,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `reserved …;` or `extensions …;`: read over.
-    pub(super) fn ranges(&mut self) -> Result<()> {
+    fn ranges(&mut self) -> Result<()> {
         self.advance()?;
         loop {
             match self.token {

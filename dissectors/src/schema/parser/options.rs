@@ -3,7 +3,7 @@
 use super::file::{Parser, Result};
 use crate::schema::descriptor::Features;
 use crate::schema::features::Edition;
-use crate::schema::lexer::Token;
+use crate::schema::lexer::{Token, unescape};
 use std::ops::Range;
 
 /// An option as far as it matters: `features.enum_type` is `["features", "enum_type"]`. Custom ones have no path.
@@ -103,7 +103,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `{ … }` in text format: what is inside is not looked at but for plain pairs of names.
-    pub(super) fn text_format(&mut self) -> Result<Vec<(&'a str, &'a str)>> {
+    fn text_format(&mut self) -> Result<Vec<(&'a str, &'a str)>> {
         let open = self.span.clone();
         let mut pairs = Vec::new();
         // The brackets that are open, as what closes them.

@@ -1,7 +1,5 @@
 //! The names of scalar types.
 
-use crate::schema::descriptor::field_type;
-
 /// The number in `FieldDescriptorProto.Type` of a type that is a keyword.
 pub(super) fn scalar(name: &str) -> Option<i32> {
     Some(match name {

@@ -64,7 +64,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `(stream? type)`
-    pub(super) fn method_type(&mut self) -> Result<(Option<bool>, String, Option<u32>)> {
+    fn method_type(&mut self) -> Result<(Option<bool>, String, Option<u32>)> {
         self.eat('(')?;
         let streams = self.is("stream") && matches!(self.ahead(), Some(Token::Ident(_) | Token::Symbol('.')));
         if streams {

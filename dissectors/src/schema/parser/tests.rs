@@ -1,7 +1,7 @@
 //! Files as other compilers read them, and every kind of mistake.
 
 use super::file::parse;
-use crate::schema::descriptor::File;
+use super::message::MAX_NESTING;
 use crate::schema::testing::{descriptors, same_as_reflected};
 use crate::schema::{Cardinality, Kind, Schema};
 
@@ -261,10 +261,7 @@ fn every_kind_of_mistake_has_its_message() {
 fn nesting_is_bounded() {
     let nested = |depth: usize| format!("{}{}", "message A {".repeat(depth), "}".repeat(depth));
     assert!(parse("a.proto", &nested(MAX_NESTING)).is_ok());
-    assert_eq!(
-        parse("a.proto", &nested(100_000)).unwrap_err().message,
-        "messages are nested deeper than 31 levels"
-    );
+    assert_eq!(parse("a.proto", &nested(100_000)).unwrap_err().message, "messages are nested deeper than 31 levels");
     let aggregate = format!("option (a) = {}1{};", "{ b ".repeat(100_000), "}".repeat(100_000));
     assert!(parse("a.proto", &aggregate).is_ok());
 }

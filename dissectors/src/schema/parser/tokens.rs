@@ -40,7 +40,7 @@ impl<'a> Parser<'a> {
         Ok(word)
     }
 
-    pub(super) fn ident_at(&self, what: &str) -> Result<&'a str> {
+    fn ident_at(&self, what: &str) -> Result<&'a str> {
         match self.token {
             Token::Ident(word) => Ok(word),
             _ => Err(self.expected(what)),

@@ -4,7 +4,7 @@ use super::pair::{Open, PairNo};
 use super::socket::{Role, Socket, name_of};
 use super::table::{Context, Sockets};
 use super::transfer::direction;
-use crate::streams::event::{ClientBy, Opened, StreamNo, EventKind};
+use crate::streams::event::{ClientBy, EventKind, Opened, StreamNo};
 use crate::streams::strace::processes::Processes;
 use crate::{Direction, Endpoint};
 
