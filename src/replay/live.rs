@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rpcshark_captures::budget::{Budget, Holder, MemoryLimit};
 use rpcshark_captures::connection::{Close, Closing};
 use rpcshark_captures::streams::StreamNo;
-use rpcshark_captures::write::{About, Ends, Party, Stream, StreamWriter};
+use rpcshark_captures::write::{About, Ends, Party, StreamWriter, WrittenStream};
 use rpcshark_captures::{Data, Direction, Endpoint, Input, Packet, PacketNo, Place, Sources, Spill, Timestamp};
 use rpcshark_dissectors::store::{
     CallEventKind, CallRef, ClientBy, Connection, ConnectionEventKind, ConnectionId, ConnectionRef, Keep, LaneNo, Store,
@@ -44,7 +44,7 @@ struct LiveConnection {
     sent: [u64; 2],
     /// Events of the connection that were reported.
     reported: usize,
-    stream: Option<Stream>,
+    stream: Option<WrittenStream>,
     ended: bool,
 }
 
