@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use rpcshark_captures::file::{Batch, CaptureReader, Error, OpenOptions};
-use rpcshark_captures::streams::{StreamNo, What};
+use rpcshark_captures::streams::{EventKind, StreamNo};
 use rpcshark_captures::write::{About, Pcapng};
 use rpcshark_captures::{Address, LinkType, Peeled, peel};
 use rpcshark_dissectors::store::{ConnectionRef, Store};
@@ -152,7 +152,7 @@ impl Finder {
     fn batch(&mut self, batch: &Batch, partition: &Partition) {
         for event in &partition.events().events {
             let order = event.packet.order;
-            if let (What::Opened(_), Some(&wanted)) = (&event.what, self.births.get(&order)) {
+            if let (EventKind::Opened(_), Some(&wanted)) = (&event.kind, self.births.get(&order)) {
                 self.streams.insert(event.connection, wanted);
             }
             if self.streams.get(&event.connection) == Some(&true) {
