@@ -33,6 +33,8 @@ pub struct Tls {
     /// The random of the last ClientHello.
     random: Option<Random>,
     server: Option<ServerHello>,
+    /// The version that the server has chosen.
+    version: Option<u16>,
     early: EarlyData,
     /// Nothing is read any more.
     over: bool,
@@ -86,6 +88,7 @@ impl Tls {
             halves: [Half::default(), Half::default()],
             random: None,
             server: None,
+            version: None,
             early: EarlyData::None,
             over: false,
             opened: 0,
@@ -239,7 +242,7 @@ impl Tls {
     ) -> Outcome {
         let half = &mut self.halves[direction.index()];
         let kind = record.header.kind;
-        let is_tls13 = self.server.as_ref().is_some_and(|server| server.version == TLS_1_3);
+        let is_tls13 = self.version == Some(TLS_1_3);
         match (half.stage, kind) {
             // RFC 8446 §5: sent for the sake of middleboxes, and never protected.
             (_, CHANGE_CIPHER_SPEC) if is_tls13 => Outcome::Done,
@@ -314,8 +317,9 @@ impl Tls {
 
     fn server_hello(&mut self, hello: ServerHello, context: &mut Context<'_>) {
         self.progress += 1;
+        self.version = Some(hello.version);
         let facts = self.facts(context);
-        facts.version = Some(hello.version);
+        facts.version = self.version;
         if hello.is_retry() {
             // RFC 8446 §4.2.10: no early data after a HelloRetryRequest.
             self.early = EarlyData::Rejected;

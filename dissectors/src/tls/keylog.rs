@@ -123,7 +123,8 @@ impl Keys {
         }
         let secret = Secret::from_hex(secret).ok_or("the secret is not hexadecimal")?;
         if label == b"RSA" {
-            return Err("RSA lines, which name an encrypted premaster secret, are not supported; CLIENT_RANDOM is");
+            // Named by an encrypted premaster secret. Who writes such a line also writes one with the random.
+            return Ok(());
         }
         let random = Secret::from_hex(random).ok_or("the client random is not hexadecimal")?;
         let random = Random::try_from(random.bytes()).map_err(|_| "the client random does not have 32 bytes")?;
