@@ -66,6 +66,37 @@ pub fn safe(bytes: &[u8]) -> String {
     Escaped(bytes).to_string()
 }
 
+/// `text` in ASCII, for terminals that show nothing else. It takes as many columns as before.
+pub fn ascii(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let mut mapped = String::with_capacity(text.len());
+    for c in text.chars() {
+        mapped.push_str(match c {
+            'µ' => "u",
+            '…' => "~",
+            '–' | '—' | '─' => "-",
+            '·' | '░' => ".",
+            '×' | '✗' => "x",
+            '→' | '≥' | '›' | '►' => ">",
+            '←' | '‹' | '◄' => "<",
+            '↑' => "^",
+            '↓' => "v",
+            '✓' => "k",
+            '●' => "*",
+            '│' => "|",
+            'Δ' => "d",
+            c if c.is_ascii() => {
+                mapped.push(c);
+                continue;
+            }
+            c => ["", "?", "??"][width(c.encode_utf8(&mut [0; 4])).min(2)],
+        });
+    }
+    Cow::Owned(mapped)
+}
+
 /// A number with its thousands separated: `1,214`.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -105,6 +136,16 @@ mod tests {
         assert_eq!(fit("日本語", 5, Keep::Start, "…"), "日本…");
         assert_eq!(fit("日本語", 4, Keep::Start, "…"), "日…");
         assert_eq!(fit("xe\u{301}yz", 3, Keep::Start, "…"), "xe\u{301}…");
+    }
+
+    #[test]
+    fn ascii_text_takes_as_many_columns() {
+        for text in ["356 µs → 1.5 ms ≥ ‹hidden› …", "日本 e\u{301} ü", "plain"] {
+            let mapped = ascii(text);
+            assert!(mapped.is_ascii(), "{mapped}");
+            assert_eq!(width(&mapped), width(text), "{mapped}");
+        }
+        assert_eq!(ascii("↑ 3 µs"), "^ 3 us");
     }
 
     #[test]

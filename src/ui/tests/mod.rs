@@ -5,3 +5,4 @@ mod connections;
 mod frames;
 mod insight;
 mod rig;
+mod snapshots;

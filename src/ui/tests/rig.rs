@@ -20,8 +20,8 @@ use crate::ui::workers::Workers;
 
 /// The terminal UI over a real recording.
 pub(super) struct Rig {
-    app: App,
-    backend: ScreenBackend,
+    pub(super) app: App,
+    pub(super) backend: ScreenBackend,
     signals: Receiver<Signal>,
     pub(super) size: (u16, u16),
     pub(super) quit: bool,
@@ -30,6 +30,11 @@ pub(super) struct Rig {
 impl Rig {
     /// Opens a recording of `tests/captures` with the schema beside it.
     pub(super) fn open(case: &str) -> Self {
+        Self::open_with(case, Theme::new(false, false), (100, 30))
+    }
+
+    /// The same in other colours and at another size.
+    pub(super) fn open_with(case: &str, theme: Theme, size: (u16, u16)) -> Self {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(case);
         let options = LoadOptions {
             inputs: Inputs::Paths(vec![directory.join(format!("{case}.pcap"))]),
@@ -47,18 +52,17 @@ impl Rig {
         let files = loader.files().iter().map(|file| file.name.clone()).collect();
         let store = Arc::clone(loader.shared());
         loader.start().join(|_| ()).expect("the recording can be read");
-        let sources =
-            schema::Sources { proto: vec![directory.join(format!("{case}.proto"))], ..schema::Sources::default() };
+        let proto = Some(directory.join(format!("{case}.proto"))).filter(|path| path.exists());
+        let sources = schema::Sources { proto: proto.into_iter().collect(), ..schema::Sources::default() };
         let schema = sources.load().schema;
         let guesser = Guesser::new(&schema);
         let decoding = Decoding { schema, guesser, redaction: Redaction::default() };
         let shared = Arc::new(Shared::new(store, decoding, files));
-        let theme = Theme::new(false, false);
         let (to_main, signals) = channel();
         let workers = Workers::start(&shared, options, sources, theme.signs, &to_main).expect("threads start");
         let backend = ScreenBackend { shared, workers };
         let app = App::new(theme, &format!("{case}.pcap"), "", &backend);
-        Self { app, backend, signals, size: (100, 30), quit: false }
+        Self { app, backend, signals, size, quit: false }
     }
 
     /// Types keys: names as in the table of commands, separated by blanks.
@@ -93,22 +97,29 @@ impl Rig {
         }
     }
 
-    /// Waits until the screen contains `text`.
+    /// Waits until the screen contains `text`, or one of several texts that `|` separates.
     pub(super) fn until(&mut self, text: &str) -> String {
         let began = Instant::now();
         loop {
             self.settle();
             let screen = self.draw();
-            if screen.contains(text) {
+            if text.split('|').any(|text| screen.contains(text)) {
                 return screen;
             }
             assert!(began.elapsed() < Duration::from_secs(20), "no {text:?} on this screen:\n{screen}");
         }
     }
 
-    pub(super) fn draw(&mut self) -> String {
+    /// The cells of the screen.
+    pub(super) fn buffer(&mut self) -> Buffer {
         let mut buffer = Buffer::empty(Rect::new(0, 0, self.size.0, self.size.1));
         self.app.draw(&mut buffer, &self.backend);
+        buffer
+    }
+
+    /// The text of the screen.
+    pub(super) fn draw(&mut self) -> String {
+        let buffer = self.buffer();
         let row = |y| (0..self.size.0).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
         (0..self.size.1).map(row).collect::<Vec<_>>().join("\n")
     }

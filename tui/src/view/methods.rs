@@ -325,7 +325,7 @@ fn answer_line(row: &MethodRow, decimals: u8, signs: &crate::theme::Signs) -> Pa
         }
         None => vec![Part::quiet("none in the capture")],
     };
-    parts.push(Part::quiet("     messages per call  "));
+    parts.push(Part::quiet("   msgs/call  "));
     for (sign, role, direction) in
         [(signs.up, Role::ToServer, Direction::ToServer), (signs.down, Role::ToClient, Direction::ToClient)]
     {

@@ -44,6 +44,8 @@ pub(crate) struct TimelineScreen {
     /// What to show when the connection has been read: a call, a moment.
     wanted: Subject,
     measured_from: Option<i64>,
+    /// All of it is in view, whatever the width.
+    fits: bool,
     playing: bool,
     columns: u16,
     height: u64,
@@ -84,6 +86,7 @@ impl TimelineScreen {
             at_ns: 0,
             wanted: Subject::default(),
             measured_from: None,
+            fits: true,
             playing: false,
             columns: 1,
             height: 1,
@@ -96,7 +99,7 @@ impl TimelineScreen {
         self.connection = Some(connection);
         self.timeline = None;
         self.state = State::Reading(0);
-        (self.from_ns, self.step_ns, self.measured_from, self.playing) = (0, 0, None, false);
+        (self.from_ns, self.step_ns, self.measured_from, self.playing, self.fits) = (0, 0, None, false, true);
         self.list = ListState::default();
         hub.request(Request::Timeline(TimelineRequest::Read(connection)));
     }
@@ -144,6 +147,7 @@ impl TimelineScreen {
 
     fn fit(&mut self) {
         let Some(first) = self.timeline.as_ref().map(|timeline| timeline.span.0) else { return };
+        self.fits = true;
         self.step_ns = self.fitting();
         self.from_ns = first;
         self.at_ns = self.at_ns.clamp(first, self.scale().end().saturating_sub(1));
@@ -156,6 +160,7 @@ impl TimelineScreen {
             true => finer_step(self.step_ns.max(1)),
             false => round_up(self.step_ns.saturating_add(1)).min(self.fitting().max(self.step_ns)),
         };
+        self.fits = false;
         self.step_ns = step;
         self.from_ns = self.at_ns - step.saturating_mul(i64::from(column)) - step / 2;
         self.keep_in_view();
@@ -597,7 +602,7 @@ impl Screen for TimelineScreen {
         if self.len() == 0 {
             return self.draw_waiting(canvas);
         }
-        if self.step_ns == 0 {
+        if self.step_ns == 0 || self.fits {
             let at = self.at_ns;
             self.fit();
             self.at_ns = at;

@@ -123,7 +123,8 @@ impl<'a> Canvas<'a> {
         if y >= self.area.height || columns == 0 {
             return x;
         }
-        let shown = fit(text, columns.into(), Keep::Start, self.theme.signs.ellipsis);
+        let text = if self.theme.signs.ascii { crate::text::ascii(text) } else { text.into() };
+        let shown = fit(&text, columns.into(), Keep::Start, self.theme.signs.ellipsis);
         let style = self.theme.style(role);
         self.buffer.set_stringn(self.area.x + x, self.area.y + y, &*shown, columns.into(), style);
         x + width(&shown) as u16
@@ -133,8 +134,13 @@ impl<'a> Canvas<'a> {
     pub fn parts(&mut self, x: u16, y: u16, columns: u16, parts: &[Part]) -> u16 {
         let end = x.saturating_add(columns).min(self.area.width);
         let mut at = x;
-        for part in parts {
+        for (index, part) in parts.iter().enumerate() {
             if at >= end {
+                // Nothing is cut without a sign, also between two pieces.
+                let is_text = |part: &Part| !part.text.trim().is_empty();
+                if end > x && parts.iter().skip(index).any(is_text) {
+                    self.text(end - 1, y, 1, self.theme.signs.ellipsis, Role::Quiet);
+                }
                 break;
             }
             at = self.text(at, y, end - at, &part.text, part.role);

@@ -278,6 +278,9 @@ fn draw_row(canvas: &mut Canvas<'_>, columns: &[Column], placed: &[Placed], y: u
     }
 }
 
+/// Columns of a piece that is cut at its beginning, at the least.
+const LEAST_CUT: usize = 4;
+
 fn draw_cell(canvas: &mut Canvas<'_>, column: &Column, x: u16, y: u16, wide: u16, parts: &[Part]) {
     let taken = parts_width(parts);
     if taken <= usize::from(wide) {
@@ -289,9 +292,12 @@ fn draw_cell(canvas: &mut Canvas<'_>, column: &Column, x: u16, y: u16, wide: u16
         return;
     }
     match (column.keep, parts) {
-        (Keep::End, [only]) => {
-            let text = fit(&only.text, wide.into(), Keep::End, canvas.theme.signs.ellipsis).into_owned();
-            canvas.text(x, y, wide, &text, only.role);
+        // The first piece is cut at its beginning, as long as enough of it is left.
+        (Keep::End, [first, rest @ ..]) if parts_width(rest) + LEAST_CUT <= wide.into() => {
+            let room = usize::from(wide) - parts_width(rest);
+            let text = fit(&first.text, room, Keep::End, canvas.theme.signs.ellipsis).into_owned();
+            let at = canvas.text(x, y, wide, &text, first.role);
+            canvas.parts(at, y, (x + wide).saturating_sub(at), rest);
         }
         _ => {
             canvas.parts(x, y, wide, parts);
