@@ -26,7 +26,7 @@ pub(super) fn work(shared: &Shared, sources: Sources, errands: &Receiver<Errand>
         match errand {
             Errand::Decoding(DecodingRequest::LoadSchema(path)) => worker.load_schema(path),
             Errand::Decoding(DecodingRequest::Reveal(on)) => worker.reveal(on),
-            Errand::Copy { text, to_file } => worker.copy(&text, to_file),
+            Errand::Copy { text, to_file } => copy(&text, to_file, to),
         }
     }
 }
@@ -75,15 +75,20 @@ impl Worker<'_> {
         self.shared.set_decoding(Decoding { schema: Arc::clone(schema), guesser, redaction });
         self.reply(Reply::DecodingChanged);
     }
+}
 
-    fn copy(&self, text: &str, to_file: bool) {
-        match clipboard::copy(text, to_file) {
-            Ok(clipboard::Copied::Said(said)) => self.say(said, false),
-            Ok(clipboard::Copied::ByTerminal(sequence)) => {
-                let _ = self.to.send(Signal::Write(sequence));
-                self.say(format!("{} bytes sent to the terminal's clipboard", text.len()), false);
-            }
-            Err(error) => self.say(format!("nothing copied: {error:#}"), true),
+/// Copies text; what came of it is said.
+pub(super) fn copy(text: &str, to_file: bool, to: &Sender<Signal>) {
+    let say = |text: String, error: bool| {
+        // A terminal that is gone ended with the program.
+        let _ = to.send(Signal::Reply(Reply::Say { text, error }));
+    };
+    match clipboard::copy(text, to_file) {
+        Ok(clipboard::Copied::Said(said)) => say(said, false),
+        Ok(clipboard::Copied::ByTerminal(sequence)) => {
+            let _ = to.send(Signal::Write(sequence));
+            say(format!("sent to the terminal: {} bytes", text.len()), false);
         }
+        Err(error) => say(format!("nothing copied: {error:#}"), true),
     }
 }

@@ -13,6 +13,7 @@ mod clipboard;
 mod connections;
 mod conversation;
 mod errands;
+mod export;
 mod frames;
 mod list;
 mod statistics;

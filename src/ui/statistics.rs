@@ -27,20 +27,39 @@ const DECODED_AT_ONCE: u32 = 256;
 /// Calls between two reports of how far it has come.
 const REPORTED: u32 = 100_000;
 
-/// Carries out requests until nobody asks any more.
+/// Carries out requests until nobody asks any more: the newest first. One that is interrupted by another one begins anew
+/// afterwards, since its screen still waits for it.
 pub(super) fn work(shared: &Arc<Shared>, requests: &Receiver<StatisticsRequest>, to: &Sender<Signal>) {
-    let mut next = requests.recv().ok();
-    while let Some(mut request) = next.take() {
-        // Only the newest request is wanted.
-        requests.try_iter().for_each(|newer| request = newer);
-        let worker = Worker { shared, to, bodies: FileBodies(Arc::clone(shared.store.sources())) };
-        let stopped_by = match request {
-            StatisticsRequest::Methods(filter) => worker.methods(&filter, requests),
-            StatisticsRequest::Problems(filter) => worker.problems(&filter, requests),
+    let worker = Worker { shared, to, bodies: FileBodies(Arc::clone(shared.store.sources())) };
+    let mut wanted = Vec::new();
+    loop {
+        if wanted.is_empty() {
+            match requests.recv() {
+                Ok(request) => add(&mut wanted, request),
+                Err(_) => return,
+            }
+        }
+        requests.try_iter().for_each(|request| add(&mut wanted, request));
+        let Some(request) = wanted.pop() else { continue };
+        let interrupted_by = match &request {
+            StatisticsRequest::Methods(filter) => worker.methods(filter, requests),
+            StatisticsRequest::Problems(filter) => worker.problems(filter, requests),
             StatisticsRequest::Cancel => None,
         };
-        next = stopped_by.or_else(|| requests.recv().ok());
+        if let Some(newer) = interrupted_by {
+            wanted.push(request);
+            add(&mut wanted, newer);
+        }
     }
+}
+
+/// Adds a request; it replaces the one before of its kind.
+fn add(wanted: &mut Vec<StatisticsRequest>, request: StatisticsRequest) {
+    if request == StatisticsRequest::Cancel {
+        return wanted.clear();
+    }
+    wanted.retain(|known| std::mem::discriminant(known) != std::mem::discriminant(&request));
+    wanted.push(request);
 }
 
 struct Worker<'w> {
@@ -146,5 +165,23 @@ impl Worker<'_> {
             self.send(StatisticsReply::Problems(Arc::new(list)));
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_replaces_only_one_of_its_own_kind() {
+        let methods = |filter: &str| StatisticsRequest::Methods(filter.to_owned());
+        let problems = |filter: &str| StatisticsRequest::Problems(filter.to_owned());
+        let mut wanted = Vec::new();
+        for request in [methods("a"), problems("b"), methods("c")] {
+            add(&mut wanted, request);
+        }
+        assert_eq!(wanted, [problems("b"), methods("c")]);
+        add(&mut wanted, StatisticsRequest::Cancel);
+        assert!(wanted.is_empty());
     }
 }

@@ -14,6 +14,7 @@ use ratatui::crossterm::event::{
 };
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::crossterm::{cursor, execute};
+use ratatui::layout::Rect;
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::view::{Guesser, Redaction};
 use rpcshark_tui::backend::{Backend, Reply};
@@ -189,7 +190,7 @@ impl Main {
                 out.flush()?;
             }
             Signal::Quit | Signal::Gone => return Ok(true),
-            Signal::Redraw => self.screen.terminal.clear()?,
+            Signal::Redraw => self.screen.clear()?,
             Signal::Suspend => self.screen.suspend(self.app.wants_mouse())?,
             Signal::StopReading => {
                 if let Some(stop) = &self.stop {
@@ -238,7 +239,14 @@ impl Screen {
         give_back();
         rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
         take_over(mouse)?;
-        self.terminal.clear()?;
+        self.clear()
+    }
+
+    /// Clears the screen; the next drawing draws every cell. (ratatui's own way asks the terminal where its cursor is, and not
+    /// every terminal answers.)
+    fn clear(&mut self) -> anyhow::Result<()> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))?;
         Ok(())
     }
 }
@@ -262,4 +270,49 @@ fn take_over(mouse: bool) -> io::Result<()> {
 fn give_back() {
     let _ = execute!(io::stdout(), DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
     let _ = disable_raw_mode();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::num::NonZeroU16;
+
+    use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_it_is_reported() {
+        let pair =
+            native_pty_system().openpty(PtySize { rows: 24, cols: 80, ..PtySize::default() }).expect("a terminal");
+        let mut command = CommandBuilder::new(std::env::current_exe().expect("this test"));
+        command.args(["--ignored", "--exact", "ui::terminal::tests::panics_on_the_screen", "--nocapture"]);
+        command.env("TERM", "xterm-256color");
+        let mut child = pair.slave.spawn_command(command).expect("the test starts");
+        let mut output = pair.master.try_clone_reader().expect("the terminal can be read");
+        drop(pair.slave);
+        let size = |number| NonZeroU16::new(number).expect("not zero");
+        let mut emulator = vt100::Parser::new(size(24), size(80), 0);
+        let mut bytes = [0; 4096];
+        let mut was_taken = false;
+        while let Ok(read @ 1..) = output.read(&mut bytes) {
+            for byte in &bytes[..read] {
+                emulator.process(std::slice::from_ref(byte));
+                was_taken |= emulator.screen().alternate_screen();
+            }
+        }
+        child.wait().expect("the test ends");
+        let screen = emulator.screen();
+        assert!(was_taken, "{}", screen.contents());
+        assert!(!screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste());
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+        assert!(screen.contents().contains("a panic on purpose"), "{}", screen.contents());
+    }
+
+    #[test]
+    #[ignore = "run by a_panic_gives_the_terminal_back_before_it_is_reported, in a terminal"]
+    fn panics_on_the_screen() {
+        let _screen = Screen::take(true).expect("a terminal");
+        panic!("a panic on purpose");
+    }
 }

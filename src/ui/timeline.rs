@@ -100,7 +100,7 @@ fn read(
 }
 
 /// Whether an input is a pipe, which cannot be read twice at the same time.
-fn is_live(options: &LoadOptions) -> bool {
+pub(super) fn is_live(options: &LoadOptions) -> bool {
     match &options.inputs {
         Inputs::Paths(paths) => paths.iter().any(|path| path.as_os_str() == "-"),
         Inputs::RawPair { .. } => false,

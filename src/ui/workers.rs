@@ -7,15 +7,15 @@ use std::thread;
 
 use anyhow::Context;
 use rpcshark_tui::backend::{
-    CallRequest, CallsRequest, ConnectionsRequest, ConversationRequest, FramesRequest, ProgramRequest, Request,
-    StatisticsRequest, TimelineRequest,
+    CallRequest, CallsRequest, ConnectionsRequest, ConversationRequest, ExportRequest, FramesRequest, ProgramRequest,
+    Request, StatisticsRequest, TimelineRequest,
 };
 use rpcshark_tui::theme::Signs;
 
 use super::backend::Shared;
 use super::errands::Errand;
 use super::terminal::Signal;
-use super::{call, connections, conversation, errands, frames, list, statistics, timeline};
+use super::{call, connections, conversation, errands, export, frames, list, statistics, timeline};
 use crate::load::LoadOptions;
 use crate::load::schema::Sources;
 
@@ -30,6 +30,7 @@ pub(super) struct Workers {
     timeline: Sender<TimelineRequest>,
     frames: Sender<FramesRequest>,
     connections: Sender<ConnectionsRequest>,
+    export: Sender<ExportRequest>,
     errands: Sender<Errand>,
 }
 
@@ -63,8 +64,13 @@ impl Workers {
                 let load = load.clone();
                 move |shared, from, to| frames::work(shared, &load, signs, &from, to)
             })?,
-            timeline: worker("timeline", shared, main, move |shared, from, to| {
-                timeline::work(shared, &load, &from, to);
+            timeline: worker("timeline", shared, main, {
+                let load = load.clone();
+                move |shared, from, to| timeline::work(shared, &load, &from, to)
+            })?,
+            export: worker("export", shared, main, {
+                let sources = sources.clone();
+                move |shared, from, to| export::work(shared, &load, &sources, &from, to)
             })?,
             errands: worker("errands", shared, main, |shared, from, to| errands::work(shared, sources, &from, to))?,
         })
@@ -88,6 +94,7 @@ impl Workers {
             Request::Timeline(request) => self.timeline.send(request).is_ok(),
             Request::Connections(request) => self.connections.send(request).is_ok(),
             Request::Frames(request) => self.frames.send(request).is_ok(),
+            Request::Export(request) => self.export.send(request).is_ok(),
             Request::Decoding(request) => self.errands.send(Errand::Decoding(request)).is_ok(),
             Request::Program(ProgramRequest::Copy { text, to_file }) => {
                 self.errands.send(Errand::Copy { text, to_file }).is_ok()

@@ -13,12 +13,17 @@ use ratatui::crossterm::event::{Event, KeyEvent, KeyEventKind, MouseButton, Mous
 use ratatui::layout::Rect;
 use rpcshark_dissectors::filter::Target;
 
-use crate::backend::{Backend, DecodingRequest, ProgramRequest, Reply, Request};
+use crate::backend::{
+    Backend, DecodingRequest, ExportReply, ExportRequest, ProgramRequest, Reply, Request, WhichCalls,
+};
 use crate::chrome::{draw_keys, draw_title};
 use crate::command::{Action, Context, command_for};
 use crate::filter_bar::{Edited, FilterBar};
 use crate::history::{History, Visited};
-use crate::popup::{Ask, Handled, KeyList, Menu, Overlay, Question, combine_menu, copy_menu, filter_menu, reveal_menu};
+use crate::popup::{
+    Ask, Handled, KeyList, Menu, Overlay, Question, combine_menu, copy_menu, export_menu, filter_menu, reveal_menu,
+    stop_export_menu,
+};
 use crate::screen::{Effect, Hub, Place, Screen, Session, Subject, TimeForm, View};
 use crate::text::{counted, safe};
 use crate::theme::{Role, Theme};
@@ -42,6 +47,8 @@ pub struct App {
     quiet_for: Option<Duration>,
     overlay: Option<Overlay>,
     message: Option<(String, bool)>,
+    /// How far an export has come, in percent.
+    exporting: Option<u8>,
     mouse: bool,
     history: History,
     zones: Zones,
@@ -75,6 +82,7 @@ impl App {
             quiet_for: None,
             overlay: None,
             message: None,
+            exporting: None,
             mouse: true,
             history: History::default(),
             zones: Zones::default(),
@@ -142,6 +150,16 @@ impl App {
     pub fn reply(&mut self, reply: Reply, backend: &dyn Backend) {
         if let Reply::Say { text, error } = reply {
             self.message = Some((safe(text.as_bytes()), error));
+            return;
+        }
+        if let Reply::Export(reply) = reply {
+            match reply {
+                ExportReply::Progress(percent) => self.exporting = Some(percent),
+                ExportReply::Ended { text, error } => {
+                    self.exporting = None;
+                    self.message = Some((safe(text.as_bytes()), error));
+                }
+            }
             return;
         }
         let mut hub = Self::hub(&mut self.session, self.window, backend);
@@ -230,6 +248,11 @@ impl App {
             Question::Schema => {
                 backend.request(Request::Decoding(DecodingRequest::LoadSchema(PathBuf::from(text))));
             }
+            Question::Export(form) => {
+                let (calls, _) = self.calls_to_export(backend);
+                let path = PathBuf::from(text);
+                backend.request(Request::Export(ExportRequest::Write { calls, form, path }));
+            }
             Question::GoTo | Question::Find => self.with(backend, |screen, hub| screen.answer(question, text, hub)),
         }
     }
@@ -294,6 +317,11 @@ impl App {
             }
             Action::FilterByThis => self.filter_by_this(backend),
             Action::Copy => self.copy(backend),
+            Action::Export => {
+                let (_, what) = self.calls_to_export(backend);
+                self.open_menu(export_menu(&what));
+            }
+            Action::Leave if self.exporting.is_some() => self.open_menu(stop_export_menu()),
             Action::Problems => self.carry_out(vec![Effect::Go(Place::Problems)], backend),
             Action::Follow => match self.with(backend, |screen, hub| screen.subject(hub)).call {
                 Some(no) => self.carry_out(vec![Effect::Go(Place::Follow(no))], backend),
@@ -377,11 +405,29 @@ impl App {
     }
 
     fn copy(&mut self, backend: &dyn Backend) {
-        let copies = self.with(backend, |screen, hub| screen.copies(hub));
-        match copies.is_empty() {
+        let (copies, subject) = self.with(backend, |screen, hub| (screen.copies(hub), screen.subject(hub)));
+        let menu = copy_menu(copies, subject);
+        match menu.items.is_empty() {
             true => self.message = Some(("there is nothing to copy here".to_owned(), false)),
-            false => self.overlay = Some(Overlay::Menu(copy_menu(copies))),
+            false => self.open_menu(menu),
         }
+    }
+
+    /// The calls that an export is of: the marked ones; without marks, the one that is open, or those that the filter leaves.
+    fn calls_to_export(&mut self, backend: &dyn Backend) -> (WhichCalls, String) {
+        if !self.session.marks.is_empty() {
+            let numbers = self.session.marks.iter().copied().collect();
+            return (WhichCalls::Numbers(numbers), format!("the {} marked", self.marked()));
+        }
+        let opened = self.on_top.last().filter(|screen| screen.filter().is_none()).is_some();
+        let subject = self.with(backend, |screen, hub| screen.subject(hub));
+        if let Some(no) = subject.call.filter(|_| opened) {
+            return (WhichCalls::Numbers(vec![no]), format!("call #{no}"));
+        }
+        let filter = self.calls_filter();
+        let what =
+            if filter.is_empty() { "all calls".to_owned() } else { "the calls that the filter shows".to_owned() };
+        (WhichCalls::Matching(filter), what)
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>, backend: &dyn Backend) {
@@ -557,7 +603,10 @@ impl App {
                 Some((text, error)) => {
                     vec![Part::new(format!(" {text}"), if *error { Role::Error } else { Role::Text })]
                 }
-                None => screen.position(&hub, &theme),
+                None => match self.exporting {
+                    Some(percent) => vec![Part::new(format!(" exporting, {percent}%   Esc stops"), Role::Open)],
+                    None => screen.position(&hub, &theme),
+                },
             };
             canvas.parts(0, area.height - 2, area.width, &position);
             draw_keys(&mut canvas, screen.context());

@@ -81,6 +81,8 @@ pub enum Action {
     ByteView,
     /// Copies.
     Copy,
+    /// Exports calls.
+    Export,
     /// A call as a conversation.
     Follow,
     /// What the capture or the bytes did not allow.
@@ -437,6 +439,7 @@ pub static COMMANDS: &[Command] = &[
         &["t"],
         &[Connections, Streams, Calls, Frames, Tree, Bytes, Follow],
     ),
+    command(Action::Export, "export", "Export calls…", "", &["x"], &[Everywhere]),
     command(Action::Problems, "problems", "Show the problems, by kind", "", &["!"], &[Everywhere]),
     command(
         Action::View(View::Frames),

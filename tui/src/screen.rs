@@ -15,6 +15,7 @@ use rpcshark_dissectors::print::Times;
 
 use crate::backend::{Backend, Progress, Reply, Request};
 use crate::command::{Action, Context};
+use crate::model::follow::MessageNo;
 use crate::popup::{Menu, Question};
 use crate::view::{CallsScreen, ConnectionsScreen, FramesScreen, MethodsScreen, TimelineScreen};
 use crate::widget::{Canvas, Comparison, Parts};
@@ -97,6 +98,8 @@ pub(crate) struct Subject {
     pub(crate) connection: Option<u32>,
     /// A moment.
     pub(crate) at: Option<Timestamp>,
+    /// A message of the call.
+    pub(crate) message: Option<MessageNo>,
 }
 
 /// What a screen, a key or a line of a menu wants the program to do.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod connections;
+mod export;
 mod frames;
 mod insight;
 mod rig;

@@ -1,10 +1,12 @@
 //! The terminal UI without a terminal: events go in, a buffer of cells comes out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
@@ -25,6 +27,8 @@ pub(super) struct Rig {
     signals: Receiver<Signal>,
     pub(super) size: (u16, u16),
     pub(super) quit: bool,
+    /// What was written to the terminal beside the screen.
+    written: Vec<u8>,
 }
 
 impl Rig {
@@ -36,8 +40,18 @@ impl Rig {
     /// The same in other colours and at another size.
     pub(super) fn open_with(case: &str, theme: Theme, size: (u16, u16)) -> Self {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(case);
+        let proto = Some(directory.join(format!("{case}.proto"))).filter(|path| path.exists());
+        Self::open_path(&directory.join(format!("{case}.pcap")), proto, theme, size)
+    }
+
+    /// Opens any file, without a schema.
+    pub(super) fn open_file(path: &str) -> Self {
+        Self::open_path(Path::new(path), None, Theme::new(false, false), (100, 30))
+    }
+
+    fn open_path(path: &Path, proto: Option<PathBuf>, theme: Theme, size: (u16, u16)) -> Self {
         let options = LoadOptions {
-            inputs: Inputs::Paths(vec![directory.join(format!("{case}.pcap"))]),
+            inputs: Inputs::Paths(vec![path.to_owned()]),
             memory: rpcshark_captures::budget::MemoryLimit::default(),
             follow: false,
             stop: None,
@@ -52,7 +66,6 @@ impl Rig {
         let files = loader.files().iter().map(|file| file.name.clone()).collect();
         let store = Arc::clone(loader.shared());
         loader.start().join(|_| ()).expect("the recording can be read");
-        let proto = Some(directory.join(format!("{case}.proto"))).filter(|path| path.exists());
         let sources = schema::Sources { proto: proto.into_iter().collect(), ..schema::Sources::default() };
         let schema = sources.load().schema;
         let guesser = Guesser::new(&schema);
@@ -61,8 +74,9 @@ impl Rig {
         let (to_main, signals) = channel();
         let workers = Workers::start(&shared, options, sources, theme.signs, &to_main).expect("threads start");
         let backend = ScreenBackend { shared, workers };
-        let app = App::new(theme, &format!("{case}.pcap"), "", &backend);
-        Self { app, backend, signals, size, quit: false }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let app = App::new(theme, &name, "", &backend);
+        Self { app, backend, signals, size, quit: false, written: Vec::new() }
     }
 
     /// Types keys: names as in the table of commands, separated by blanks.
@@ -91,10 +105,18 @@ impl Rig {
             match signal {
                 Signal::Reply(reply) => self.app.reply(reply, &self.backend),
                 Signal::Quit => self.quit = true,
+                Signal::Write(bytes) => self.written.extend(bytes),
                 _ => {}
             }
             self.draw();
         }
+    }
+
+    /// What the terminal was asked to put on its clipboard; `None` where a program of the desktop was asked.
+    pub(super) fn copied(&self) -> Option<String> {
+        let written = String::from_utf8_lossy(&self.written);
+        let encoded = written.strip_prefix("\x1b]52;c;")?.strip_suffix('\x07')?.to_owned();
+        Some(String::from_utf8_lossy(&BASE64_STANDARD.decode(encoded).ok()?).into_owned())
     }
 
     /// Waits until the screen contains `text`, or one of several texts that `|` separates.

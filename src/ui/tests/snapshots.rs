@@ -111,7 +111,9 @@ fn text_and_styles(buffer: &Buffer) -> String {
     let mut styles = String::new();
     let mut letters: BTreeMap<String, char> = BTreeMap::new();
     let mut unused = ('a'..='z').chain('A'..='Z');
-    for y in 0..buffer.area.height {
+    // The line of views is the same on all screens.
+    let is_views = (0..3).any(|x| buffer[(x, 0)].symbol() == "1");
+    for y in u16::from(is_views)..buffer.area.height {
         let mut line = String::new();
         let mut line_styles = String::new();
         for x in 0..buffer.area.width {

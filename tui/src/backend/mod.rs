@@ -8,6 +8,7 @@ mod call;
 mod calls;
 mod connections;
 mod conversation;
+mod export;
 mod frames;
 mod program;
 mod statistics;
@@ -17,6 +18,7 @@ pub use call::{CallReply, CallRequest};
 pub use calls::{CallsRequest, ListPart, Sort};
 pub use connections::{ConnectionsReply, ConnectionsRequest};
 pub use conversation::{ConversationReply, ConversationRequest};
+pub use export::{CopyForm, ExportForm, ExportReply, ExportRequest, WhichCalls};
 pub use frames::{FramesProgress, FramesReply, FramesRequest, Sought};
 pub use program::{DecodingRequest, ProgramRequest};
 pub use statistics::{StatisticsReply, StatisticsRequest};
@@ -109,6 +111,8 @@ pub enum Request {
     Call(CallRequest),
     /// Of a call as a conversation.
     Conversation(ConversationRequest),
+    /// Of exports.
+    Export(ExportRequest),
     /// Of statistics over many calls.
     Statistics(StatisticsRequest),
     /// Of a connection over time.
@@ -132,6 +136,8 @@ pub enum Reply {
     Call(CallReply),
     /// Of a call as a conversation.
     Conversation(ConversationReply),
+    /// Of an export.
+    Export(ExportReply),
     /// Of statistics over many calls.
     Statistics(StatisticsReply),
     /// Of a connection over time.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{Methods, ProblemList};
 
-/// What is asked of statistics. Each request replaces the one before.
+/// What is asked of statistics. Each request replaces the one before of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StatisticsRequest {
     /// The calls that match a filter, by method. Answered by [`StatisticsReply::Methods`].
@@ -12,7 +12,7 @@ pub enum StatisticsRequest {
     /// The problems of the calls that match a filter, and of their connections. Answered by [`StatisticsReply::Problems`],
     /// more than once: what takes longer is added.
     Problems(String),
-    /// Gives up what is being counted.
+    /// Gives up all that is being counted.
     Cancel,
 }
 

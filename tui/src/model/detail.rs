@@ -10,10 +10,11 @@ use rpcshark_dissectors::view::{CallView, Kind, MessageView, Scratch};
 
 use super::calls::quoted;
 use super::fields::{Fields, FieldsBuilder, Scope};
+use super::follow::MessageNo;
 use super::lines::{method_name, outcome_role, since_start};
 use crate::text::{counted, safe};
 use crate::theme::{Role, Signs};
-use crate::widget::{Comparison, Node, Part, Parts};
+use crate::widget::{Comparison, Node, NodeIx, Part, Parts};
 
 /// A call in full.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,8 @@ pub struct Detail {
     pub moments: Parts,
     /// Its headers, messages and notes.
     pub fields: Fields,
+    /// The nodes that messages begin with, and which messages they are.
+    pub messages: Vec<(NodeIx, MessageNo)>,
 }
 
 /// Messages whose fields are in the tree; of the rest there is a line. A stream may have millions.
@@ -44,7 +47,7 @@ pub fn detail(call: &CallView<'_>, decimals: u8, signs: &Signs) -> Detail {
 }
 
 /// Makes the tree of one message of a call; its facts are its type and its length. `None` where there is no such message.
-pub fn message(call: &CallView<'_>, which: super::follow::MessageNo, signs: &Signs) -> Option<Detail> {
+pub fn message(call: &CallView<'_>, which: MessageNo, signs: &Signs) -> Option<Detail> {
     let index = usize::try_from(which.no.checked_sub(1)?).ok()?;
     let message = call.messages(which.direction).nth(index)?;
     let mut builder = FieldsBuilder::new(signs);
@@ -135,6 +138,8 @@ impl Builder<'_, '_> {
                 left_out += 1;
                 continue;
             }
+            let which = MessageNo { direction: message.direction(), no: no as u64 };
+            self.detail.messages.push((self.fields.fields.tree.nodes.len(), which));
             self.fields.message(message, no, &mut scratch);
         }
         if left_out > 0 {

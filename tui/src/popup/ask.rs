@@ -3,6 +3,7 @@
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
 use super::Handled;
+use crate::backend::ExportForm;
 use crate::screen::Effect;
 use crate::theme::Role;
 use crate::widget::{Canvas, LineInput, draw_input};
@@ -16,6 +17,8 @@ pub(crate) enum Question {
     Find,
     /// A schema's file or directory.
     Schema,
+    /// The file to which calls are exported.
+    Export(ExportForm),
 }
 
 impl Question {
@@ -24,6 +27,8 @@ impl Question {
             Self::GoTo => "go to number: ",
             Self::Find => "find: ",
             Self::Schema => "schema file or directory: ",
+            Self::Export(ExportForm::Messages) => "new directory for the messages: ",
+            Self::Export(_) => "new file: ",
         }
     }
 }

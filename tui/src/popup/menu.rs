@@ -2,9 +2,9 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
-use super::Handled;
-use crate::backend::{ProgramRequest, Request};
-use crate::screen::{Copyable, Effect};
+use super::{Handled, Question};
+use crate::backend::{CopyForm, ExportForm, ExportRequest, ProgramRequest, Request};
+use crate::screen::{Copyable, Effect, Subject};
 use crate::text::{Keep, fit, safe};
 use crate::theme::Role;
 use crate::widget::{Canvas, Comparison, ListState, Part, Popup, draw_popup};
@@ -118,13 +118,52 @@ pub(crate) fn combine_menu(comparison: &Comparison, filter: &str) -> Menu {
     Menu::new("=  filter by this…", items)
 }
 
-/// What can be copied.
-pub(crate) fn copy_menu(copies: Vec<Copyable>) -> Menu {
-    let item = |(key, title, text): Copyable| {
-        let request = Request::Program(ProgramRequest::Copy { text: text.clone(), to_file: false });
-        MenuItem::new(key, title, text, Effect::Request(request))
+/// What can be copied: what the screen offers, then the message and the call with the cursor.
+pub(crate) fn copy_menu(copies: Vec<Copyable>, subject: Subject) -> Menu {
+    let copy = |text: &str, to_file| {
+        Effect::Request(Request::Program(ProgramRequest::Copy { text: text.to_owned(), to_file }))
     };
-    Menu::new("y  copy…", copies.into_iter().map(item).collect())
+    let first = copies.first().map(|(_, _, text)| text.clone());
+    let item = |(key, title, text): Copyable| {
+        let effect = copy(&text, false);
+        MenuItem::new(key, title, text, effect)
+    };
+    let mut items: Vec<MenuItem> = copies.into_iter().map(item).collect();
+    let of_call = |no, what| Effect::Request(Request::Export(ExportRequest::Copy { no, what }));
+    if let (Some(no), Some(message)) = (subject.call, subject.message) {
+        items.push(MenuItem::new('j', "message as JSON", "", of_call(no, CopyForm::Message(message))));
+    }
+    if let Some(no) = subject.call {
+        let key = if subject.message.is_some() { 'J' } else { 'j' };
+        items.push(MenuItem::new(key, "call as JSON", format!("#{no}"), of_call(no, CopyForm::Call)));
+        items.push(MenuItem::new('g', "call as a grpcurl command", "", of_call(no, CopyForm::Grpcurl)));
+    }
+    if let Some(text) = first {
+        items.push(MenuItem::new('w', "the first of these, into a file", "", copy(&text, true)));
+    }
+    Menu::new("y  copy…", items)
+}
+
+/// The forms in which calls can be exported. `what`: which calls.
+pub(crate) fn export_menu(what: &str) -> Menu {
+    let item = |(key, form, title, name): (char, ExportForm, &str, &str)| {
+        MenuItem::new(key, title, "", Effect::Ask(Question::Export(form), name.to_owned()))
+    };
+    Menu::new(format!("x  export {what}…"), ExportForm::ALL.into_iter().map(item).collect())
+}
+
+/// Whether an export is to be given up; not, unless that is chosen.
+pub(crate) fn stop_export_menu() -> Menu {
+    let stop = Effect::Request(Request::Export(ExportRequest::Cancel));
+    let mut menu = Menu::new(
+        "Stop the export?",
+        vec![
+            MenuItem::new('y', "stop, and remove what was written", "", stop),
+            MenuItem::new('n', "go on", "", Effect::Nothing),
+        ],
+    );
+    menu.list.cursor = 1;
+    menu
 }
 
 /// The fields by which a list can be sorted: a key, a title, the field.

@@ -6,7 +6,9 @@ mod menu;
 
 pub(crate) use ask::{Ask, Question};
 pub(crate) use keys::KeyList;
-pub(crate) use menu::{Menu, MenuItem, combine_menu, copy_menu, filter_menu, reveal_menu, sort_menu};
+pub(crate) use menu::{
+    Menu, MenuItem, combine_menu, copy_menu, export_menu, filter_menu, reveal_menu, sort_menu, stop_export_menu,
+};
 
 use ratatui::crossterm::event::KeyEvent;
 

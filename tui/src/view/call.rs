@@ -9,6 +9,7 @@ use super::fields::FieldsPanes;
 use crate::backend::{CallReply, CallRequest, Reply, Request};
 use crate::command::{Action, Context};
 use crate::model::Detail;
+use crate::model::follow::MessageNo;
 use crate::popup::Question;
 use crate::screen::{Copyable, Effect, Hub, Screen, Subject};
 use crate::text::{safe, thousands};
@@ -29,6 +30,15 @@ impl CallScreen {
     pub(crate) fn open(no: u32, hub: &mut Hub<'_>) -> Self {
         hub.request(Request::Call(CallRequest::Detail(no)));
         Self { no, ..Self::default() }
+    }
+
+    /// The message with the cursor.
+    fn selected_message(&self) -> Option<MessageNo> {
+        let detail = self.detail.as_ref()?;
+        let node = self.panes.selected()?;
+        let index = detail.messages.partition_point(|&(root, _)| root <= node).checked_sub(1)?;
+        let &(root, message) = detail.messages.get(index)?;
+        detail.fields.tree.get(root).filter(|root| node < root.end).map(|_| message)
     }
 
     fn take(&mut self, detail: &Arc<Detail>) {
@@ -104,6 +114,7 @@ impl Screen for CallScreen {
     fn subject(&self, hub: &Hub<'_>) -> Subject {
         let mut subject = Subject { call: Some(self.no), ..Subject::default() };
         hub.backend.look(&mut |viewer| {
+            subject.message = self.selected_message();
             if let Some(call) = viewer.call_by_no(self.no) {
                 subject.connection = Some(call.connection().number());
                 subject.at = call.start();

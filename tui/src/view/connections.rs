@@ -421,7 +421,7 @@ impl Screen for ConnectionsScreen {
 
     fn subject(&self, hub: &Hub<'_>) -> Subject {
         let call = self.selected_stream().filter(|_| self.in_streams).map(|stream| stream.call);
-        let mut subject = Subject { call, connection: self.selected().map(|row| row.number), at: None };
+        let mut subject = Subject { call, connection: self.selected().map(|row| row.number), ..Subject::default() };
         if let Some(no) = call {
             hub.backend.look(&mut |viewer| subject.at = viewer.call_by_no(no).and_then(|call| call.start()));
         }

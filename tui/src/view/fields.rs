@@ -73,7 +73,12 @@ impl FieldsPanes {
         }
     }
 
-    /// The selected node.
+    /// The index of the selected node.
+    pub(crate) fn selected(&self) -> Option<crate::widget::NodeIx> {
+        self.tree.selected()
+    }
+
+    /// The node with the cursor.
     pub(crate) fn node<'f>(&self, fields: &'f Fields) -> Option<&'f Node> {
         fields.tree.get(self.tree.selected()?)
     }

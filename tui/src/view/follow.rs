@@ -474,7 +474,7 @@ impl Screen for FollowScreen {
     }
 
     fn subject(&self, _hub: &Hub<'_>) -> Subject {
-        Subject { call: Some(self.no), ..Subject::default() }
+        Subject { call: Some(self.no), message: self.selected(), ..Subject::default() }
     }
 
     fn click(&mut self, pane: u8, row: u64, _hub: &mut Hub<'_>) {

@@ -372,6 +372,7 @@ impl Screen for FramesScreen {
             call: row.and_then(|row| row.call),
             connection: row.map(|row| row.connection).or(self.connection),
             at: row.and_then(|row| row.time),
+            ..Subject::default()
         }
     }
 

@@ -553,7 +553,7 @@ impl Screen for TimelineScreen {
     }
 
     fn subject(&self, _hub: &Hub<'_>) -> Subject {
-        Subject { call: self.selected().map(|stream| stream.call), connection: self.connection, at: None }
+        Subject { call: self.selected().map(|stream| stream.call), connection: self.connection, ..Subject::default() }
     }
 
     fn show(&mut self, subject: Subject, hub: &mut Hub<'_>) {

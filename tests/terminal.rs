@@ -1,0 +1,350 @@
+//! The real binary in a terminal: a pseudo-terminal, and an emulator that keeps what is on its screen.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long anything may take on a machine that has other things to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a terminal must not be made to do by the bytes of a capture.
+#[derive(Default)]
+struct Watch {
+    faults: Vec<String>,
+}
+
+impl vt100::Callbacks for Watch {
+    fn audible_bell(&mut self, _: &mut vt100::Screen) {
+        self.faults.push("bell".to_owned());
+    }
+
+    fn set_window_title(&mut self, _: &mut vt100::Screen, title: &[u8]) {
+        self.faults.push(format!("title {title:?}"));
+    }
+
+    fn set_window_icon_name(&mut self, _: &mut vt100::Screen, name: &[u8]) {
+        self.faults.push(format!("icon name {name:?}"));
+    }
+
+    fn unhandled_char(&mut self, _: &mut vt100::Screen, c: char) {
+        self.faults.push(format!("character {c:?}"));
+    }
+
+    fn unhandled_control(&mut self, _: &mut vt100::Screen, byte: u8) {
+        self.faults.push(format!("control {byte:#x}"));
+    }
+
+    fn unhandled_osc(&mut self, _: &mut vt100::Screen, parameters: &[&[u8]]) {
+        self.faults.push(format!("OSC {parameters:?}"));
+    }
+}
+
+/// A terminal in which a program runs.
+struct Terminal {
+    master: Option<Box<dyn MasterPty + Send>>,
+    keys: Option<Box<dyn Write + Send>>,
+    child: Box<dyn Child + Send + Sync>,
+    screen: Arc<Mutex<vt100::Parser<Watch>>>,
+}
+
+fn some(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).expect("not zero")
+}
+
+fn size((width, height): (u16, u16)) -> PtySize {
+    PtySize { rows: height, cols: width, pixel_width: 0, pixel_height: 0 }
+}
+
+fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_rpcshark")
+}
+
+fn capture(case: &str, name: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(case).join(name).display().to_string()
+}
+
+impl Terminal {
+    fn start(at: (u16, u16), program: &str, arguments: &[&str]) -> Self {
+        let pair = native_pty_system().openpty(size(at)).expect("a pseudo-terminal");
+        let mut command = CommandBuilder::new(program);
+        command.args(arguments);
+        for name in ["RPCSHARK_CONFIG", "XDG_CONFIG_HOME", "TMUX", "WAYLAND_DISPLAY", "DISPLAY", "NO_COLOR", "ENV"] {
+            command.env_remove(name);
+        }
+        command.env("HOME", env!("CARGO_MANIFEST_DIR"));
+        command.env("TERM", "xterm-256color");
+        command.env("LC_ALL", "C.UTF-8");
+        command.env("PS1", "ready> ");
+        command.cwd(env!("CARGO_MANIFEST_DIR"));
+        let child = pair.slave.spawn_command(command).expect("the program starts");
+        let mut output = pair.master.try_clone_reader().expect("the terminal can be read");
+        let keys = pair.master.take_writer().expect("the terminal can be written");
+        let parser = vt100::Parser::new_with_callbacks(some(at.1), some(at.0), 0, Watch::default());
+        let screen = Arc::new(Mutex::new(parser));
+        thread::spawn({
+            let screen = Arc::clone(&screen);
+            move || {
+                let mut bytes = [0; 4096];
+                while let Ok(read @ 1..) = output.read(&mut bytes) {
+                    screen.lock().expect("no panic").process(&bytes[..read]);
+                }
+            }
+        });
+        Self { master: Some(pair.master), keys: Some(keys), child, screen }
+    }
+
+    /// The terminal UI on the recording of the shop.
+    fn shop(at: (u16, u16)) -> Self {
+        Self::start(at, binary(), &[&capture("shop", "shop.pcap"), "--proto", &capture("shop", "shop.proto")])
+    }
+
+    fn contents(&self) -> String {
+        self.screen.lock().expect("no panic").screen().contents()
+    }
+
+    fn type_keys(&mut self, keys: &str) {
+        let writer = self.keys.as_mut().expect("the terminal is there");
+        writer.write_all(keys.as_bytes()).expect("keys are taken");
+        writer.flush().expect("keys are taken");
+    }
+
+    /// Waits until `is_so` holds of what is on the screen.
+    fn until(&self, what: &str, is_so: impl Fn(&vt100::Screen) -> bool) {
+        let began = Instant::now();
+        while !is_so(self.screen.lock().expect("no panic").screen()) {
+            assert!(began.elapsed() < PATIENCE, "{what} did not happen; on the screen:\n{}", self.contents());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn until_text(&self, text: &str) {
+        self.until(text, |screen| screen.contents().contains(text));
+    }
+
+    fn resize(&self, at: (u16, u16)) {
+        self.screen.lock().expect("no panic").set_size(some(at.1), some(at.0));
+        self.master.as_ref().expect("the terminal is there").resize(size(at)).expect("the terminal is resized");
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.process_id().and_then(|pid| Pid::from_raw(pid.cast_signed())).expect("it runs");
+        kill_process(pid, signal).expect("the signal is sent");
+    }
+
+    /// Waits for the end of the program. Its exit status.
+    fn ends(&mut self) -> u32 {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the program can be waited for") {
+                return status.exit_code();
+            }
+            assert!(began.elapsed() < PATIENCE, "the program does not end; on the screen:\n{}", self.contents());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The terminal is as it was before.
+    fn is_given_back(&self) {
+        self.until("the terminal is given back", |screen| {
+            !screen.alternate_screen()
+                && !screen.hide_cursor()
+                && !screen.bracketed_paste()
+                && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
+        });
+    }
+
+    fn faults(&self) -> Vec<String> {
+        self.screen.lock().expect("no panic").callbacks().faults.clone()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+#[test]
+fn it_starts_shows_calls_and_gives_the_terminal_back() {
+    let mut terminal = Terminal::shop((100, 30));
+    terminal.until_text("74 calls");
+    terminal.until_text("Orders/GetOrder");
+    terminal.until("the screen is taken over", |screen| {
+        screen.alternate_screen() && screen.hide_cursor() && screen.bracketed_paste()
+    });
+    for key in ["4", "5", "1", "!", "\x1b", "f", "q"] {
+        terminal.type_keys(key);
+        thread::sleep(Duration::from_millis(50));
+    }
+    terminal.until_text("74 calls");
+    terminal.type_keys("q");
+    assert_eq!(terminal.ends(), 0);
+    terminal.is_given_back();
+    assert_eq!(terminal.faults(), [""; 0]);
+}
+
+#[test]
+fn any_size_is_drawn_and_a_tiny_one_says_what_it_needs() {
+    let mut terminal = Terminal::shop((100, 30));
+    terminal.until_text("74 calls");
+    terminal.resize((20, 5));
+    terminal.until_text("make the window");
+    terminal.type_keys("jj4!");
+    terminal.resize((160, 50));
+    terminal.until_text("problems of 74 calls");
+    terminal.type_keys("\x1b");
+    terminal.until_text("7 methods, 74 calls");
+    terminal.resize((60, 12));
+    terminal.until("the last line is the keys", |screen| {
+        screen.rows(0, 60).last().is_some_and(|line| line.contains("? all keys"))
+    });
+    terminal.type_keys("q");
+    assert_eq!(terminal.ends(), 0);
+    terminal.is_given_back();
+}
+
+#[test]
+fn a_terminal_that_is_tiny_from_the_start_can_be_left() {
+    let mut terminal = Terminal::shop((20, 5));
+    terminal.until_text("make the window");
+    terminal.type_keys("q");
+    assert_eq!(terminal.ends(), 0);
+    terminal.is_given_back();
+}
+
+#[test]
+fn it_is_suspended_and_goes_on_where_it_was() {
+    // A shell with job control: without one, nobody could continue it, and the system ignores the stop.
+    let mut terminal = Terminal::start((100, 30), "/bin/sh", &["-i"]);
+    terminal.until_text("ready>");
+    terminal.type_keys(&format!("'{}' '{}'\r", binary(), capture("shop", "shop.pcap")));
+    terminal.until_text("74 calls");
+    terminal.type_keys("jjj");
+    terminal.until_text("call 4 of 74");
+    terminal.type_keys("\x1a");
+    terminal.is_given_back_to_shell();
+    terminal.type_keys("fg\r");
+    terminal.until("it goes on", vt100::Screen::alternate_screen);
+    terminal.until_text("call 4 of 74");
+    terminal.type_keys("j");
+    terminal.until_text("call 5 of 74");
+    terminal.type_keys("q");
+    terminal.is_given_back_to_shell();
+    terminal.type_keys("exit\r");
+    terminal.ends();
+}
+
+impl Terminal {
+    /// A shell shows its prompt again, on the screen that was there before. Shells use bracketed paste themselves.
+    fn is_given_back_to_shell(&self) {
+        self.until("the shell is back", |screen| {
+            !screen.alternate_screen()
+                && !screen.hide_cursor()
+                && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
+                && screen.contents().trim_end().ends_with("ready>")
+        });
+    }
+}
+
+#[test]
+fn signals_end_it_and_give_the_terminal_back() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        let mut terminal = Terminal::shop((100, 30));
+        terminal.until_text("74 calls");
+        terminal.signal(signal);
+        assert_eq!(terminal.ends(), 130, "{signal:?}");
+        terminal.is_given_back();
+    }
+}
+
+#[test]
+fn it_ends_when_the_terminal_goes() {
+    let mut terminal = Terminal::shop((100, 30));
+    terminal.until_text("74 calls");
+    terminal.keys = None;
+    terminal.master = None;
+    // The reader still holds the terminal; what a closed window sends is the hang-up.
+    terminal.signal(Signal::HUP);
+    terminal.ends();
+}
+
+#[test]
+fn standard_input_is_the_capture_and_keys_come_from_the_terminal() {
+    let line = format!("exec '{}' - --tui < '{}'", binary(), capture("shop", "shop.pcap"));
+    let mut terminal = Terminal::start((100, 30), "/bin/sh", &["-c", &line]);
+    terminal.until_text("74 calls");
+    terminal.type_keys("jj");
+    terminal.until_text("call 3 of 74");
+    terminal.type_keys("q");
+    assert_eq!(terminal.ends(), 0);
+    terminal.is_given_back();
+}
+
+#[test]
+fn a_closed_pipe_as_standard_output_ends_it_without_a_panic() {
+    let line = format!("'{}' --tui '{}' | true; echo over", binary(), capture("shop", "shop.pcap"));
+    let mut terminal = Terminal::start((100, 30), "/bin/sh", &["-c", &line]);
+    terminal.until_text("over");
+    terminal.ends();
+    assert!(!terminal.contents().contains("panicked"), "{}", terminal.contents());
+}
+
+#[test]
+fn names_and_messages_of_a_capture_cannot_control_the_terminal() {
+    for (case, name) in [("esc", "esc.pcap"), ("hidden-characters", "bidi-path.strace")] {
+        let mut terminal = Terminal::start((120, 36), binary(), &[&capture(case, name)]);
+        terminal.until_text("call 1 of");
+        // Every screen: the list, the preview, a call with its bytes, the conversation, methods, problems, the timeline.
+        for key in [
+            "\r", "\t", "\t", "f", "d", "\x1b", "\x1b", "4", "5", "!", "\x1b", "1", "=", "\x1b", "y", "\x1b", "?",
+            "\x1b",
+        ] {
+            terminal.type_keys(key);
+            thread::sleep(Duration::from_millis(150));
+        }
+        terminal.type_keys("1");
+        terminal.until_text("call 1 of");
+        let screen = terminal.contents();
+        let hidden = |c: char| {
+            c.is_control() && c != '\n'
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        assert!(!screen.contains(hidden), "{case}:\n{screen}");
+        terminal.type_keys("\x03");
+        assert_eq!(terminal.ends(), 0);
+        terminal.is_given_back();
+        assert_eq!(terminal.faults(), [""; 0], "{case}");
+    }
+}
+
+#[test]
+fn without_utf_8_only_ascii_is_drawn() {
+    let line = format!("LC_ALL=C exec '{}' '{}'", binary(), capture("shop", "shop.pcap"));
+    let mut terminal = Terminal::start((100, 30), "/bin/sh", &["-c", &line]);
+    terminal.until_text("74 calls");
+    for key in ["4", "5", "f", "!"] {
+        terminal.type_keys(key);
+        thread::sleep(Duration::from_millis(300));
+        let screen = terminal.contents();
+        assert!(screen.is_ascii(), "{screen}");
+    }
+    terminal.type_keys("\x03");
+    assert_eq!(terminal.ends(), 0);
+}
+
+#[test]
+fn a_dumb_terminal_gets_a_listing() {
+    let line = format!("TERM=dumb exec '{}' '{}'", binary(), capture("shop", "shop.pcap"));
+    let mut terminal = Terminal::start((100, 30), "/bin/sh", &["-c", &line]);
+    assert_eq!(terminal.ends(), 0);
+    terminal.until_text("Orders/GetOrder");
+    assert!(!terminal.contents().contains("all keys"));
+}
