@@ -1,11 +1,11 @@
-//! `show`: how values are laid out.
+//! `show` and `connections`: how values are laid out.
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
 use support::environment;
 use support::run::{run, text};
-use support::traffic::{Client, Traffic};
+use support::traffic::{ACK, Client, Traffic, frame};
 
 const SCHEMA: &str = "
     syntax = \"proto3\";
@@ -100,4 +100,29 @@ fn messages_that_are_json_are_indented() {
     let full = shown(json.as_bytes(), b"{}", &["--full"]);
     assert_eq!(full.matches("\n      12345").count(), 10_000);
     assert!(full.contains("\n      12345\n    ]\n"));
+}
+
+#[test]
+fn gaps_of_a_connection_are_counted_in_words() {
+    let directory = environment::temporary();
+    let capture = directory.path().join("capture.pcap");
+    let mut traffic = Traffic::new();
+    let client = &mut Client::new(0);
+    traffic.open(client);
+    let mut missing = |gaps: usize| {
+        for _ in 0..gaps {
+            traffic.call(client, 1, "/t.S/Get", b"", b"");
+            // A PING of 17 bytes that is not captured.
+            let before = traffic.bytes.len();
+            traffic.packet(client, false, ACK, &frame(6, 0, 0, &[0; 8]));
+            traffic.bytes.truncate(before);
+        }
+        traffic.call(client, 1, "/t.S/Get", b"", b"");
+        std::fs::write(&capture, &traffic.bytes).unwrap();
+        run(&["connections", &text(&capture)]).stdout
+    };
+    let one = missing(1);
+    assert!(one.contains("  17 B in 1 gap (lost)\n"), "{one}");
+    let three = missing(2);
+    assert!(three.contains("  51 B in 3 gaps (lost)\n"), "{three}");
 }

@@ -7,6 +7,7 @@ use rpcshark_captures::connection::FlowFacts;
 
 use super::call_json::{optional, rfc3339, write_notes};
 use super::fit::{self, MIN_WIDTH};
+use super::problems::counted;
 use super::text::size_text;
 use super::{Escaped, Printer};
 use crate::json::Writer;
@@ -124,7 +125,12 @@ impl Printer<'_> {
                 let mut causes = flows().flat_map(FlowFacts::gaps);
                 let cause = causes.next().map_or("lost", |gap| gap.cause.name());
                 let others = if causes.any(|gap| gap.cause.name() != cause) { " and others" } else { "" };
-                format!("{} in {gaps} gaps ({cause}{others})", size_text(missing))
+                let is_known = flows().flat_map(FlowFacts::gaps).all(|gap| gap.length.is_some());
+                let size = match missing {
+                    0 if !is_known => "an unknown number of bytes".to_owned(),
+                    _ => format!("{}{}", size_text(missing), if is_known { "" } else { " and more" }),
+                };
+                format!("{size} in {} ({cause}{others})", counted(gaps, "gap"))
             }
         };
         let end = |end| {
