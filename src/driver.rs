@@ -8,7 +8,7 @@ use rpcshark_captures::connection::Closing;
 use rpcshark_captures::{Data, Direction, Input, Place, Sources, Spill};
 use rpcshark_dissectors::store::{ConnectionId, Lane};
 use rpcshark_dissectors::tls::Keys;
-use rpcshark_dissectors::{Arrival, Context, Joining, KeepBytes, Session};
+use rpcshark_dissectors::{Arrival, Context, Joining, KeepBytes, Observer, Session};
 
 use crate::tap::Tap;
 
@@ -115,7 +115,8 @@ impl Output<'_> {
     /// What parsers work with.
     fn context(&mut self) -> Context<'_> {
         let spill = self.spill.as_mut().map(|spill| spill as &mut dyn KeepBytes);
-        Context { lane: self.lane, spill, keys: self.keys }
+        let observer = self.tap.as_mut().map(|tap| &mut **tap as &mut dyn Observer);
+        Context { lane: self.lane, spill, keys: self.keys, observer }
     }
 
     /// Where bytes can be read again, if bodies are wanted: those that lie nowhere are kept.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use rpcshark_captures::connection::{Close, Closing};
 use rpcshark_captures::{Data, Direction, Input, Place, Timestamp};
+use rpcshark_dissectors::Observer;
 use rpcshark_dissectors::store::ConnectionId;
 
 /// Learns what the wanted connections of one lane deliver.
@@ -32,6 +33,8 @@ struct Tapped {
     deliveries: Vec<Delivery>,
     /// By direction: the offset behind what was delivered.
     ends: [u64; 2],
+    /// It is encrypted: what it delivers is what was decrypted.
+    decrypted: bool,
 }
 
 /// The next thing that was delivered of a connection.
@@ -104,6 +107,12 @@ impl Tap {
     }
 
     pub(crate) fn input(&mut self, id: ConnectionId, seen: Direction, input: &Input<'_>) {
+        if self.tapped(id).is_some_and(|tapped| !tapped.decrypted) {
+            self.add(id, seen, input);
+        }
+    }
+
+    fn add(&mut self, id: ConnectionId, seen: Direction, input: &Input<'_>) {
         let gaps_only = self.wanted == Wanted::Gaps;
         let Some(tapped) = self.tapped(id) else { return };
         let end = &mut tapped.ends[seen.index()];
@@ -139,5 +148,16 @@ impl Tap {
             offset,
             what: Delivered::Closed(how),
         });
+    }
+}
+
+impl Observer for Tap {
+    fn decrypted(&mut self, id: ConnectionId, seen: Direction, input: &Input<'_>) {
+        let Some(tapped) = self.tapped(id) else { return };
+        if !tapped.decrypted {
+            // What was delivered before was the handshake.
+            *tapped = Tapped { decrypted: true, ..Tapped::default() };
+        }
+        self.add(id, seen, input);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::ops::{Deref, DerefMut};
 
-use rpcshark_captures::Place;
+use rpcshark_captures::{Direction, Input, Place};
 
-use crate::store::Lane;
+use crate::store::{ConnectionId, Lane};
 use crate::tls::Keys;
 
 /// What a parser works with: where it enters calls and notes, where it keeps bytes that no file holds, and the keys of
@@ -16,6 +16,15 @@ pub struct Context<'a> {
     pub spill: Option<&'a mut dyn KeepBytes>,
     /// The TLS secrets that are known so far.
     pub keys: &'a Keys,
+    /// Learns what encrypted connections deliver, decrypted.
+    pub observer: Option<&'a mut dyn Observer>,
+}
+
+/// Learns what encrypted connections deliver, decrypted.
+pub trait Observer {
+    /// The next thing that is known of a flow of `connection`. `seen`: the direction, with the roles as they were assumed at the
+    /// beginning.
+    fn decrypted(&mut self, connection: ConnectionId, seen: Direction, input: &Input<'_>);
 }
 
 /// A place for bytes that no file holds.
@@ -27,7 +36,7 @@ pub trait KeepBytes {
 impl<'a> Context<'a> {
     /// Keeps no bytes and has no keys: enough for protocols that are not encrypted.
     pub fn new(lane: &'a mut Lane) -> Self {
-        Self { lane, spill: None, keys: Keys::none() }
+        Self { lane, spill: None, keys: Keys::none(), observer: None }
     }
 
     /// Keeps `bytes` if bodies are wanted, and returns where.

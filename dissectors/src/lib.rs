@@ -33,7 +33,7 @@ pub mod ttrpc;
 pub mod view;
 
 pub use arrival::{Arrival, FirstByte, Origin};
-pub use context::{Context, KeepBytes};
+pub use context::{Context, KeepBytes, Observer};
 pub use cursor::Cursor;
 pub use known::Known;
 pub use note::{Note, Severity};

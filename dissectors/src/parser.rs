@@ -28,6 +28,11 @@ pub trait Parser: Send + std::fmt::Debug {
     /// Releases the oldest of these, with a note: its kind, and how much memory it took. `None`: there is nothing.
     fn release(&mut self, context: &mut Context<'_>) -> Option<(Kind, usize)>;
 
+    /// Whether its bytes are encrypted and could be decrypted.
+    fn is_encrypted(&self) -> bool {
+        false
+    }
+
     /// Whether it needs to know where its bytes lie, to have them read again.
     fn needs_places(&self) -> bool {
         true

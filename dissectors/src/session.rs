@@ -35,8 +35,8 @@ pub struct Session {
     ends: [Origin; 2],
     /// Nothing has come yet; then whether the beginning of the connection will be seen.
     unopened: Option<bool>,
-    /// Its bytes were encrypted: the session around it enters what happens to the connection.
-    encrypted: bool,
+    /// Its bytes were encrypted. TLS in TLS is not looked for.
+    decrypted: bool,
 }
 
 #[derive(Debug)]
@@ -117,14 +117,19 @@ impl Session {
             preamble: [false; 2],
             ends: [Origin::default(); 2],
             unopened: Some(!joining.joined),
-            encrypted: false,
+            decrypted: false,
         }
     }
 
     /// The bytes of an encrypted connection, decrypted.
-    pub(crate) fn encrypted(connection: ConnectionId, decode_as: Option<DecodeAs>) -> Self {
+    pub(crate) fn decrypted(connection: ConnectionId, decode_as: Option<DecodeAs>) -> Self {
         let joining = Joining { joined: false, decode_as };
-        Self { unopened: None, encrypted: true, ..Self::new(connection, joining) }
+        Self { unopened: None, decrypted: true, ..Self::new(connection, joining) }
+    }
+
+    /// Whether its bytes are encrypted: the session for the decrypted bytes enters what happens then.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(&self.state, State::Parsing(parser) if parser.is_encrypted())
     }
 
     /// Whether it needs to know where the bytes lie that come next.
@@ -154,7 +159,7 @@ impl Session {
     pub fn closed(&mut self, direction: Direction, how: Close, now: Arrival, context: &mut Context<'_>) {
         let seen = direction;
         let direction = self.oriented(seen);
-        if context.keep.events && !self.encrypted {
+        if context.keep.events && !self.is_encrypted() {
             let origin = self.ends[seen.index()];
             let first = FirstByte { arrival: now, origin, order: 0 };
             let span = context.event_span(direction, first, origin.offset, now);
@@ -370,10 +375,10 @@ impl Session {
                 self.start(Box::new(Http1::new(self.connection)), ConnectionProtocol::Http1, context);
             }
             // TLS in TLS.
-            Guess::Tls { .. } if self.encrypted => self.state = State::Passed,
+            Guess::Tls { .. } if self.decrypted => self.state = State::Passed,
             Guess::Tls { swap, .. } => {
                 self.swap_roles(swap, context, ClientBy::Protocol);
-                let parser = Tls::new(self.connection, self.decode_as);
+                let parser = Tls::new(self.connection, self.decode_as, self.roles_swapped);
                 self.start(Box::new(parser), ConnectionProtocol::Tls, context);
             }
             Guess::Ttrpc { swap } => self.ttrpc(swap, context),

@@ -167,6 +167,23 @@ fn without_the_beginning_or_the_right_keys_it_says_why() {
 }
 
 #[test]
+fn an_export_of_encrypted_calls_holds_them_in_the_clear() {
+    let shop = Shop::load();
+    let setup = Setup { update_after: 50, ..Setup::new(&TLS13, CipherSuite::TLS13_AES_128_GCM_SHA256) };
+    let files = one_session(&shop, &setup);
+    let export = files.capture.with_file_name("export.pcapng");
+    let run = run(&["export", &text(&files.capture), "--keylog", &text(&files.keys), "-w", &text(&export)]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let (original, exported) = (files.calls(), calls(&export, None));
+    shop.check_whole("the export", &exported);
+    for (original, exported) in original.iter().zip(&exported) {
+        for member in ["start", "duration_ns", "end", "outcome", "client", "server"] {
+            assert_eq!(original[member], exported[member], "{member} of call {}", original["no"]);
+        }
+    }
+}
+
+#[test]
 fn a_wrong_line_of_a_key_log_is_an_error_with_its_place() {
     let directory = environment::temporary();
     let keys = directory.path().join("keys.log");

@@ -1,7 +1,7 @@
 //! One TLS connection: records are put together, opened, and their content handed to a session of its own.
 //!
-//! Positions stay those of the connection: the content of a record has the packets, times, place in the flow and
-//! acknowledgments of the record. A record that cannot be proven genuine is never shown.
+//! The content of a record has the packets and times of the record. Its place in the flow is counted in bytes of content, and
+//! an acknowledgment counts the content of the records that are acknowledged whole. A record that cannot be proven genuine is never shown.
 
 use rpcshark_captures::budget::{self, Kind};
 use rpcshark_captures::connection::Close;
@@ -30,6 +30,8 @@ pub struct Tls {
     /// The application's bytes.
     session: Box<Session>,
     halves: [Half; 2],
+    /// Whether the directions are the reverse of those that were assumed at the beginning.
+    roles_swapped: bool,
     /// The random of the last ClientHello.
     random: Option<Random>,
     server: Option<ServerHello>,
@@ -80,12 +82,14 @@ const TLS_1_2: u16 = 0x0303;
 const TLS_1_3: u16 = 0x0304;
 
 impl Tls {
-    /// A connection whose first bytes are TLS records. `decode_as`: what the user says that it carries.
-    pub fn new(connection: ConnectionId, decode_as: Option<DecodeAs>) -> Self {
+    /// A connection whose first bytes are TLS records. `decode_as`: what the user says that it carries. `roles_swapped`:
+    /// whether the directions are the reverse of those that were assumed at the beginning.
+    pub fn new(connection: ConnectionId, decode_as: Option<DecodeAs>, roles_swapped: bool) -> Self {
         Self {
             connection,
-            session: Box::new(Session::encrypted(connection, decode_as)),
+            session: Box::new(Session::decrypted(connection, decode_as)),
             halves: [Half::default(), Half::default()],
+            roles_swapped,
             random: None,
             server: None,
             version: None,
@@ -411,7 +415,7 @@ impl Tls {
             Some(APPLICATION_DATA) => {
                 if let Some(gap) = lost {
                     self.halves[index].lost_content = None;
-                    self.session.input(direction, Input::Gap(Gap { length: None, ..gap }), context);
+                    self.pass_on(direction, Input::Gap(Gap { length: None, ..gap }), context);
                 }
                 self.deliver(direction, record, &content, context);
             }
@@ -434,16 +438,25 @@ impl Tls {
             return;
         }
         let (first, last) = (record.first, record.last);
-        let acked = first.acked.map(|acked| self.halves[direction.reverse().index()].whole_records(acked));
+        let acked = first.acked.map(|acked| self.halves[direction.reverse().index()].content_in(acked));
         let data = Data {
             bytes: content,
             packet: last.packet,
             time: last.time,
             at: context.keep(content),
-            offset: first.offset,
+            offset: self.halves[direction.index()].delivered(content.len()),
             acked,
         };
-        self.session.input(direction, Input::Data(data), context);
+        self.pass_on(direction, Input::Data(data), context);
+    }
+
+    /// What comes next of the application's bytes.
+    fn pass_on(&mut self, direction: Direction, input: Input<'_>, context: &mut Context<'_>) {
+        if let Some(observer) = &mut context.observer {
+            let seen = if self.roles_swapped { direction.reverse() } else { direction };
+            observer.decrypted(self.connection, seen, &input);
+        }
+        self.session.input(direction, input, context);
     }
 
     /// A record that cannot be opened: nothing of it is shown.
@@ -609,7 +622,7 @@ impl Parser for Tls {
         }
         for direction in Direction::BOTH {
             if let Some(gap) = self.halves[direction.index()].lost_content.take() {
-                self.session.input(direction, Input::Gap(Gap { length: None, ..gap }), context);
+                self.pass_on(direction, Input::Gap(Gap { length: None, ..gap }), context);
             }
         }
         self.pass_on_closes(true, context);
@@ -658,6 +671,10 @@ impl Parser for Tls {
 
     fn needs_places(&self) -> bool {
         false
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.opened > 0
     }
 }
 

@@ -34,8 +34,13 @@ pub(super) struct Half {
     /// Bytes that may still be tried in vain.
     effort: u64,
     pub(super) messages: Messages,
-    /// The last records, by where they begin and end in the flow.
+    /// Bytes of content that were handed on.
+    content_len: u64,
+    /// The last records that are not known to be acknowledged: where they end in the flow, and the bytes of content up to
+    /// there.
     records: VecDeque<(u64, u64)>,
+    /// Bytes of content that were acknowledged.
+    acked_content: u64,
     /// The content of the record that was opened last.
     pub(super) content: Vec<u8>,
 }
@@ -100,7 +105,9 @@ impl Default for Half {
             lost_content: None,
             effort: MAX_EFFORT,
             messages: Messages::default(),
+            content_len: 0,
             records: VecDeque::new(),
+            acked_content: 0,
             content: Vec::new(),
         }
     }
@@ -196,7 +203,7 @@ impl Half {
             if self.records.len() == MAX_RECORDS {
                 self.records.pop_front();
             }
-            self.records.push_back((first.offset, first.offset + len as u64));
+            self.records.push_back((first.offset + len as u64, self.content_len));
         }
         self.held.skip(len);
     }
@@ -279,15 +286,19 @@ impl Half {
         None
     }
 
-    /// `acked` bytes of the flow were acknowledged: as many are in records that were acknowledged whole.
-    pub(super) fn whole_records(&mut self, acked: u64) -> u64 {
-        while self.records.front().is_some_and(|&(_, end)| end <= acked) {
-            self.records.pop_front();
+    /// So many bytes of content are handed on. Returns where they begin in the content.
+    pub(super) fn delivered(&mut self, len: usize) -> u64 {
+        let begin = self.content_len;
+        self.content_len += len as u64;
+        begin
+    }
+
+    /// `acked` bytes of the flow were acknowledged: as many bytes of content are in the records before that.
+    pub(super) fn content_in(&mut self, acked: u64) -> u64 {
+        while let Some((_, content)) = self.records.pop_front_if(|&mut (end, _)| end <= acked) {
+            self.acked_content = content;
         }
-        match self.records.front() {
-            Some(&(begin, _)) if begin < acked => begin,
-            _ => acked,
-        }
+        self.acked_content
     }
 
     /// The memory that it takes for things whose end is missing.
