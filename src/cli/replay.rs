@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use parking_lot::Mutex;
 use rpcshark_dissectors::filter::Target;
 use rpcshark_dissectors::store::Keep;
 
@@ -19,9 +20,10 @@ use super::why::tell_why_none;
 use super::{InputArgs, replay_plan};
 use crate::load::Inputs;
 use crate::output_file::OutputFile;
+use crate::replay::edit::{Capture, Change, Edits};
 use crate::replay::{
-    Allow, Connections, Deadline, HeaderPolicy, Live, OnConnectionLoss, OnStall, Order, Pace, Plan, Recording,
-    Settings, SkipReason, To, Wanted, Work, parse_duration,
+    Allow, Connections, Deadline, HeaderPolicy, Identity, Journal, JournalError, Journaled, Live, OnConnectionLoss, OnStall,
+    Order, Pace, Plan, Recording, Settings, SkipReason, To, Wanted, Work, parse_duration,
 };
 use crate::report::{CompareArgs, ReportArgs};
 use crate::rpc::{TlsArgs, TlsSettings};
@@ -135,6 +137,19 @@ pub(super) struct ReplayArgs {
     #[arg(long, help_heading = "Requests")]
     keep_auth: bool,
 
+    /// Set a field of requests: Service/Method.request.path=value, Service/Method.metadata.name=value; {{NAME}} as the value stands
+    /// for what --capture NAME took in place of the recorded value (may be repeated)
+    #[arg(long, value_name = "PLACE=VALUE", value_parser = Change::set, help_heading = "Requests")]
+    set: Vec<Change>,
+
+    /// Leave out a field of requests: Service/Method.request.path, Service/Method.metadata.name (may be repeated)
+    #[arg(long, value_name = "PLACE", value_parser = Change::drop, help_heading = "Requests")]
+    drop: Vec<Change>,
+
+    /// Take values from answers for later requests: NAME=Method.response.path (may be repeated)
+    #[arg(long, value_name = "NAME=PLACE", help_heading = "Requests")]
+    capture: Vec<Capture>,
+
     #[command(flatten)]
     tls: TlsArgs,
 
@@ -163,6 +178,14 @@ pub(super) struct ReplayArgs {
     /// Write through a symbolic link to a regular file, which is refused otherwise
     #[arg(long)]
     follow_symlink: bool,
+
+    /// Write down which calls were sent, so that --resume can continue a replay that was cut short
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+
+    /// Continue the replay of the journal: calls that are over, and unsafe ones that were in progress, are not sent again
+    #[arg(long, requires = "journal")]
+    resume: bool,
 
     #[command(flatten)]
     filter: FilterArgs,
@@ -215,12 +238,18 @@ pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
         offset.map(|offset| first.plus(offset))
     };
     let allow = Allow { all: args.allow_all, patterns: args.allow.clone() };
+    let identity = Identity { calls: loaded.store.call_count(), first: loaded.first.unwrap_or_default().as_nanos() };
+    let resumed = match &args.journal {
+        Some(path) if args.resume => Some(Journal::resume(path, &identity).map_err(journal_problem)?),
+        _ => None,
+    };
     let wanted = Wanted {
         calls: &chosen,
         allow: &allow,
         from: since(args.from),
         until: since(args.to_time),
         max_calls: args.max_calls,
+        journaled: resumed.as_ref().map(|(_, journaled)| journaled),
     };
     let plan = Plan::new(&recording, &settings, &headers, &wanted);
     let plan = plan.map_err(|error| Problem::Usage(error.to_string()))?;
@@ -245,9 +274,17 @@ pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
         return Ok(files);
     }
     args.warn(&plan);
+    if let Some((_, journaled)) = &resumed {
+        tell_in_flight(journaled, talk.quiet);
+    }
     if !args.is_confirmed(&plan, &settings)? {
         return Err(Problem::Refused("nothing was sent".to_owned()));
     }
+    let journal = match (resumed, &args.journal) {
+        (Some((journal, _)), _) => Some(journal),
+        (None, Some(path)) => Some(Journal::begin(path, &identity).map_err(journal_problem)?),
+        (None, None) => None,
+    };
     let capture = match &args.write {
         Some(path) => Some(OutputFile::open(path, args.follow_symlink)?.begin()?),
         None => None,
@@ -259,6 +296,7 @@ pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
         plan: Arc::new(plan),
         settings: Arc::new(settings),
         headers: Arc::new(headers),
+        journal: journal.map(|journal| Arc::new(Mutex::new(journal))),
     };
     let recorded: Vec<String> = args.files.iter().map(|file| file.display().to_string()).collect();
     let reporting = Reporting {
@@ -270,7 +308,12 @@ pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
         write: args.write.as_deref(),
         noise: match baseline {
             Some((plan, settings)) => {
-                NoiseFrom::Baseline(Work { plan: Arc::new(plan), settings: Arc::new(settings), ..work.clone() })
+                NoiseFrom::Baseline(Work {
+                    plan: Arc::new(plan),
+                    settings: Arc::new(settings),
+                    journal: None,
+                    ..work.clone()
+                })
             }
             None if args.twice => NoiseFrom::Twice,
             None => NoiseFrom::Nothing,
@@ -278,6 +321,27 @@ pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
         files,
     };
     carry_out(&reporting, work, live, stop)
+}
+
+/// What a journal that cannot be used means for the command.
+fn journal_problem(error: JournalError) -> Problem {
+    match error {
+        JournalError::System { path, source } => Problem::Write { path, source },
+        other => Problem::Usage(other.to_string()),
+    }
+}
+
+/// Names the calls that were in progress when a replay was cut short.
+fn tell_in_flight(journaled: &Journaled, quiet: bool) {
+    if journaled.in_flight.is_empty() || quiet {
+        return;
+    }
+    let numbers: Vec<String> = journaled.in_flight.iter().take(20).map(u32::to_string).collect();
+    let more = if journaled.in_flight.len() > 20 { ", ..." } else { "" };
+    remark(&format!(
+        "in progress when the replay was cut short: {}{more}; those whose methods may change something are not sent again",
+        numbers.join(", ")
+    ));
 }
 
 impl ReplayArgs {
@@ -314,6 +378,10 @@ impl ReplayArgs {
             keep_auth: self.keep_auth,
             replace: replace.collect::<Result<_, _>>()?,
             credentials: self.input.credentials()?,
+            edits: Edits {
+                changes: self.set.iter().chain(&self.drop).cloned().collect(),
+                captures: self.capture.clone(),
+            },
         })
     }
 

@@ -68,7 +68,7 @@ pub(super) fn carry_out(
         NoiseFrom::Baseline(baseline) => Some(baseline.clone()),
         NoiseFrom::Twice => {
             first.resize_with(work.plan.calls.len(), || None);
-            Some(work.clone())
+            Some(Work { journal: None, ..work.clone() })
         }
     };
     if let Some(before) = before {

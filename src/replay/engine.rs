@@ -11,8 +11,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rpcshark_captures::Timestamp;
+use rpcshark_captures::{Direction, Timestamp};
 use rpcshark_dissectors::store::{CallEventKind, EventOrder, Occurrence};
+use rpcshark_dissectors::view::{CallView, Scratch};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -21,14 +22,17 @@ use super::active::Active;
 use super::clock::Clock;
 use super::connections::Pool;
 use super::control::Control;
+use super::edit::Captured;
 use super::event::{CutShort, Ended, Event, Finished, How, PlanIx, Timing};
 use super::gates::Gates;
 use super::headers::HeaderPolicy;
+use super::journal::Journal;
 use super::live::{Live, Notice};
 use super::plan::Plan;
 use super::recording::Recording;
 use super::script::{Finish, Script};
 use super::settings::{OnStall, Pace, Settings};
+use crate::cli::FileBodies;
 use crate::load::StoreGuard;
 
 /// A replay that is running.
@@ -48,6 +52,8 @@ pub(crate) struct Work {
     pub(crate) plan: Arc<Plan>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) headers: Arc<HeaderPolicy>,
+    /// Where calls are written down before they are sent.
+    pub(crate) journal: Option<Arc<Mutex<Journal>>>,
 }
 
 /// Events that wait for their reader.
@@ -133,11 +139,14 @@ pub(crate) struct Engine {
     pub(crate) retried: Cell<u64>,
     /// Time by which everything was shifted by pauses.
     paused: Cell<Duration>,
+    /// Values of answers that are needed in requests.
+    pub(crate) captured: Captured,
+    pub(crate) journal: Option<Arc<Mutex<Journal>>>,
 }
 
 impl Engine {
     async fn run(work: Work, events: mpsc::Sender<Event>, control: Arc<Control>, live: Arc<Mutex<Live>>) {
-        let Work { recording, plan, settings, headers } = work;
+        let Work { recording, plan, settings, headers, journal } = work;
         let sent = match settings.max_gap {
             Some(_) => plan.sent_times(&recording),
             None => plan.calls.iter().take(1).map(|call| call.start).collect(),
@@ -165,7 +174,10 @@ impl Engine {
             settings,
             retried: Cell::new(0),
             paused: Cell::default(),
+            captured: Captured::default(),
+            journal,
         });
+        engine.expect_captures();
         drop(sent);
         let began = engine.now();
         let watch = tokio::task::spawn_local(Rc::clone(&engine).watch());
@@ -231,7 +243,8 @@ impl Engine {
 
     async fn run_call(self: Rc<Self>, active: Rc<Active>) {
         let mut timing = Timing::default();
-        let how = self.carry_out(&active, &mut timing).await;
+        let mut mapped = Vec::new();
+        let how = self.carry_out(&active, &mut timing, &mut mapped).await;
         timing.ended = timing.started.map(|_| self.now());
         let key = active.key.get();
         if let Some(key) = key {
@@ -239,7 +252,7 @@ impl Engine {
         }
         self.active.borrow_mut().remove(&active.ix);
         self.gates.borrow_mut().remove(active.ix);
-        self.over(active.ix, key, how, timing, Vec::new()).await;
+        self.over(active.ix, key, how, timing, mapped).await;
     }
 
     /// A call is over.
@@ -249,6 +262,23 @@ impl Engine {
             self.quiet.notify_waiters();
         }
         self.pool.done(self.conn_key(ix));
+        let mut mapped = mapped;
+        mapped.extend(self.bring_captures(ix, key));
+        let word = match &how {
+            How::Answered => "answered",
+            How::Cancelled => "cancelled",
+            How::Deadline => "deadline",
+            How::Stalled(_) => "stalled",
+            How::ConnectionLost(_) => "connection-lost",
+            How::Skipped(_) => "skipped",
+        };
+        // What was not sent can be sent when the replay is continued.
+        if timing.started.is_some()
+            && let Some(journal) = &self.journal
+            && let Err(error) = journal.lock().over(self.plan.calls[ix as usize].no, word)
+        {
+            self.control.stop(CutShort::Aborted(error.to_string()));
+        }
         let live = key.and_then(|(connection, stream)| {
             let at = self.live.lock().call(connection, stream)?;
             Some(super::event::LiveRef { connection, stream, at })
@@ -256,6 +286,62 @@ impl Engine {
         let ended = Ended { call: PlanIx(ix), live, how, timing, mapped };
         // Nobody listens any more: the replay is about to end.
         let _ = self.events.send(Event::Ended(Box::new(ended))).await;
+    }
+
+    /// Learns which answers of the recording hold values that are captured.
+    fn expect_captures(&self) {
+        if self.headers.edits.captures.is_empty() {
+            return;
+        }
+        for (ix, call) in (0..).zip(&self.plan.calls) {
+            let view = self.recording.viewer_to_send(&self.store).call(call.at);
+            for (name, values) in self.captures_of(ix, &view) {
+                values.into_iter().for_each(|value| self.captured.expect(&name, value, ix));
+            }
+        }
+    }
+
+    /// What the captures find in the answers of a call.
+    fn captures_of(&self, ix: u32, call: &CallView<'_>) -> Vec<(String, Vec<Vec<u8>>)> {
+        let method = &self.plan.methods[self.plan.calls[ix as usize].method as usize].name;
+        let mut scratch = Scratch::default();
+        let mut found = Vec::new();
+        for capture in self.headers.edits.captures.iter().filter(|capture| capture.is_of(method)) {
+            let mut values = Vec::new();
+            for message in call.messages(Direction::ToClient) {
+                let ix = message.type_ix();
+                if let (Some(ix), Some(content)) = (ix.value(), message.body(&mut scratch).content()) {
+                    values.extend(capture.values(call.schema(), ix, content));
+                }
+            }
+            found.push((capture.name.clone(), values));
+        }
+        found
+    }
+
+    /// Takes the live values of captures from the answers of a call that is over. Gives recorded values and live ones.
+    fn bring_captures(&self, ix: u32, key: Option<(u32, u32)>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        if self.headers.edits.captures.is_empty() {
+            return Vec::new();
+        }
+        let view = self.recording.viewer_to_send(&self.store).call(self.plan.calls[ix as usize].at);
+        let recorded = self.captures_of(ix, &view);
+        if recorded.is_empty() {
+            return Vec::new();
+        }
+        let live = self.live.lock();
+        let bodies = FileBodies(Arc::clone(live.sources()));
+        let at = key.and_then(|(connection, stream)| live.call(connection, stream));
+        let mut brought = match at {
+            Some(at) => {
+                let viewer = self.recording.viewer_to_capture(live.store(), &bodies);
+                self.captures_of(ix, &viewer.call(at))
+            }
+            None => Vec::new(),
+        };
+        brought.resize_with(recorded.len(), Default::default);
+        let pairs = recorded.into_iter().zip(brought);
+        pairs.flat_map(|((name, recorded), (_, live))| self.captured.bring(&name, ix, recorded, live)).collect()
     }
 
     /// Whether all calls that have an end are over.

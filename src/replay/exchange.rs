@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::Reason;
 use rpcshark_captures::Direction;
+use rpcshark_dissectors::grpc::{Encoding, compress};
 use rpcshark_dissectors::store::Protocol;
 use rpcshark_dissectors::view::{CallView, MessageView, Scratch};
 use tokio::sync::SemaphorePermit;
@@ -14,8 +15,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::active::{Active, Ending};
 use super::connections::{Client, Conn};
+use super::edit::Found;
 use super::engine::Engine;
-use super::event::{Event, How, PlanIx, Timing};
+use super::event::{CutShort, Event, How, PlanIx, Timing};
 use super::headers::deadline_of;
 use super::plan::TTRPC_REMOTE_OPEN;
 use super::script::{Finish, Step, StepKind};
@@ -47,6 +49,11 @@ const MAX_TRIES: u32 = 5;
 /// The pause before that.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
+/// How many times as long as the recorded answer a live one may be, in bytes, and how long it may be in any case: a server that
+/// sends without end would fill the disk.
+const ANSWER_FACTOR: u64 = 16;
+const MAX_SMALL_ANSWER: u64 = 64 << 20;
+
 /// How long a message may take to be written before a stream is cancelled all the same.
 const LONGEST_FLUSH: Duration = Duration::from_secs(5);
 
@@ -55,7 +62,12 @@ const LONGEST_RESET: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Carries out a call.
-    pub(crate) async fn carry_out(self: &Rc<Self>, active: &Rc<Active>, timing: &mut Timing) -> How {
+    pub(crate) async fn carry_out(
+        self: &Rc<Self>,
+        active: &Rc<Active>,
+        timing: &mut Timing,
+        mapped: &mut Vec<(Vec<u8>, Vec<u8>)>,
+    ) -> How {
         let ix = active.ix;
         let stopped = || How::Skipped("the replay was ended before it".to_owned());
         let waited = tokio::select! {
@@ -76,6 +88,21 @@ impl Engine {
         self.window.add_permits(1);
         let Some((due, _permit)): Option<(Instant, Option<SemaphorePermit<'_>>)> = waited else { return stopped() };
         timing.due = Some(self.clock.borrow().time_of_day(due));
+        let edited = tokio::select! {
+            biased;
+            () = self.control.stopped() => return stopped(),
+            edited = self.edited(ix, mapped) => edited,
+        };
+        let edited = match edited {
+            Ok(edited) => edited,
+            Err(why) => return How::Skipped(why),
+        };
+        if let Some(journal) = &self.journal
+            && let Err(error) = journal.lock().begun(self.plan.calls[ix as usize].no)
+        {
+            self.control.stop(CutShort::Aborted(error.to_string()));
+            return How::Skipped("it could not be written to the journal".to_owned());
+        }
         let mut tries = 0;
         loop {
             tries += 1;
@@ -88,7 +115,7 @@ impl Engine {
                 Ok(conn) => conn,
                 Err(why) => return How::ConnectionLost(why),
             };
-            match self.attempt(active, &conn, due, timing).await {
+            match self.attempt(active, &conn, due, timing, edited.as_deref()).await {
                 Try::Over(how) => return how,
                 Try::Unprocessed(why) if tries >= MAX_TRIES => {
                     return How::ConnectionLost(format!("{why}; it was sent {tries} times"));
@@ -107,7 +134,14 @@ impl Engine {
     }
 
     /// Sends a call once.
-    async fn attempt(self: &Rc<Self>, active: &Rc<Active>, conn: &Rc<Conn>, due: Instant, timing: &mut Timing) -> Try {
+    async fn attempt(
+        self: &Rc<Self>,
+        active: &Rc<Active>,
+        conn: &Rc<Conn>,
+        due: Instant,
+        timing: &mut Timing,
+        edited: Option<&[Bytes]>,
+    ) -> Try {
         if let Client::Grpc(client) = &conn.client {
             let began = Instant::now();
             while conn.open.get() >= client.max_streams() && conn.down.borrow().is_none() {
@@ -125,15 +159,22 @@ impl Engine {
             return Try::Unprocessed(why);
         }
         conn.open.set(conn.open.get() + 1);
-        let result = self.send(active, conn, due, timing).await;
+        let result = self.send(active, conn, due, timing, edited).await;
         conn.open.set(conn.open.get() - 1);
         conn.changed.notify_one();
         result
     }
 
-    async fn send(self: &Rc<Self>, active: &Rc<Active>, conn: &Rc<Conn>, due: Instant, timing: &mut Timing) -> Try {
+    async fn send(
+        self: &Rc<Self>,
+        active: &Rc<Active>,
+        conn: &Rc<Conn>,
+        due: Instant,
+        timing: &mut Timing,
+        edited: Option<&[Bytes]>,
+    ) -> Try {
         let call = self.recording.viewer_to_send(&self.store).call(self.plan.calls[active.ix as usize].at);
-        let messages: Vec<MessageView<'_>> = call.messages(Direction::ToServer).collect();
+        let messages = Outgoing { messages: call.messages(Direction::ToServer).collect(), edited };
         let mut sending = match self.open(active, conn, &call, &messages, timing).await {
             Ok(sending) => sending,
             Err(result) => return result,
@@ -201,7 +242,7 @@ impl Engine {
         active: &Rc<Active>,
         conn: &Conn,
         call: &CallView<'_>,
-        messages: &[MessageView<'_>],
+        messages: &Outgoing<'_>,
         timing: &mut Timing,
     ) -> Result<Sending, Try> {
         let skipped = |why: String| Try::Over(How::Skipped(why));
@@ -225,18 +266,18 @@ impl Engine {
                     client.call(request, end).await.map_err(|error| Try::Unprocessed(error.to_string()))?;
                 begun(send.id());
                 active.at_step.set(usize::from(end));
-                let engine = Rc::clone(self);
+                let recorded: u64 = call.messages(Direction::ToClient).map(|message| u64::from(message.length())).sum();
+                let limit = recorded.saturating_mul(ANSWER_FACTOR).max(MAX_SMALL_ANSWER);
                 let its = Rc::clone(active);
                 let answer = tokio::task::spawn_local(async move {
-                    let result = drain(response).await;
+                    let result = drain(response, limit).await;
                     if let Err(error) = result
                         && its.ended.get().is_none()
                     {
                         // The record of the connection knows better where it says anything.
-                        its.lost.borrow_mut().get_or_insert_with(|| error.to_string());
+                        its.lost.borrow_mut().get_or_insert(error);
                         its.changed.notify_waiters();
                     }
-                    drop(engine);
                 });
                 Ok(Sending::Grpc { send, answer })
             }
@@ -244,9 +285,9 @@ impl Engine {
                 let request = self.headers.ttrpc(call, self.settings.deadline).map_err(skipped)?;
                 let first = self.first_step(active, call);
                 let opens = call.ttrpc_flags() & TTRPC_REMOTE_OPEN != 0;
-                let payload = match (first > 0 && !opens, messages.first()) {
-                    (true, Some(message)) => self.payload(message).map_err(skipped)?,
-                    _ => Bytes::new(),
+                let payload = match first > 0 && !opens {
+                    true => messages.get(0).map_err(skipped)?.1,
+                    false => Bytes::new(),
                 };
                 let mut id = 0;
                 let sent = client.request(&request, &payload, call.ttrpc_flags(), |stream| {
@@ -284,7 +325,7 @@ impl Engine {
         &self,
         active: &Active,
         sending: &mut Sending,
-        messages: &[MessageView<'_>],
+        messages: &Outgoing<'_>,
         due: Instant,
     ) -> Result<(), Interrupt> {
         // What the time of the next step is counted from: the step before it, when it was to be done.
@@ -310,13 +351,11 @@ impl Engine {
             before = (step.on.at, due);
             match step.kind {
                 StepKind::Message { number, end } => {
-                    let message = messages.get(number as usize);
-                    let message = message.ok_or_else(|| Interrupt::Unsendable("a message is missing".to_owned()))?;
-                    let payload = self.payload(message).map_err(Interrupt::Unsendable)?;
+                    let (compressed, payload) = messages.get(number as usize).map_err(Interrupt::Unsendable)?;
                     active.blocked_since.set(Some(Instant::now()));
                     let sent = tokio::select! {
                         biased;
-                        sent = self.send_message(active, sending, message.is_compressed(), payload, end) => sent,
+                        sent = self.send_message(active, sending, compressed, payload, end) => sent,
                         interrupt = self.interrupt(active) => Err(interrupt),
                     };
                     active.blocked_since.set(None);
@@ -500,12 +539,79 @@ impl Engine {
         let _ = timeout(LONGEST_RESET, written).await;
     }
 
-    /// A message's bytes as they are sent.
-    fn payload(&self, message: &MessageView<'_>) -> Result<Bytes, String> {
+    /// The messages of a call with the changes that the user wants, after waiting for the values that they need; `None` where
+    /// nothing is changed.
+    async fn edited(&self, ix: u32, mapped: &mut Vec<(Vec<u8>, Vec<u8>)>) -> Result<Option<Vec<Bytes>>, String> {
+        let planned = &self.plan.calls[ix as usize];
+        let method = &self.plan.methods[planned.method as usize].name;
+        let edits = &self.headers.edits;
+        if !edits.change_messages_of(method) {
+            return Ok(None);
+        }
+        let call = self.recording.viewer_to_send(&self.store).call(planned.at);
+        let mut scratch = Scratch::default();
+        let mut out = Vec::new();
+        for message in call.messages(Direction::ToServer) {
+            let (schema, kind) = (message.schema(), message.type_ix().value());
+            let body = message.body(&mut scratch);
+            let (Some(kind), Some(content)) = (kind, body.content()) else {
+                return Err("a message of it cannot be decoded, and so not be changed".to_owned());
+            };
+            for (name, recorded) in edits.uses(method, schema, kind, content) {
+                loop {
+                    let changed = self.captured.changed.notified();
+                    match self.captured.find(name, &recorded) {
+                        Found::Nowhere => break,
+                        Found::Here(live) => {
+                            mapped.push((recorded, live));
+                            break;
+                        }
+                        Found::Missing(from) => {
+                            let no = self.plan.calls[from as usize].no;
+                            return Err(format!("call {no} did not bring the value of {{{{{name}}}}} that it needs"));
+                        }
+                        Found::Coming => changed.await,
+                    }
+                }
+            }
+            let live = |name: &str, recorded: &[u8]| match self.captured.find(name, recorded) {
+                Found::Here(value) => Some(value),
+                _ => None,
+            };
+            let edited = edits.apply(method, schema, kind, content, &live)?;
+            let bytes = match message.is_compressed() {
+                false => edited,
+                true => {
+                    let encoding = call.encoding(Direction::ToServer);
+                    let encoding = encoding.value().and_then(|name| Encoding::from_name(&name));
+                    let compressed = encoding.and_then(|encoding| compress(encoding, &edited));
+                    compressed.ok_or("a message of it cannot be compressed as it was")?
+                }
+            };
+            out.push(Bytes::from(bytes));
+        }
+        Ok(Some(out))
+    }
+}
+
+/// The messages of a call that are sent.
+struct Outgoing<'a> {
+    messages: Vec<MessageView<'a>>,
+    /// The same with changes.
+    edited: Option<&'a [Bytes]>,
+}
+
+impl Outgoing<'_> {
+    /// Whether a message is compressed, and its bytes on the wire.
+    fn get(&self, number: usize) -> Result<(bool, Bytes), String> {
+        let message = self.messages.get(number).ok_or("a message of it is missing")?;
+        if let Some(edited) = self.edited.and_then(|edited| edited.get(number)) {
+            return Ok((message.is_compressed(), edited.clone()));
+        }
         let mut scratch = Scratch::default();
         let body = message.body(&mut scratch);
         match body.wire().len() == message.length() as usize {
-            true => Ok(Bytes::copy_from_slice(body.wire())),
+            true => Ok((message.is_compressed(), Bytes::copy_from_slice(body.wire()))),
             false => Err("a message of it cannot be read from the recording".to_owned()),
         }
     }

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use rpcshark_dissectors::grpc::is_binary;
 use rpcshark_dissectors::view::{CallView, Known, Redaction};
 
+use super::edit::{Edits, MetadataChange};
 use super::settings::Deadline;
 use crate::rpc::TtrpcRequest;
 
@@ -20,6 +21,8 @@ pub(crate) struct HeaderPolicy {
     pub(crate) replace: Vec<(String, Vec<u8>)>,
     /// Which names hold credentials: those whose values are hidden.
     pub(crate) credentials: Redaction,
+    /// Changes of requests.
+    pub(crate) edits: Edits,
 }
 
 /// Fields that describe one call of the recording to a tracing system, and those that only a recorded client can know.
@@ -111,6 +114,19 @@ impl HeaderPolicy {
             let (Ok(name), Some(value)) = parsed else { return Err(format!("the header {name} cannot be sent")) };
             headers.append(name, value);
         }
+        for change in self.edits.metadata_of(path.trim_start_matches('/')) {
+            match change {
+                MetadataChange::Drop(name) => drop(headers.remove(name)),
+                MetadataChange::Set(name, value) => {
+                    let parsed =
+                        (HeaderName::from_bytes(name.as_bytes()), header_value(name.as_bytes(), value.as_bytes()));
+                    let (Ok(name), Some(value)) = parsed else {
+                        return Err(format!("the metadata {name} cannot be sent"));
+                    };
+                    headers.insert(name, value);
+                }
+            }
+        }
         Ok(request)
     }
 
@@ -133,6 +149,13 @@ impl HeaderPolicy {
         }
         for (name, value) in &self.replace {
             metadata.push((name.clone(), text(value)?));
+        }
+        for change in self.edits.metadata_of(&format!("{service}/{method}")) {
+            let (MetadataChange::Drop(name) | MetadataChange::Set(name, _)) = change;
+            metadata.retain(|(known, _)| known != name);
+            if let MetadataChange::Set(name, value) = change {
+                metadata.push((name.to_owned(), value.to_owned()));
+            }
         }
         let timeout = deadline_of(call, deadline).map_or(0, |timeout| timeout.as_nanos());
         let timeout_nano = i64::try_from(timeout).unwrap_or(i64::MAX);

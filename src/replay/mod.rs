@@ -11,21 +11,28 @@ mod active;
 mod clock;
 mod connections;
 mod control;
+pub(crate) mod edit;
 mod engine;
 mod event;
 mod exchange;
 mod gates;
 mod headers;
+mod journal;
 mod live;
 mod plan;
 mod recording;
 mod safety;
 mod script;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use engine::{Running, Work};
 pub(crate) use event::{CutShort, Ended, Event, Finished, How};
+#[cfg(test)]
+pub(crate) use event::Timing;
 pub(crate) use headers::HeaderPolicy;
+pub(crate) use journal::{Identity, Journal, JournalError, Journaled};
 pub(crate) use live::Live;
 pub(crate) use plan::{Plan, PlannedCall, SkipReason, Wanted};
 pub(crate) use recording::Recording;

@@ -10,6 +10,7 @@ use rpcshark_dissectors::store::{CallRef, ConnectionProtocol, EventOrder, Protoc
 use rpcshark_dissectors::view::{CallView, Kind, Known, Outcome};
 
 use super::headers::{HeaderPolicy, deadline_of};
+use super::journal::Journaled;
 use super::recording::Recording;
 use super::safety::{Allow, Safety, is_recorded, safety};
 use super::script::{Finish, NoScript, Script};
@@ -94,6 +95,10 @@ pub(crate) enum SkipReason {
     Outside,
     /// There are more than `--max-calls`.
     TooMany,
+    /// The journal says that it is over.
+    Over,
+    /// The journal says that it was begun, and its method may change something: it may have been processed.
+    InFlight,
     /// Its request cannot be sent.
     Unsendable(String),
 }
@@ -112,6 +117,10 @@ impl fmt::Display for SkipReason {
             ),
             Self::Outside => f.write_str("it began outside --from and --to-time"),
             Self::TooMany => f.write_str("there are more calls than --max-calls"),
+            Self::Over => f.write_str("it was sent before the replay was cut short"),
+            Self::InFlight => {
+                f.write_str("it was in progress when the replay was cut short, and the server may have processed it")
+            }
             Self::Unsendable(why) => f.write_str(why),
         }
     }
@@ -160,6 +169,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) until: Option<Timestamp>,
     /// Only so many.
     pub(crate) max_calls: Option<usize>,
+    /// What was sent before, where a replay is continued.
+    pub(crate) journaled: Option<&'a Journaled>,
 }
 
 /// Why there is no plan.
@@ -395,6 +406,15 @@ impl Planner {
         if self.plan.methods[method as usize].safety == Safety::Unsafe {
             return Err(SkipReason::Unsafe);
         }
+        if let Some(journaled) = wanted.journaled {
+            let is_safe = matches!(self.plan.methods[method as usize].safety, Safety::Declared | Safety::Name);
+            if journaled.over.contains(&call.no()) {
+                return Err(SkipReason::Over);
+            }
+            if journaled.in_flight.contains(&call.no()) && !is_safe {
+                return Err(SkipReason::InFlight);
+            }
+        }
         if call.protocol() == Protocol::Ttrpc && !may_send_data(call) {
             return Err(SkipReason::TtrpcData);
         }
@@ -403,6 +423,15 @@ impl Planner {
             _ => headers.grpc(call, "http", "localhost", settings.deadline).map(drop),
         };
         sendable.map_err(SkipReason::Unsendable)?;
+        let name = &self.plan.methods[method as usize].name;
+        if headers.edits.change_messages_of(name) {
+            let Known::Seen((request, response)) = call.message_types() else {
+                return Err(SkipReason::Unsendable(
+                    "its messages cannot be changed: their types are not known".to_owned(),
+                ));
+            };
+            headers.edits.check(name, call.schema(), request, response).map_err(SkipReason::Unsendable)?;
+        }
         for field in call.request_headers().into_iter().flat_map(|list| list.metadata()) {
             if let Some(name) = field.name().value().filter(|name| headers.withholds(name)) {
                 *self.plan.withheld.entry(String::from_utf8_lossy(name).into_owned()).or_default() += 1;

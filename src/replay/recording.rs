@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::Store;
-use rpcshark_dissectors::view::{Bodies, Guesser, Redaction, Viewer};
+use rpcshark_dissectors::view::{Bodies, Guesser, Permit, Redaction, Viewer};
 
 use crate::load::SharedStore;
 
@@ -19,8 +19,8 @@ pub(crate) struct Recording {
     guesser: Guesser,
     /// What is hidden from everybody who shows values.
     pub(crate) redaction: Redaction,
-    /// Hides nothing: for what is sent.
-    to_send: Redaction,
+    /// To see every value of what is sent.
+    permit: Permit,
     /// The names of its files.
     pub(crate) files: Vec<String>,
 }
@@ -35,7 +35,7 @@ impl Recording {
         files: Vec<String>,
     ) -> Self {
         let guesser = Guesser::new(&schema);
-        Self { shared, bodies, schema, guesser, redaction, to_send: Redaction::reveal_everything(), files }
+        Self { shared, bodies, schema, guesser, redaction, permit: Permit::to_send(), files }
     }
 
     /// Views of calls for everybody who shows them: secrets are hidden.
@@ -56,8 +56,13 @@ impl Recording {
         }
     }
 
+    /// The same with every value: what was captured from answers is sent.
+    pub(super) fn viewer_to_capture<'a>(&'a self, store: &'a Store, bodies: &'a dyn Bodies) -> Viewer<'a> {
+        self.viewer_of(store, bodies).permitted(&self.permit)
+    }
+
     /// Views of calls with every value: only for what is sent to servers.
     pub(super) fn viewer_to_send<'a>(&'a self, store: &'a Store) -> Viewer<'a> {
-        Viewer { redaction: &self.to_send, ..self.viewer(store) }
+        self.viewer(store).permitted(&self.permit)
     }
 }

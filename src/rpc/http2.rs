@@ -115,13 +115,19 @@ impl GrpcStream {
 ///
 /// # Errors
 ///
-/// If the stream was reset, or the connection has ended.
-pub(crate) async fn drain(response: ResponseFuture) -> Result<(), h2::Error> {
-    let mut body = response.await?.into_body();
+/// If the stream was reset, the connection has ended, or there are more than `limit` bytes.
+pub(crate) async fn drain(response: ResponseFuture, limit: u64) -> Result<(), String> {
+    let text = |error: h2::Error| error.to_string();
+    let mut body = response.await.map_err(text)?.into_body();
+    let mut received = 0;
     while let Some(part) = body.data().await {
-        let length = part?.len();
+        let length = part.map_err(text)?.len();
+        received += length as u64;
+        if received > limit {
+            return Err(format!("the answer has more than {limit} bytes, far more than the recorded one"));
+        }
         // Fails where the stream has ended.
         let _ = body.flow_control().release_capacity(length);
     }
-    body.trailers().await.map(drop)
+    body.trailers().await.map(drop).map_err(text)
 }

@@ -88,6 +88,30 @@ pub fn decompress(encoding: Encoding, bytes: &[u8], limit: usize, out: &mut Vec<
     Decompressor::default().decompress(encoding, bytes, limit, out)
 }
 
+/// Compresses a message. `None` for encodings in which nothing is written.
+pub fn compress(encoding: Encoding, bytes: &[u8]) -> Option<Vec<u8>> {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::{GzEncoder, ZlibEncoder};
+
+    match encoding {
+        Encoding::Identity => Some(bytes.to_vec()),
+        Encoding::Gzip => {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(bytes).ok()?;
+            encoder.finish().ok()
+        }
+        Encoding::Deflate => {
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(bytes).ok()?;
+            encoder.finish().ok()
+        }
+        Encoding::Zstd => zstd::bulk::compress(bytes, zstd::DEFAULT_COMPRESSION_LEVEL).ok(),
+        Encoding::Snappy => None,
+    }
+}
+
 /// Decompresses messages one after another, and keeps its memory between them.
 #[derive(Default)]
 pub struct Decompressor {

@@ -13,7 +13,7 @@ mod timeout;
 mod web;
 
 pub use content_type::{Codec, ContentType};
-pub use encoding::{DecompressError, Decompressor, Encoding, MAX_DECOMPRESSED, decompress};
+pub use encoding::{DecompressError, Decompressor, Encoding, MAX_DECOMPRESSED, compress, decompress};
 pub use facts::{Carrier, HeaderFacts, HeaderValue, Role, Rpc};
 pub use framing::{AfterGap, Framed, Framer, MAX_WEB_TRAILERS, Pieces};
 pub use metadata::{binary_values, is_binary, is_metadata};

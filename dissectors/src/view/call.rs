@@ -233,6 +233,11 @@ impl<'a> CallView<'a> {
         self.meaning().method
     }
 
+    /// The types of the messages of the request and of the response.
+    pub fn message_types(&self) -> Known<(MessageIx, MessageIx)> {
+        self.meaning().types
+    }
+
     /// The type of the messages of a direction.
     pub fn message_type(&self, direction: Direction) -> Known<MessageIx> {
         self.meaning().types.map(|(request, response)| match direction {

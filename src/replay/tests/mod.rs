@@ -1,0 +1,4 @@
+//! Recordings are made of real HTTP/2 connections, and replayed to real servers in this process.
+
+mod harness;
+mod servers;
