@@ -392,7 +392,8 @@ impl Planner {
         if is_cut || headers_missing || call.is_alignment_guessed() {
             return Err(SkipReason::Request);
         }
-        if matches!(call.outcome(), None | Some(Outcome::Incomplete)) {
+        // Of a call whose end is not there the script says whether its client ended it.
+        if call.outcome().is_none() {
             return Err(SkipReason::Answer);
         }
         let script = Script::of(store, call.at(), call.deadline_ns().value()).map_err(|why| match why {

@@ -40,8 +40,8 @@ impl Safety {
 /// First words of methods that only read.
 pub(crate) const READING: &[&str] = &[
     "Check", "Count", "Describe", "Discover", "Exists", "Fetch", "Find", "Get", "Has", "Health", "Info", "Inspect",
-    "Is", "List", "Lookup", "Pids", "Ping", "Query", "Range", "Read", "Retrieve", "Search", "Show", "Stat", "State",
-    "Stats", "Status", "Version", "View", "Watch",
+    "Is", "List", "Lookup", "Ping", "Query", "Range", "Read", "Retrieve", "Search", "Show", "Stat", "State", "Stats",
+    "Status", "Version", "View", "Watch",
 ];
 
 /// Words that say, anywhere in a name, that something is changed.

@@ -1,7 +1,9 @@
 //! What a client has to do in a call, and what the server did, in order: made from the exact record.
 
 use rpcshark_captures::{Direction, Timestamp};
-use rpcshark_dissectors::store::{CallEvent, CallEventKind, CallRef, End, EventOrder, Occurrence, Store};
+use rpcshark_dissectors::store::{
+    CallEvent, CallEventKind, CallRef, ConnectionEventKind, End, EventOrder, Occurrence, Store,
+};
 
 /// A call as a sequence of steps.
 #[derive(Clone, Debug)]
@@ -61,7 +63,7 @@ pub(crate) struct ServerEvent {
 pub(crate) enum Finish {
     /// The server ends it.
     Server,
-    /// The client cancels it: the last step.
+    /// The client cancels it, or closes the connection: the last step.
     Cancel,
     /// Its deadline passes.
     Deadline,
@@ -124,7 +126,14 @@ impl Script {
                     server.push(server_event(on, true));
                     finish = Some(Finish::Server);
                 }
-                (CallEventKind::Ended(End::Connection | End::Gap), _) => return Err(NoScript::NoEnd),
+                (CallEventKind::Ended(End::Connection), _) => match client_hung_up(store, at, on) {
+                    Some(closed) => {
+                        steps.push(step(StepKind::Cancel(CANCEL), &closed, &server));
+                        finish = Some(Finish::Cancel);
+                    }
+                    None => return Err(NoScript::NoEnd),
+                },
+                (CallEventKind::Ended(End::Gap), _) => return Err(NoScript::NoEnd),
                 (CallEventKind::Ended(_), _) => {
                     server.push(server_event(on, true));
                     finish = Some(Finish::Server);
@@ -143,6 +152,18 @@ impl Script {
         last_step.max(last_answer).unwrap_or(self.start.at).max(self.start.at)
     }
 }
+
+/// When the client closed the connection, if that is what ended it: it did so before the server. The client then wanted no more of
+/// the call.
+fn client_hung_up(store: &Store, at: CallRef, end: &Occurrence) -> Option<Occurrence> {
+    let lane = store.lane(at.lane);
+    let events = lane.connection_events(store.call(at).connection);
+    let first = events.iter().find(|event| matches!(event.kind, ConnectionEventKind::Closed(_)))?;
+    (first.on.direction == Direction::ToServer && first.on.order <= end.order).then_some(first.on)
+}
+
+/// RFC 9113 §7: the stream is not needed any more.
+const CANCEL: u32 = 8;
 
 fn step(kind: StepKind, on: &Occurrence, server: &[ServerEvent]) -> Step {
     // Of the events before it, those that the client cannot have received when it sent this are no gate.

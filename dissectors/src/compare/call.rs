@@ -81,7 +81,11 @@ impl<'r> Comparer<'r> {
         let path = seen.0.path().value().or(seen.1.path().value()).map(str::to_owned).unwrap_or_default();
         let (service, method) = path.strip_prefix('/').and_then(|path| path.rsplit_once('/')).unwrap_or_default();
         let rules = self.rules.for_method(service, method);
-        let endings = (ending(&seen.0), ending(&seen.1));
+        let mut endings = (ending(&seen.0), ending(&seen.1));
+        // Whoever says that only the beginning counts knows that the client wanted no more, and closed the connection.
+        if scope.prefix && endings.0 == Ending::Lost {
+            endings.0 = Ending::Cancelled;
+        }
         if let Ending::Lost | Ending::Unknown = endings.0 {
             return Comparison::of(Verdict::NotComparable, Some(incomplete(&seen.0, "recorded")));
         }

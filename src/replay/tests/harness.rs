@@ -427,6 +427,7 @@ pub(super) fn replay(file: &Path, to: &str, directory: &Path, change: impl FnOnc
         decode_as: DecodeAsRules(Vec::new()),
         spool: None,
         notice: None,
+        key_logs: Vec::new(),
     });
     let loader = loader.expect("a capture");
     let shared = Arc::clone(loader.shared());
