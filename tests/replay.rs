@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::mpsc;
@@ -266,4 +267,46 @@ fn a_killed_replay_is_continued_and_sends_nothing_unsafe_twice() {
     // A third run finds nothing left to do.
     let done = run(&[&arguments[..], &["--resume".to_owned()]].concat());
     assert_eq!(server.calls().len(), after.len(), "{done:?}");
+}
+#[test]
+fn the_shop_is_replayed_over_tcp_and_a_unix_socket() {
+    let directory = temporary();
+    let socket = directory.path().join("shop.sock");
+    for server in [Server::start(None, Manners::default()), Server::start(Some(&socket), Manners::default())] {
+        let out = text(&directory.path().join("replayed.pcapng"));
+        let to = &server.address;
+        // What this server does not send: metadata and trailers, and the messages of failures.
+        let done = replay(&["--to", to, "-Y", PLAIN, "-w", &out, "--ignore", "metadata.*", "--ignore", "trailers.*"]);
+        assert_eq!(done.status, Some(0), "{done:?}");
+        assert_eq!(server.calls().len(), 63);
+        let mode = std::fs::metadata(&out).expect("a capture").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let read = run(&["calls", "--json", &out]).done();
+        assert_eq!(read.len(), 63);
+        assert!(read.iter().all(|call| call["outcome"] == "ok" && call["path"] == "/acme.shop.v1.Orders/GetOrder"));
+        let tenants = read.iter().filter(|call| call["request"]["metadata"][0]["name"] == "tenant").count();
+        assert_eq!(tenants, 12, "metadata is sent, and credentials are not");
+        // All kinds of calls, with a deadline that passes and a call that is cancelled.
+        let done = replay(&["--to", to, "--allow-all", "--pace", "asap"]);
+        assert_eq!(done.status, Some(1), "{done:?}");
+    }
+}
+
+#[test]
+fn a_changed_server_differs_in_exactly_the_changed_field() {
+    // Field 2, status: an enumeration; the last value counts.
+    let server = Server::start(None, Manners { extra: b"\x10\x09", ..Manners::default() });
+    let ignore = ["--ignore", "metadata.*", "--ignore", "trailers.*"];
+    let first = ["--to", &server.address, "-Y", PLAIN, "--report", "json"];
+    let done = replay(&[&first[..], &ignore[..]].concat());
+    assert_eq!(done.status, Some(1), "{done:?}");
+    let report: serde_json::Value = serde_json::from_str(&done.stdout).expect("a report");
+    let calls = report["calls"].as_array().expect("calls");
+    assert_eq!(calls.len(), 63);
+    for call in calls {
+        let paths: Vec<_> =
+            call["differences"].as_array().expect("a list").iter().map(|difference| &difference["path"]).collect();
+        assert_eq!(paths.len(), 1, "{call}");
+        assert!(paths[0].as_str().is_some_and(|path| path.ends_with("response.status")), "{call}");
+    }
 }

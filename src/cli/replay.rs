@@ -22,8 +22,8 @@ use crate::load::Inputs;
 use crate::output_file::OutputFile;
 use crate::replay::edit::{Capture, Change, Edits};
 use crate::replay::{
-    Allow, Connections, Deadline, HeaderPolicy, Identity, Journal, JournalError, Journaled, Live, OnConnectionLoss, OnStall,
-    Order, Pace, Plan, Recording, Settings, SkipReason, To, Wanted, Work, parse_duration,
+    Allow, Connections, Deadline, HeaderPolicy, Identity, Journal, JournalError, Journaled, Live, OnConnectionLoss,
+    OnStall, Order, Pace, Plan, Recording, Settings, SkipReason, To, Wanted, Work, parse_duration,
 };
 use crate::report::{CompareArgs, ReportArgs};
 use crate::rpc::{TlsArgs, TlsSettings};
@@ -307,14 +307,12 @@ pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
         store: &loaded.store,
         write: args.write.as_deref(),
         noise: match baseline {
-            Some((plan, settings)) => {
-                NoiseFrom::Baseline(Work {
-                    plan: Arc::new(plan),
-                    settings: Arc::new(settings),
-                    journal: None,
-                    ..work.clone()
-                })
-            }
+            Some((plan, settings)) => NoiseFrom::Baseline(Work {
+                plan: Arc::new(plan),
+                settings: Arc::new(settings),
+                journal: None,
+                ..work.clone()
+            }),
             None if args.twice => NoiseFrom::Twice,
             None => NoiseFrom::Nothing,
         },

@@ -28,9 +28,9 @@ mod settings;
 mod tests;
 
 pub(crate) use engine::{Running, Work};
-pub(crate) use event::{CutShort, Ended, Event, Finished, How};
 #[cfg(test)]
 pub(crate) use event::Timing;
+pub(crate) use event::{CutShort, Ended, Event, Finished, How};
 pub(crate) use headers::HeaderPolicy;
 pub(crate) use journal::{Identity, Journal, JournalError, Journaled};
 pub(crate) use live::Live;

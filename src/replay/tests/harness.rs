@@ -34,8 +34,8 @@ use crate::decode_as::DecodeAsRules;
 use crate::load::{Inputs, LoadOptions, Loader};
 use crate::replay::edit::Edits;
 use crate::replay::{
-    Allow, Connections, Deadline, Ended, Event, Finished, HeaderPolicy, How, Live, OnConnectionLoss, OnStall, Order, Pace,
-    Plan, Recording, Running, Settings, To, Wanted, Work,
+    Allow, Connections, Deadline, Ended, Event, Finished, HeaderPolicy, How, Live, OnConnectionLoss, OnStall, Order,
+    Pace, Plan, Recording, Running, Settings, To, Wanted, Work,
 };
 use crate::rpc::{GrpcConnection, GrpcStream, Observed, Observer, TlsArgs, TlsSettings};
 
@@ -305,12 +305,13 @@ impl ClientCall {
     }
 }
 
-struct Recorder {
-    live: Rc<RefCell<Live>>,
-    no: u32,
+/// Records a connection.
+pub(super) struct Recorder {
+    pub(super) live: Rc<RefCell<Live>>,
+    pub(super) no: u32,
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
     Timestamp::from_nanos(since.as_nanos() as i64)
 }
@@ -323,6 +324,19 @@ impl Observer for Recorder {
     fn closed(&mut self, direction: Direction, how: Close) {
         self.live.borrow_mut().closed(self.no, direction, how, now(), &mut Vec::new());
     }
+}
+
+/// Runs `script` with a client that is not recorded.
+pub(super) fn client_of(server: &Server, script: impl AsyncFnOnce(Rc<Client>)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    LocalSet::new().block_on(&runtime, async {
+        let stream = TcpStream::connect(server.address).await.expect("the server");
+        stream.set_nodelay(true).expect("an option");
+        let (connection, driver) = GrpcConnection::new(stream).await.expect("HTTP/2");
+        let driving = tokio::task::spawn_local(driver);
+        script(Rc::new(Client { connection })).await;
+        driving.abort();
+    });
 }
 
 /// A recording in a directory that goes away with it.
