@@ -6,19 +6,46 @@
 //!
 //! To add a setting, add a field to [`Config`] and to [`Text`], and check its value in [`Config::parse`].
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
+use ratatui::style::{Color, Modifier, Style};
+use rpcshark_tui::command::{COMMANDS, Keymap};
+use rpcshark_tui::theme::Role;
 use serde::Deserialize;
 
+use crate::load::schema::Sources;
+
 /// What a configuration file sets. The default is an empty file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Config {
     /// Names of header fields whose values are hidden, besides those that are always hidden.
     pub(crate) hidden: Vec<FieldName>,
+    /// Where types come from if the command line names no schema.
+    pub(crate) schema: Sources,
+    /// Display filters with names.
+    pub(crate) filters: Vec<SavedFilter>,
+    /// Styles of the terminal UI.
+    pub(crate) theme: Vec<(Role, Style)>,
+    /// Keys of the terminal UI.
+    pub(crate) keys: Keymap,
+    /// The file, if there is one: what is found wrong later is reported with it.
+    path: Option<PathBuf>,
+}
+
+/// A display filter with a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SavedFilter {
+    /// Its name.
+    pub(crate) name: String,
+    /// The filter. Whether it is valid depends on the schema.
+    pub(crate) filter: String,
+    /// The line that it stands on, from 1.
+    line: usize,
 }
 
 /// The file as TOML has it. Values are checked afterwards, each at its own place: an error inside of a list would otherwise
@@ -27,6 +54,18 @@ pub(crate) struct Config {
 #[serde(default, deny_unknown_fields)]
 struct Text {
     hidden: Vec<toml::Spanned<String>>,
+    schema: SchemaText,
+    filters: BTreeMap<String, toml::Spanned<String>>,
+    theme: BTreeMap<String, toml::Spanned<String>>,
+    keys: BTreeMap<String, toml::Spanned<Vec<String>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SchemaText {
+    proto: Vec<PathBuf>,
+    import_path: Vec<PathBuf>,
+    protoset: Vec<PathBuf>,
 }
 
 /// The name of a header field: a token, as RFC 9110 §5.1 has it.
@@ -85,7 +124,32 @@ impl Config {
         if text.len() as u64 > MAX_SIZE {
             return Err(unreadable(io::Error::other(format!("it is larger than {MAX_SIZE} bytes"))));
         }
-        Self::parse(&text).map_err(|(line, cause)| ConfigError::Wrong { path: path.to_owned(), line, cause })
+        let mut config =
+            Self::parse(&text).map_err(|(line, cause)| ConfigError::Wrong { path: path.to_owned(), line, cause })?;
+        // Relative paths count from the file, wherever the program is started.
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let Sources { proto, import_path, protoset, .. } = &mut config.schema;
+        for path in proto.iter_mut().chain(import_path).chain(protoset) {
+            *path = directory.join(&*path);
+        }
+        config.path = Some(path.to_owned());
+        Ok(config)
+    }
+
+    /// The error that a named filter is wrong, with its line.
+    pub(crate) fn wrong_filter(&self, filter: &SavedFilter, cause: &str) -> ConfigError {
+        let cause = format!("the filter {} is wrong: {cause}", filter.name);
+        ConfigError::Wrong { path: self.path.clone().unwrap_or_default(), line: filter.line, cause }
+    }
+
+    /// A file with every setting, commented out.
+    pub(crate) fn template() -> String {
+        let mut text = TEMPLATE.to_owned();
+        for command in COMMANDS {
+            let keys: Vec<String> = command.keys.iter().map(|key| toml_string(key)).collect();
+            text.push_str(&format!("# {} = [{}]\n", command.name, keys.join(", ")));
+        }
+        text
     }
 
     /// The configuration that `text` is, or the line of what is wrong, from 1, and what it is.
@@ -99,9 +163,95 @@ impl Config {
             let at = name.span().start;
             FieldName::try_from(name.into_inner()).map_err(|cause| (line(at), cause.to_owned()))
         };
-        Ok(Self { hidden: file.hidden.into_iter().map(name).collect::<Result<_, _>>()? })
+        let SchemaText { proto, import_path, protoset } = file.schema;
+        let filter = |(name, text): (String, toml::Spanned<String>)| {
+            let line = line(text.span().start);
+            SavedFilter { name, filter: text.into_inner(), line }
+        };
+        let role = |(name, style): (String, toml::Spanned<String>)| {
+            let wrong = |cause: String| (line(style.span().start), cause);
+            let role = Role::named(&name).ok_or_else(|| {
+                let names: Vec<&str> = Role::ALL.iter().map(|(name, _)| *name).collect();
+                wrong(format!("{name} is not a role of the theme; the roles are {}", names.join(", ")))
+            })?;
+            Ok((role, parse_style(style.get_ref()).map_err(wrong)?))
+        };
+        let mut keys = Keymap::default();
+        for (command, names) in file.keys {
+            let line = line(names.span().start);
+            keys.set(&command, names.into_inner()).map_err(|cause| (line, cause))?;
+            keys.check().map_err(|cause| (line, cause))?;
+        }
+        Ok(Self {
+            hidden: file.hidden.into_iter().map(name).collect::<Result<_, _>>()?,
+            schema: Sources { proto, import_path, protoset, strict: false },
+            filters: file.filters.into_iter().map(filter).collect(),
+            theme: file.theme.into_iter().map(role).collect::<Result<_, (usize, String)>>()?,
+            keys,
+            path: None,
+        })
     }
 }
+
+/// A string of TOML.
+fn toml_string(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A style in words: `red bold`, `black on cyan`, `#ff8800 underlined`.
+fn parse_style(text: &str) -> Result<Style, String> {
+    const MODIFIERS: [(&str, Modifier); 5] = [
+        ("bold", Modifier::BOLD),
+        ("dim", Modifier::DIM),
+        ("italic", Modifier::ITALIC),
+        ("underlined", Modifier::UNDERLINED),
+        ("reversed", Modifier::REVERSED),
+    ];
+    let mut style = Style::new();
+    let mut words = text.split_whitespace();
+    let color = |word: &str| {
+        word.parse::<Color>()
+            .map_err(|_| format!("{word} is not a colour, nor bold, dim, italic, underlined or reversed"))
+    };
+    while let Some(word) = words.next() {
+        if let Some((_, modifier)) = MODIFIERS.iter().find(|(name, _)| *name == word) {
+            style = style.add_modifier(*modifier);
+        } else if word == "on" {
+            style = style.bg(color(words.next().ok_or("a colour is missing behind `on`")?)?);
+        } else {
+            style = style.fg(color(word)?);
+        }
+    }
+    Ok(style)
+}
+
+/// What [`Config::template`] begins with; the keys of the commands follow.
+const TEMPLATE: &str = r##"# The configuration of rpcshark. It belongs into $XDG_CONFIG_HOME/rpcshark/config.toml (~/.config/rpcshark/config.toml).
+# Every setting is optional; these are the defaults.
+
+# Hide the values of these header fields, besides those that are always hidden. Case does not matter, and _ is the same as -.
+# hidden = ["x-internal-id", "x-company-session"]
+
+# Where types come from if the command line names no schema. Relative paths count from this file's directory.
+# [schema]
+# proto = ["protos"]
+# import_path = []
+# protoset = []
+
+# Display filters with names: they stand in the terminal UI's list of commands (?).
+# [filters]
+# failed = "rpc.outcome != ok && rpc.outcome != open"
+# slow = "rpc.duration > 1s"
+
+# The terminal UI's styles: one of the 16 named colours (or #rrggbb), `on` and another one for the background, and any of
+# bold, dim, italic, underlined, reversed.
+# [theme]
+# error = "red bold"
+# selected = "reversed"
+
+# The terminal UI's keys, by command. A command has all keys of its list, and no others.
+# [keys]
+"##;
 
 /// Whether the file does not exist: a directory of its path may be missing, or be a file.
 fn is_missing(error: &io::Error) -> bool {
@@ -146,7 +296,14 @@ mod tests {
     fn what_is_wrong_is_reported_with_its_line() {
         for (text, line, part) in [
             ("hiden = [\"x\"]", 1, "unknown field `hiden`"),
-            ("\n[keys]\nquit = \"q\"", 2, "unknown field `keys`"),
+            ("\n[keys]\nquit = \"q\"", 3, "invalid type: string"),
+            ("\n[keys]\nqit = [\"q\"]", 3, "there is no command qit"),
+            ("[keys]\nquit = [\"Ctrl-\"]", 2, "Ctrl- is not a key"),
+            ("[keys]\nmark = [\"q\"]", 2, "q has two commands"),
+            ("[theme]\nok = \"green\"\nerrr = \"red\"", 3, "errr is not a role"),
+            ("[theme]\nerror = \"redd\"", 2, "redd is not a colour"),
+            ("[schema]\nprotos = [\"x\"]", 2, "unknown field `protos`"),
+            ("[filters]\nslow = 5", 2, "invalid type: integer"),
             ("# one\nhidden = \"x\"", 2, "invalid type: string"),
             ("hidden = [\n  \"x\",\n  5,\n]", 3, "invalid type: integer"),
             ("hidden = [\n  \"x y\"\n]", 2, "the name of a header field"),
@@ -157,6 +314,35 @@ mod tests {
             let (got, cause) = hidden(text).unwrap_err();
             assert_eq!(got, line, "{text}: {cause}");
             assert!(cause.contains(part) && !cause.contains('\n'), "{text}: {cause}");
+        }
+    }
+
+    #[test]
+    fn keys_styles_filters_and_schema_files_are_read() {
+        let text = "[keys]\nquit = [\"Q\", \"Ctrl-q\"]\n[theme]\nerror = \"light red bold on #001122\"\n\
+                    [filters]\nslow = \"rpc.duration > 1s\"\n[schema]\nproto = [\"protos\"]\n";
+        let text = text.replace("light red", "lightred");
+        let config = Config::parse(&text).unwrap();
+        let style = Style::new().fg(Color::LightRed).bg(Color::Rgb(0, 0x11, 0x22)).add_modifier(Modifier::BOLD);
+        assert_eq!(config.theme, [(Role::Error, style)]);
+        let filter = SavedFilter { name: "slow".to_owned(), filter: "rpc.duration > 1s".to_owned(), line: 6 };
+        assert_eq!(config.filters, [filter]);
+        assert_eq!(config.schema.proto, [PathBuf::from("protos")]);
+        let quit = COMMANDS.iter().find(|command| command.name == "quit").unwrap();
+        assert_eq!(config.keys.keys_of(quit), ["Q", "Ctrl-q"]);
+    }
+
+    #[test]
+    fn the_template_is_a_file_with_every_setting_and_its_default() {
+        let template = Config::template();
+        assert!(template.lines().all(|line| line.is_empty() || line.starts_with('#')));
+        assert_eq!(Config::parse(&template), Ok(Config::default()));
+        let is_setting = |line: &&str| line.contains(" = ") || line.starts_with('[');
+        let settings = template.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_setting);
+        let config = Config::parse(&settings.collect::<Vec<_>>().join("\n")).unwrap();
+        assert_eq!(config.keys, Keymap::default());
+        for command in COMMANDS {
+            assert!(template.contains(&format!("# {} = [", command.name)), "{}", command.name);
         }
     }
 }

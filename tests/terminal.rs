@@ -348,3 +348,130 @@ fn a_dumb_terminal_gets_a_listing() {
     terminal.until_text("Orders/GetOrder");
     assert!(!terminal.contents().contains("all keys"));
 }
+
+/// A screen of the documents: its name, the keys that lead to it, and what it shows when it is there.
+type Shown = (&'static str, &'static [&'static str], &'static str);
+
+/// The screens in `docs/screens`, of the real binary on the recording of the shop.
+const SCREENS: &[Shown] = &[
+    ("calls", &["e", "e", "e"], "call 18 of 74"),
+    ("call", &["\r", "j", "j"], "rpc.request.id =="),
+    ("follow", &["#", "13\r", "f", "j", "j", "j", "j"], "Message ↓1"),
+    ("methods", &["4"], "methods, 74 calls"),
+    ("timeline", &["#", "13\r", "t", "+", "+", "+", "+"], "a column is"),
+];
+
+/// Compares the screens in the documents with what the program shows. With `RPCSHARK_UPDATE=1` they are written.
+#[test]
+fn screens_in_the_documents_are_those_of_the_program() {
+    let update = std::env::var_os("RPCSHARK_UPDATE").is_some_and(|value| !value.is_empty());
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/screens");
+    for (name, keys, text) in SCREENS {
+        let mut terminal = Terminal::shop((100, 30));
+        terminal.until_text("GetOrderRequest");
+        for key in *keys {
+            terminal.type_keys(key);
+            thread::sleep(Duration::from_millis(100));
+        }
+        terminal.until_text(text);
+        let (text_path, picture_path) = (directory.join(format!("{name}.txt")), directory.join(format!("{name}.svg")));
+        let expected = std::fs::read_to_string(&text_path).unwrap_or_default();
+        let began = Instant::now();
+        let text = loop {
+            thread::sleep(Duration::from_millis(300));
+            let text = text_of(terminal.screen.lock().expect("no panic").screen());
+            if text == expected || began.elapsed() > Duration::from_secs(if update { 2 } else { 20 }) {
+                break text;
+            }
+        };
+        let picture = picture(terminal.screen.lock().expect("no panic").screen());
+        if update {
+            std::fs::create_dir_all(&directory).expect("a directory");
+            std::fs::write(&text_path, &text).expect("the text is written");
+            std::fs::write(&picture_path, &picture).expect("the picture is written");
+        }
+        let on_disk = std::fs::read_to_string(&picture_path).unwrap_or_default();
+        assert!(text == expected || update, "{name}: RPCSHARK_UPDATE=1 writes the screens anew\n{text}");
+        assert!(picture == on_disk, "{name}.svg: RPCSHARK_UPDATE=1 writes the pictures anew");
+        terminal.type_keys("\x03");
+        terminal.ends();
+    }
+}
+
+fn text_of(screen: &vt100::Screen) -> String {
+    screen.rows(0, 100).map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// The screen as a picture (SVG): a rectangle for each run of cells with a background, a text for each run of one style.
+fn picture(screen: &vt100::Screen) -> String {
+    use std::fmt::Write as _;
+    const CELL: (usize, usize) = (8, 17);
+    const MARGIN: usize = 10;
+    let (rows, columns) = screen.size();
+    let (width, height) =
+        (usize::from(columns.get()) * CELL.0 + 2 * MARGIN, usize::from(rows.get()) * CELL.1 + 2 * MARGIN);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"ui-monospace, \
+         Menlo, Consolas, 'DejaVu Sans Mono', monospace\" font-size=\"13\">\n\
+         <rect width=\"{width}\" height=\"{height}\" rx=\"6\" fill=\"#1c1e26\"/>\n"
+    );
+    for row in 0..rows.get() {
+        let mut column = 0;
+        while column < columns.get() {
+            let Some(style) = screen.cell(row, column).map(style_of) else { break };
+            let begin = column;
+            let mut text = String::new();
+            while let Some(cell) = screen.cell(row, column).filter(|cell| style_of(cell) == style) {
+                if !cell.is_wide_continuation() {
+                    text.push_str(if cell.has_contents() { cell.contents() } else { " " });
+                }
+                column += 1;
+                if column == columns.get() {
+                    break;
+                }
+            }
+            let (x, y) = (MARGIN + usize::from(begin) * CELL.0, MARGIN + usize::from(row) * CELL.1);
+            let wide = usize::from(column - begin) * CELL.0;
+            let (color, background, attributes) = &style;
+            if let Some(background) = background {
+                let _ = writeln!(
+                    svg,
+                    "<rect x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{}\" fill=\"{background}\"/>",
+                    CELL.1
+                );
+            }
+            if !text.trim().is_empty() {
+                let text = text.replace('&', "&amp;").replace('<', "&lt;");
+                let _ = writeln!(
+                    svg,
+                    "<text x=\"{x}\" y=\"{}\" textLength=\"{wide}\" xml:space=\"preserve\" fill=\"{color}\"{attributes}>{text}</text>",
+                    y + 13
+                );
+            }
+        }
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// The colour of a cell's text, its background, and other attributes.
+fn style_of(cell: &vt100::Cell) -> (&'static str, Option<&'static str>, &'static str) {
+    let color = |color| match color {
+        vt100::Color::Idx(1 | 9) => "#e95678",
+        vt100::Color::Idx(2 | 10) => "#29d398",
+        vt100::Color::Idx(5 | 13) => "#ee64ac",
+        vt100::Color::Idx(6 | 14) => "#59e1e3",
+        _ => "#d5d8da",
+    };
+    let attributes = match (cell.bold(), cell.dim()) {
+        (true, _) => " font-weight=\"bold\"",
+        (_, true) => " opacity=\"0.6\"",
+        _ => "",
+    };
+    match cell.inverse() {
+        // How a blank came about does not matter.
+        false if cell.contents().trim().is_empty() => ("#d5d8da", None, ""),
+        true => ("#1c1e26", Some(color(cell.fgcolor())), attributes),
+        false => (color(cell.fgcolor()), None, attributes),
+    }
+}

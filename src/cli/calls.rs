@@ -119,7 +119,7 @@ impl CallsArgs {
 pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
-    let schema = input.schema.load(input.talk)?;
+    let schema = input.load_schema()?;
     let mut sieve = args.filter.compile(&schema, Target::Calls)?;
     let mut rows = args.columns.rows(args.json, &schema, Target::Calls)?;
     let order = args.order.compile(&schema, Target::Calls, args.follow)?;

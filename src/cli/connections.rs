@@ -75,7 +75,7 @@ Examples:
 pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
-    let schema = input.schema.load(input.talk)?;
+    let schema = input.load_schema()?;
     let mut sieve = args.filter.compile(&schema, Target::Calls)?;
     let needs = sieve.needs();
     let keep = Keep { frames: needs.frames, bodies: needs.bodies, ..Keep::default() };

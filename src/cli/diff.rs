@@ -84,7 +84,7 @@ pub(super) fn run(args: DiffArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let rules = args.compare.rules()?;
     args.report.check()?;
-    let schema = input.schema.load(input.talk)?;
+    let schema = input.load_schema()?;
     let keys = keys(&args.compare, &schema)?;
     if args.old == Path::new("-") && args.new == Path::new("-") {
         return Err(Problem::Usage("only one of both recordings can come from standard input".to_owned()));

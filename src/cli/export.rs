@@ -110,7 +110,7 @@ enum Format {
 
 pub(super) fn run(args: ExportArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
-    let schema = input.schema.load(input.talk)?;
+    let schema = input.load_schema()?;
     let mut sieve = args.filter.compile(&schema, Target::Calls)?;
     let columns = args.check(&schema)?;
     // Nothing in it changes before there is something to write.
@@ -309,7 +309,7 @@ impl Export<'_> {
                     return Err(Problem::Usage(text));
                 };
                 let call = printer.viewer.call(only);
-                let (line, hides) = grpcurl(&call, &args.input.schema.sources()).map_err(Problem::Usage)?;
+                let (line, hides) = grpcurl(&call, &args.input.schema_sources()?).map_err(Problem::Usage)?;
                 writeln!(out, "{line}").map_err(failed)?;
                 if hides && !args.input.talk.quiet {
                     remark("secrets are hidden in the command line; --show-secrets writes them");

@@ -82,7 +82,7 @@ Examples:
 pub(super) fn run(args: FollowArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
-    let schema = input.schema.load(input.talk)?;
+    let schema = input.load_schema()?;
     let loader = input.open(Inputs::Paths(vec![args.file.clone()]), false, Keep { bodies: true, ..Keep::default() })?;
     let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources())?;
     let mut bar = Bar::new(input.talk.quiet);

@@ -102,7 +102,7 @@ Examples:
   rpcshark frames --json capture.pcapng | jq 'select(.type == \"GOAWAY\")'";
 
 pub(super) fn run(args: FramesArgs) -> Result<ExitCode, Problem> {
-    let schema = args.input.schema.load(args.input.talk)?;
+    let schema = args.input.load_schema()?;
     let sieve = args.filter.compile(&schema, Target::Frames)?;
     let rows = args.columns.rows(args.json, &schema, Target::Frames)?;
     let order = args.order.compile(&schema, Target::Frames, args.follow)?;

@@ -67,7 +67,7 @@ pub(super) struct InputArgs {
 
     /// Do not read the configuration file
     #[arg(long)]
-    no_config: bool,
+    pub(super) no_config: bool,
 
     /// The configuration, once it has been read.
     #[arg(skip)]
@@ -164,16 +164,7 @@ impl SchemaArgs {
 
     /// Reads the schema files; what is wrong with them goes to standard error.
     pub(super) fn load(&self, talk: Talk) -> Result<Arc<Schema>, Problem> {
-        if !self.is_given() && self.import_path.is_empty() {
-            return Ok(Arc::new(Schema::builtin()));
-        }
-        let loaded = self.sources().load();
-        for said in &loaded.said {
-            if said.level == Level::Error || !talk.quiet {
-                repeat(&said.to_string());
-            }
-        }
-        if loaded.failed() { Err(Problem::Schema) } else { Ok(loaded.schema) }
+        load_sources(&self.sources(), talk)
     }
 
     /// The schema files that are given.
@@ -188,6 +179,20 @@ impl SchemaArgs {
 }
 
 impl InputArgs {
+    /// The schema files that are given, or those of the configuration.
+    pub(super) fn schema_sources(&self) -> Result<schema::Sources, Problem> {
+        let given = self.schema.sources();
+        if self.schema.is_given() || !given.import_path.is_empty() {
+            return Ok(given);
+        }
+        Ok(schema::Sources { strict: given.strict, ..self.config()?.schema.clone() })
+    }
+
+    /// Reads the schema files; what is wrong with them goes to standard error.
+    pub(super) fn load_schema(&self) -> Result<Arc<Schema>, Problem> {
+        load_sources(&self.schema_sources()?, self.talk)
+    }
+
     /// Opens `inputs`. From then on, a signal only ends the reading.
     pub(super) fn open(&self, inputs: Inputs, follow: bool, keep: Keep) -> Result<Loader, Problem> {
         self.open_with(inputs, follow, keep, false)
@@ -250,6 +255,19 @@ impl InputArgs {
     pub(super) fn credentials(&self) -> Result<Redaction, Problem> {
         Ok(Redaction::default().with_names(&self.hide).with_names(&self.config()?.hidden))
     }
+}
+
+fn load_sources(sources: &schema::Sources, talk: Talk) -> Result<Arc<Schema>, Problem> {
+    if sources.proto.is_empty() && sources.protoset.is_empty() && sources.import_path.is_empty() {
+        return Ok(Arc::new(Schema::builtin()));
+    }
+    let loaded = sources.load();
+    for said in &loaded.said {
+        if said.level == Level::Error || !talk.quiet {
+            repeat(&said.to_string());
+        }
+    }
+    if loaded.failed() { Err(Problem::Schema) } else { Ok(loaded.schema) }
 }
 
 /// What a viewer takes from the command line and the files.

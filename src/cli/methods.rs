@@ -128,7 +128,7 @@ fn parse_by(name: &str, schema: &Schema) -> Result<GroupBy, Problem> {
 pub(super) fn run(args: MethodsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
-    let schema = input.schema.load(input.talk)?;
+    let schema = input.load_schema()?;
     let by = parse_by(&args.by, &schema)?;
     let reads_bodies = matches!(&by, GroupBy::Field(column) if column.reads_bodies());
     // Methods may be guessed by what their messages hold.

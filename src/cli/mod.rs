@@ -170,6 +170,7 @@ pub fn main() -> ExitCode {
                 ExitCode::from(output::CANNOT_OPEN)
             });
         }
+        (None, _) if cli.ui.print_config => print_config(),
         (None, args) => match args.files.first().and_then(|first| mistyped(first)) {
             Some(problem) => Err(problem),
             None if cli.ui.is_wanted(&args) => tui::run(&args, &cli.ui),
@@ -177,6 +178,14 @@ pub fn main() -> ExitCode {
         },
     };
     done.unwrap_or_else(Problem::tell)
+}
+
+/// `--print-config`.
+fn print_config() -> Result<ExitCode, Problem> {
+    let mut output = output::Output::new();
+    output.buffer().extend_from_slice(crate::config::Config::template().as_bytes());
+    output.flush()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The same error about the same arguments, but with every control, bidirectional and invisible character in them written out.

@@ -72,7 +72,7 @@ Examples:
 pub(super) fn run(args: ProblemsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
-    let schema = input.schema.load(input.talk)?;
+    let schema = input.load_schema()?;
     // By connection, since which connections are selected is known at the end.
     let mut frames: BTreeMap<u32, Problems> = BTreeMap::new();
     let mut see = |viewer: Viewer<'_>, batch: &[_]| {

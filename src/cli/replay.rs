@@ -199,7 +199,7 @@ pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
     let rules = args.compare.rules()?;
     args.report.check()?;
     let settings = args.settings()?;
-    let schema = args.input.schema.load(talk)?;
+    let schema = args.input.load_schema()?;
     let mut sieve = args.filter.compile(&schema, Target::Calls)?;
     let headers = args.headers()?;
     let needs = sieve.needs();

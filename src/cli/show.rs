@@ -102,7 +102,7 @@ impl CallNumbers {
 pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
-    let schema = input.schema.load(input.talk)?;
+    let schema = input.load_schema()?;
     let mut sieve = args.filter.compile(&schema, Target::Calls)?;
     let needs = sieve.needs();
     let keep = Keep { bodies: true, frames: needs.frames, ..Keep::default() };

@@ -69,7 +69,7 @@ Examples:
 pub(super) fn run(args: SummaryArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
-    let schema = input.schema.load(input.talk)?;
+    let schema = input.load_schema()?;
     // Methods may be guessed by what their messages hold.
     let wanted = Wanted { bodies: !schema.services.is_empty(), frames: None };
     let selected = Selected::read(input, args.raw.or(&args.files), &args.filter, schema, wanted)?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use rpcshark_dissectors::filter::Target;
+use rpcshark_dissectors::filter::{Filter, Target};
 use rpcshark_dissectors::store::Keep;
 
 use super::calls::CallsArgs;
@@ -31,6 +31,10 @@ pub(super) struct UiArgs {
     /// Leave the mouse to the terminal
     #[arg(long, help_heading = "Terminal UI")]
     no_mouse: bool,
+
+    /// Print a configuration file with every setting and its default, commented out
+    #[arg(long, exclusive = true, help_heading = "Terminal UI")]
+    pub(super) print_config: bool,
 }
 
 impl UiArgs {
@@ -43,9 +47,14 @@ impl UiArgs {
 
 pub(super) fn run(args: &CallsArgs, ui: &UiArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
-    let schema = input.schema.load(input.talk)?;
+    let schema = input.load_schema()?;
     // A wrong filter is reported before the screen opens.
     args.filter.compile(&schema, Target::Calls)?;
+    let config = input.config()?;
+    for saved in &config.filters {
+        Filter::compile(&saved.filter, &schema, Target::Calls)
+            .map_err(|error| config.wrong_filter(saved, &error.text()))?;
+    }
     let keep = Keep { bodies: true, ..Keep::default() };
     let loader = input.open(args.inputs(), args.follow, keep)?;
     let files = loader.files().iter().map(|file| file.name.clone()).collect();
@@ -58,9 +67,13 @@ pub(super) fn run(args: &CallsArgs, ui: &UiArgs) -> Result<ExitCode, Problem> {
         load,
         files,
         schema,
-        schema_sources: input.schema.sources(),
+        schema_sources: input.schema_sources()?,
         redaction: input.redaction()?,
         filter: args.filter.text().to_owned(),
+        theme: config.theme.clone(),
+        keys: config.keys.clone(),
+        saved: config.filters.iter().map(|saved| (saved.name.clone(), saved.filter.clone())).collect(),
+        history: ui::history_path().filter(|_| !input.no_config),
         color: input.talk.color.decide(),
         ascii: ui.ascii || !is_utf8_locale(),
         mouse: !ui.no_mouse,

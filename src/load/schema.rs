@@ -39,7 +39,7 @@ const MAX_DEPTH: usize = 64;
 const KERNEL: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// Which schema files to read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sources {
     /// `--proto`: files, and directories of which every `.proto` below is read.
     pub(crate) proto: Vec<PathBuf>,

@@ -1,6 +1,6 @@
 //! The worker for what concerns the whole program and takes a while: loading schemas, revealing secrets, copying.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
@@ -16,16 +16,34 @@ use crate::load::schema::Sources;
 /// Something to be done.
 pub(super) enum Errand {
     Decoding(DecodingRequest),
-    Copy { text: String, to_file: bool },
+    Copy {
+        text: String,
+        to_file: bool,
+    },
+    /// Remember a filter for later runs.
+    Remember(String),
 }
 
-/// Runs errands until there are no more.
-pub(super) fn work(shared: &Shared, sources: Sources, errands: &Receiver<Errand>, to: &Sender<Signal>) {
+/// Runs errands until there are no more. `history`: where filters are remembered.
+pub(super) fn work(
+    shared: &Shared,
+    sources: Sources,
+    history: Option<&Path>,
+    errands: &Receiver<Errand>,
+    to: &Sender<Signal>,
+) {
     let mut worker = Worker { shared, sources, to };
     while let Ok(errand) = errands.recv() {
         match errand {
             Errand::Decoding(DecodingRequest::LoadSchema(path)) => worker.load_schema(path),
             Errand::Decoding(DecodingRequest::Reveal(on)) => worker.reveal(on),
+            Errand::Remember(filter) => {
+                if let Some(path) = history
+                    && let Err(error) = super::history::add(path, &filter)
+                {
+                    worker.say(format!("{} cannot be written: {error}", path.display()), true);
+                }
+            }
             Errand::Copy { text, to_file } => copy(&text, to_file, to),
         }
     }

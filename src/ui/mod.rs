@@ -15,6 +15,7 @@ mod conversation;
 mod errands;
 mod export;
 mod frames;
+mod history;
 mod list;
 mod statistics;
 mod terminal;
@@ -23,4 +24,5 @@ mod tests;
 mod timeline;
 mod workers;
 
+pub(crate) use history::path as history_path;
 pub(crate) use terminal::{Options, run};

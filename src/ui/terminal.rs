@@ -1,6 +1,7 @@
 //! The terminal: taken over, drawn on, and given back whatever happens.
 
 use std::io::{self, Stdout, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -15,9 +16,12 @@ use ratatui::crossterm::event::{
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::crossterm::{cursor, execute};
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::view::{Guesser, Redaction};
 use rpcshark_tui::backend::{Backend, Reply};
+use rpcshark_tui::command::Keymap;
+use rpcshark_tui::theme::Role;
 use rpcshark_tui::{App, Theme};
 
 use super::backend::{Decoding, ScreenBackend, Shared};
@@ -41,6 +45,14 @@ pub(crate) struct Options {
     pub(crate) redaction: Redaction,
     /// The filter at the start; empty for none.
     pub(crate) filter: String,
+    /// Styles that differ from the default ones.
+    pub(crate) theme: Vec<(Role, Style)>,
+    /// The keys of the commands.
+    pub(crate) keys: Keymap,
+    /// Filters with names.
+    pub(crate) saved: Vec<(String, String)>,
+    /// Where filters are remembered.
+    pub(crate) history: Option<PathBuf>,
     /// Colours are used.
     pub(crate) color: bool,
     /// Only ASCII signs are used.
@@ -89,13 +101,18 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         many => format!("{} files", many.len()),
     };
     let shared = Arc::new(Shared::new(options.store, decoding, options.files));
-    let theme = Theme::new(options.color, options.ascii);
+    let mut theme = Theme::new(options.color, options.ascii);
+    options.theme.iter().for_each(|&(role, style)| theme.set(role, style));
     let (to_main, signals) = channel();
-    let workers = Workers::start(&shared, options.load, options.schema_sources, theme.signs, &to_main)?;
+    let workers =
+        Workers::start(&shared, options.load, options.schema_sources, options.history.clone(), theme.signs, &to_main)?;
     let backend = ScreenBackend { shared, workers };
     let mut app = App::new(theme, &file, &options.filter, &backend);
     app.set_tail(options.tail, &backend);
     app.set_mouse(options.mouse);
+    app.set_keymap(options.keys);
+    app.set_saved_filters(options.saved);
+    app.set_history(options.history.as_deref().map(super::history::read).unwrap_or_default());
     let screen = Screen::take(options.mouse)?;
     spawn("keys", move || forward_events(&to_main))?;
     let mut main = Main { app, backend, screen, stop: options.stop };

@@ -1,5 +1,6 @@
 //! The workers: a thread for each kind of request, so that none waits for another.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -35,7 +36,8 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// Starts them. `load`: how the capture is read, should it be read again; `main`: where their answers go.
+    /// Starts them. `load`: how the capture is read, should it be read again; `history`: where filters are remembered;
+    /// `main`: where their answers go.
     ///
     /// # Errors
     ///
@@ -44,6 +46,7 @@ impl Workers {
         shared: &Arc<Shared>,
         load: LoadOptions,
         sources: Sources,
+        history: Option<PathBuf>,
         signs: &'static Signs,
         main: &Sender<Signal>,
     ) -> anyhow::Result<Self> {
@@ -72,7 +75,9 @@ impl Workers {
                 let sources = sources.clone();
                 move |shared, from, to| export::work(shared, &load, &sources, &from, to)
             })?,
-            errands: worker("errands", shared, main, |shared, from, to| errands::work(shared, sources, &from, to))?,
+            errands: worker("errands", shared, main, move |shared, from, to| {
+                errands::work(shared, sources, history.as_deref(), &from, to);
+            })?,
         })
     }
 
@@ -99,6 +104,7 @@ impl Workers {
             Request::Program(ProgramRequest::Copy { text, to_file }) => {
                 self.errands.send(Errand::Copy { text, to_file }).is_ok()
             }
+            Request::Program(ProgramRequest::Remember(filter)) => self.errands.send(Errand::Remember(filter)).is_ok(),
             Request::Program(ProgramRequest::Quit) => self.main.send(Signal::Quit).is_ok(),
             Request::Program(ProgramRequest::Suspend) => self.main.send(Signal::Suspend).is_ok(),
             Request::Program(ProgramRequest::Redraw) => self.main.send(Signal::Redraw).is_ok(),

@@ -17,7 +17,7 @@ use crate::backend::{
     Backend, DecodingRequest, ExportReply, ExportRequest, ProgramRequest, Reply, Request, WhichCalls,
 };
 use crate::chrome::{draw_keys, draw_title};
-use crate::command::{Action, Context, command_for};
+use crate::command::{Action, Context, Keymap};
 use crate::filter_bar::{Edited, FilterBar};
 use crate::history::{History, Visited};
 use crate::popup::{
@@ -49,6 +49,9 @@ pub struct App {
     message: Option<(String, bool)>,
     /// How far an export has come, in percent.
     exporting: Option<u8>,
+    keymap: Keymap,
+    /// Filters with names, from the configuration.
+    saved: Vec<(String, String)>,
     mouse: bool,
     history: History,
     zones: Zones,
@@ -83,6 +86,8 @@ impl App {
             overlay: None,
             message: None,
             exporting: None,
+            keymap: Keymap::default(),
+            saved: Vec::new(),
             mouse: true,
             history: History::default(),
             zones: Zones::default(),
@@ -94,6 +99,21 @@ impl App {
             app.with(backend, |screen, hub| screen.set_filter(filter, hub));
         }
         app
+    }
+
+    /// Uses other keys.
+    pub fn set_keymap(&mut self, keymap: Keymap) {
+        self.keymap = keymap;
+    }
+
+    /// Offers these filters, each with its name, in the list of commands.
+    pub fn set_saved_filters(&mut self, saved: Vec<(String, String)>) {
+        self.saved = saved;
+    }
+
+    /// Offers these filters when the user goes back through earlier ones, the newest last.
+    pub fn set_history(&mut self, filters: Vec<String>) {
+        self.filter.set_history(filters);
     }
 
     /// Whether the program captures the mouse.
@@ -201,8 +221,10 @@ impl App {
 
     fn key(&mut self, key: KeyEvent, backend: &dyn Backend) {
         self.message = None;
-        let interrupts =
-            command_for(key, Context::Everywhere).is_some_and(|command| command.action == Action::Interrupt);
+        let interrupts = self
+            .keymap
+            .command_for(key, Context::Everywhere)
+            .is_some_and(|command| command.action == Action::Interrupt);
         if interrupts {
             return backend.request(Request::Program(ProgramRequest::Quit));
         }
@@ -210,7 +232,7 @@ impl App {
             return self.edit_filter(key, backend);
         }
         let Some(mut overlay) = self.overlay.take() else {
-            if let Some(command) = command_for(key, self.context()) {
+            if let Some(command) = self.keymap.command_for(key, self.context()) {
                 self.act(command.action, backend);
             }
             return;
@@ -239,6 +261,9 @@ impl App {
                     self.with(backend, |screen, hub| screen.set_filter(&filter, hub));
                 }
                 self.filter.set(&filter);
+                if !filter.is_empty() {
+                    backend.request(Request::Program(ProgramRequest::Remember(filter)));
+                }
             }
         }
     }
@@ -293,7 +318,10 @@ impl App {
     /// Carries out a command: what concerns the program here, the rest by the screen.
     fn act(&mut self, action: Action, backend: &dyn Backend) {
         match action {
-            Action::Help => self.overlay = Some(Overlay::Keys(KeyList::new(self.context()))),
+            Action::Help => {
+                self.overlay =
+                    Some(Overlay::Keys(KeyList::new(self.context(), self.keymap.clone(), self.saved.clone())))
+            }
             Action::Suspend => backend.request(Request::Program(ProgramRequest::Suspend)),
             Action::Redraw => backend.request(Request::Program(ProgramRequest::Redraw)),
             Action::Interrupt => backend.request(Request::Program(ProgramRequest::Quit)),
@@ -609,7 +637,7 @@ impl App {
                 },
             };
             canvas.parts(0, area.height - 2, area.width, &position);
-            draw_keys(&mut canvas, screen.context());
+            draw_keys(&mut canvas, screen.context(), &self.keymap);
         }
         let effects = take(&mut hub.effects);
         if !own_head {

@@ -10,7 +10,7 @@
 use rpcshark_dissectors::print::size_text;
 
 use crate::backend::Progress;
-use crate::command::{Action, COMMANDS, Command, Context};
+use crate::command::{Action, COMMANDS, Command, Context, Keymap};
 use crate::screen::View;
 use crate::theme::Role;
 use crate::widget::{Canvas, Hit, Part, Parts, bar, parts_width};
@@ -64,32 +64,32 @@ fn tab(view: View, shown: bool, width: u16, brackets: bool) -> Parts {
 }
 
 /// Draws the keys of `context`, cut from the right, with that of the list of all keys at the end.
-pub(crate) fn draw_keys(canvas: &mut Canvas<'_>, context: Context) {
+pub(crate) fn draw_keys(canvas: &mut Canvas<'_>, context: Context, keymap: &Keymap) {
     let (width, y) = (canvas.area.width, canvas.area.height.saturating_sub(1));
     let help = COMMANDS.iter().find(|command| command.action == Action::Help);
-    let last: u16 = help.map_or(0, |command| parts_width(&hint(command)) as u16);
+    let last: u16 = help.map_or(0, |command| parts_width(&hint(command, keymap)) as u16);
     let room = width.saturating_sub(last + 1);
     let mut x = 1;
     for command in COMMANDS.iter().filter(|command| !command.footer.is_empty() && command.contexts.contains(&context)) {
-        let wide = parts_width(&hint(command)) as u16;
+        let wide = parts_width(&hint(command, keymap)) as u16;
         if x + wide + 2 > room {
             break;
         }
-        x = draw_hint(canvas, x, y, command) + 2;
+        x = draw_hint(canvas, x, y, command, keymap) + 2;
     }
     if let Some(help) = help {
-        draw_hint(canvas, x, y, help);
+        draw_hint(canvas, x, y, help, keymap);
     }
 }
 
-fn draw_hint(canvas: &mut Canvas<'_>, x: u16, y: u16, command: &Command) -> u16 {
-    let end = canvas.parts(x, y, canvas.area.width, &hint(command));
+fn draw_hint(canvas: &mut Canvas<'_>, x: u16, y: u16, command: &Command, keymap: &Keymap) -> u16 {
+    let end = canvas.parts(x, y, canvas.area.width, &hint(command, keymap));
     canvas.zone(x, y, end.saturating_sub(x), Hit::Button(command.action));
     end
 }
 
 /// `key title`.
-fn hint(command: &Command) -> Parts {
-    let key = command.keys.first().copied().unwrap_or_default();
+fn hint(command: &Command, keymap: &Keymap) -> Parts {
+    let key = keymap.keys_of(command).first().map(String::as_str).unwrap_or_default();
     vec![Part::new(key, Role::Key), Part::quiet(format!(" {}", command.footer))]
 }

@@ -474,11 +474,68 @@ impl Command {
     }
 }
 
-/// The command that `key` runs in `context`: the context's own before those that are everywhere.
-pub fn command_for(key: KeyEvent, context: Context) -> Option<&'static Command> {
-    let bound = |command: &&Command| command.keys.iter().any(|name| parse_key(name) == Some(normal(key)));
-    let own = COMMANDS.iter().filter(|command| command.contexts.contains(&context)).find(bound);
-    own.or_else(|| COMMANDS.iter().filter(|command| command.contexts.contains(&Everywhere)).find(bound))
+/// Which keys run which commands: those of [`COMMANDS`], unless a configuration file names others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keymap {
+    /// The keys of each command, in the order of [`COMMANDS`].
+    keys: Vec<Vec<String>>,
+}
+
+impl Default for Keymap {
+    fn default() -> Self {
+        let keys = |command: &Command| command.keys.iter().map(|key| (*key).to_owned()).collect();
+        Self { keys: COMMANDS.iter().map(keys).collect() }
+    }
+}
+
+impl Keymap {
+    /// Gives the command named `command` these keys, and no others.
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be.
+    pub fn set(&mut self, command: &str, keys: Vec<String>) -> Result<(), String> {
+        let at = COMMANDS.iter().position(|known| known.name == command);
+        let own = at.and_then(|at| self.keys.get_mut(at)).ok_or_else(|| format!("there is no command {command}"))?;
+        if let Some(wrong) = keys.iter().find(|key| parse_key(key).is_none()) {
+            return Err(format!("{wrong} is not a key; keys are called q, Q, Ctrl-q, Alt-Left, F1, PageUp, Space"));
+        }
+        *own = keys;
+        Ok(())
+    }
+
+    /// Whether each key has one command in each place.
+    ///
+    /// # Errors
+    ///
+    /// Which key has two.
+    pub fn check(&self) -> Result<(), String> {
+        for &context in Context::ALL {
+            let mut seen = std::collections::HashMap::new();
+            for command in COMMANDS.iter().filter(|command| command.is_for(context)) {
+                for key in self.keys_of(command) {
+                    if let Some(other) = seen.insert(parse_key(key), command.name) {
+                        let place = context.name();
+                        return Err(format!("{key} has two commands, {other} and {} ({place})", command.name));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The keys of a command, the one for the footer first.
+    pub fn keys_of(&self, command: &Command) -> &[String] {
+        let at = COMMANDS.iter().position(|known| known.name == command.name);
+        at.and_then(|at| self.keys.get(at)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The command that `key` runs in `context`: the context's own before those that are everywhere.
+    pub fn command_for(&self, key: KeyEvent, context: Context) -> Option<&'static Command> {
+        let bound = |command: &&Command| self.keys_of(command).iter().any(|name| parse_key(name) == Some(normal(key)));
+        let own = COMMANDS.iter().filter(|command| command.contexts.contains(&context)).find(bound);
+        own.or_else(|| COMMANDS.iter().filter(|command| command.contexts.contains(&Everywhere)).find(bound))
+    }
 }
 
 /// What tells keys apart: a letter's case says whether shift was held.
@@ -559,12 +616,12 @@ mod tests {
     #[test]
     fn a_context_goes_before_everywhere() {
         let key = |code| KeyEvent::new(code, KeyModifiers::NONE);
-        let action = |code, context| command_for(key(code), context).map(|command| command.action);
+        let action = |code, context| Keymap::default().command_for(key(code), context).map(|command| command.action);
         assert_eq!(action(KeyCode::Char('/'), Calls), Some(Action::Filter));
         assert_eq!(action(KeyCode::Char('/'), Tree), Some(Action::Find));
         assert_eq!(action(KeyCode::Char('q'), Bytes), Some(Action::Quit));
         assert_eq!(action(KeyCode::Char('Z'), Bytes), None);
         let shifted = KeyEvent::new(KeyCode::Char('G'), KeyModifiers::SHIFT);
-        assert_eq!(command_for(shifted, Calls).map(|command| command.action), Some(Action::Last));
+        assert_eq!(Keymap::default().command_for(shifted, Calls).map(|command| command.action), Some(Action::Last));
     }
 }

@@ -62,6 +62,13 @@ impl Default for FilterBar {
 }
 
 impl FilterBar {
+    /// Earlier filters, the newest last.
+    pub fn set_history(&mut self, filters: Vec<String>) {
+        self.history = filters;
+        let over = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..over);
+    }
+
     /// Begins editing, with the cursor at the end.
     pub fn edit(&mut self, target: Target, backend: &dyn Backend) {
         self.editing = true;

@@ -5,5 +5,6 @@ mod connections;
 mod export;
 mod frames;
 mod insight;
+mod keys;
 mod rig;
 mod snapshots;

@@ -72,7 +72,7 @@ impl Rig {
         let decoding = Decoding { schema, guesser, redaction: Redaction::default() };
         let shared = Arc::new(Shared::new(store, decoding, files));
         let (to_main, signals) = channel();
-        let workers = Workers::start(&shared, options, sources, theme.signs, &to_main).expect("threads start");
+        let workers = Workers::start(&shared, options, sources, None, theme.signs, &to_main).expect("threads start");
         let backend = ScreenBackend { shared, workers };
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let app = App::new(theme, &name, "", &backend);

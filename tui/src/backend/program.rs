@@ -23,6 +23,8 @@ pub enum ProgramRequest {
         /// Into a file.
         to_file: bool,
     },
+    /// Remembers a filter for later runs.
+    Remember(String),
     /// Stops reading the capture.
     StopReading,
     /// Suspends the program, as Ctrl-Z does in a shell.

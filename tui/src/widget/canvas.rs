@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
 use crate::command::Action;
 use crate::text::{Keep, fit, width};
@@ -125,7 +126,8 @@ impl<'a> Canvas<'a> {
         }
         let text = if self.theme.signs.ascii { crate::text::ascii(text) } else { text.into() };
         let shown = fit(&text, columns.into(), Keep::Start, self.theme.signs.ellipsis);
-        let style = self.theme.style(role);
+        // What lay there before (a rule) leaves nothing of its style.
+        let style = Style::reset().patch(self.theme.style(role));
         self.buffer.set_stringn(self.area.x + x, self.area.y + y, &*shown, columns.into(), style);
         x + width(&shown) as u16
     }
