@@ -289,3 +289,54 @@ fn a_log_has_no_packets_to_copy() {
     assert_eq!(export.status, Some(2));
     assert!(export.stderr.contains("holds no packets"), "{}", export.stderr);
 }
+
+/// A piece of an NRI trunk: the number of a connection, a length, bytes.
+fn trunk_piece(number: u32, bytes: &[u8]) -> Vec<u8> {
+    [&number.to_be_bytes()[..], &(bytes.len() as u32).to_be_bytes(), bytes].concat()
+}
+
+/// A frame of ttrpc.
+fn ttrpc_frame(stream: u32, kind: u8, data: &[u8]) -> Vec<u8> {
+    [&(data.len() as u32).to_be_bytes()[..], &stream.to_be_bytes(), &[kind, 0], data].concat()
+}
+
+#[test]
+fn calls_of_a_trunk_are_exported_one_by_one_though_their_frames_are_cut() {
+    let request = |payload: &[u8]| {
+        let head = b"\x0a\x1bnri.pkg.api.v1alpha1.Plugin\x12\x09Configure\x1a";
+        [&head[..], &[payload.len() as u8], payload].concat()
+    };
+    let mut traffic = support::traffic::Traffic::new();
+    let client = &mut support::traffic::Client::new(1);
+    traffic.packet(client, false, support::traffic::SYN, b"");
+    traffic.packet(client, true, support::traffic::SYN | support::traffic::ACK, b"");
+    let register = b"\x0a\x1cnri.pkg.api.v1alpha1.Runtime\x12\x0eRegisterPlugin\x1a\x02\x0a\x00";
+    let mut send = |to_client, pieces: &[Vec<u8>]| {
+        for piece in pieces {
+            traffic.packet(client, to_client, support::traffic::ACK, piece);
+        }
+    };
+    send(false, &[trunk_piece(2, &ttrpc_frame(1, 1, register))]);
+    send(true, &[trunk_piece(2, &ttrpc_frame(1, 2, b""))]);
+    // A request and an answer, on two connections, each in two pieces that stand between each other.
+    let one = ttrpc_frame(1, 1, &request(&b"first".repeat(9)));
+    let two = ttrpc_frame(3, 2, &[&b"\x12\x5a"[..], &b"answer".repeat(15)].concat());
+    let cut = |number, frame: &[u8]| frame.chunks(60).map(|part| trunk_piece(number, part)).collect::<Vec<_>>();
+    let [one, two] = [cut(1, &one), cut(2, &two)];
+    send(false, &[trunk_piece(2, &ttrpc_frame(3, 1, register))]);
+    send(true, &[one[0].clone(), two[0].clone(), one[1].clone(), two[1].clone()]);
+    send(false, &[trunk_piece(1, &ttrpc_frame(1, 2, b"\x12\x01y"))]);
+
+    let directory = environment::temporary();
+    let [capture, export] = ["trunk.pcap", "export.pcapng"].map(|name| directory.path().join(name));
+    std::fs::write(&capture, &traffic.bytes).unwrap();
+    let all = calls(&capture, &[], "");
+    assert_eq!(all.len(), 3, "{all:?}");
+    for chosen in ["rpc.no == 2", "rpc.no == 3", "rpc.no in {1, 3}", "rpc.no > 1"] {
+        let arguments = ["export", capture.to_str().unwrap(), "-w", export.to_str().unwrap(), "-Y", chosen];
+        let run = run::run(&arguments);
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        assert!(!run.stderr.contains("cannot be separated"), "{}", run.stderr);
+        assert_eq!(differences(&calls(&capture, &[], chosen), &calls(&export, &[], "")), None, "{chosen}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 
 use rpcshark_captures::Direction;
 use rpcshark_dissectors::protobuf::wire::{Fields, Value};
@@ -45,8 +46,8 @@ pub(super) struct Redaction<'r, 'a> {
 
 /// The parts of a flow. `frames` are those of the flow, in order. With a redaction, secrets are replaced.
 ///
-/// In an NRI trunk a frame is kept with the header of its piece. Where frames and pieces of a trunk do not go together,
-/// nothing can be taken out of it, and all of it is kept: `None`.
+/// In an NRI trunk each frame is written in one or two pieces of the trunk. Where the pieces of a trunk cannot
+/// be followed, nothing can be taken out of it: `None`.
 pub(super) fn pieces(
     frames: &[ExactFrame],
     shown: &HashSet<CallId>,
@@ -54,42 +55,134 @@ pub(super) fn pieces(
     redaction: Option<&Redaction<'_, '_>>,
     done: &mut Redacted,
 ) -> Option<Vec<Piece>> {
+    if frames.iter().any(|frame| frame.trunk.is_some()) {
+        return trunk_pieces(frames, shown, bytes, redaction, done);
+    }
     let mut pieces = Vec::new();
     let first = frames.first().map_or(bytes.end(), |frame| frame.extent.start);
-    let in_trunk = frames.iter().any(|frame| frame.trunk.is_some());
-    let preamble = bytes.get(0..first).filter(|_| first > 0 && !in_trunk);
+    let preamble = bytes.get(0..first).filter(|_| first > 0);
     if preamble.is_some_and(|lines| redaction.is_none() || is_hybrid_vsock(&lines)) {
         // The lines that a hybrid vsock socket begins with.
         pieces.push(Piece::copy(0..first));
     }
     for frame in frames {
-        let mut range = frame.extent.clone();
-        if let Some(number) = frame.trunk {
-            let start = range.start.checked_sub(TRUNK_HEADER)?;
-            let header = bytes.get(start..range.start)?;
-            let length = u32::try_from(range.end - range.start).ok()?;
-            if header != [number.to_be_bytes(), length.to_be_bytes()].concat() {
-                return None;
-            }
-            range.start = start;
-        }
+        let range = frame.extent.clone();
         let is_shown = frame.call.is_some_and(|call| shown.contains(&call));
         pieces.push(match (is_shown, redaction) {
             (false, _) => Piece::drop(range, true),
             (true, None) => Piece::copy(range),
             (true, Some(redaction)) => {
-                let parts = without_secrets(frame, bytes, redaction, done);
-                let mut parts = parts.unwrap_or_default();
-                let length: u64 = parts.iter().map(|(_, part)| part.len()).sum();
-                if let Some(number) = frame.trunk {
-                    let header = [number.to_be_bytes(), (length as u32).to_be_bytes()].concat();
-                    parts.insert(0, (frame.extent.start, Part::Bytes(header)));
-                }
-                Piece { range, action: Action::Parts(parts) }
+                let data_at = (range.start + FrameHeader::LEN as u64).min(range.end);
+                let header = bytes.get(range.start..data_at);
+                let data = bytes.get(data_at..range.end);
+                let parts = header.map(|header| without_secrets(frame, &header, data.as_deref(), redaction, done));
+                Piece { range, action: Action::Parts(parts.unwrap_or_default()) }
             }
         });
     }
     Some(pieces)
+}
+
+/// The same in an NRI trunk.
+fn trunk_pieces(
+    frames: &[ExactFrame],
+    shown: &HashSet<CallId>,
+    bytes: &FlowBytes<'_>,
+    redaction: Option<&Redaction<'_, '_>>,
+    done: &mut Redacted,
+) -> Option<Vec<Piece>> {
+    let trunk = TrunkPieces::read(bytes)?;
+    // Where a frame is cut into several pieces of the trunk, pieces of other connections can stand between them.
+    let mut cuts: Vec<(Range<u64>, u32, Vec<(u64, Part)>)> = Vec::new();
+    for frame in frames {
+        let number = frame.trunk?;
+        let (content, ranges) = trunk.gather(number, frame.extent.start, bytes)?;
+        if !frame.call.is_some_and(|call| shown.contains(&call)) {
+            continue;
+        }
+        let end = ranges.last()?.end;
+        let mut content = match redaction {
+            Some(redaction) => {
+                let (header, data) = content.split_at_checked(FrameHeader::LEN)?;
+                let extent = frame.extent.start..end;
+                let frame = ExactFrame { extent, ..frame.clone() };
+                without_secrets(&frame, header, Some(data), redaction, done)
+            }
+            None => vec![(end, Part::Bytes(content))],
+        };
+        // The call begins with the first byte of its frame, and readers know a trunk by what its first piece begins with.
+        let begin = ranges.first()?.clone();
+        let is_cut = ranges.len() > 1;
+        let early = if is_cut { (begin.end - begin.start) as usize } else { 1 };
+        let first = match content.first_mut() {
+            Some((_, Part::Bytes(bytes))) if bytes.len() > 1 => bytes.drain(..early.min(bytes.len() - 1)).collect(),
+            _ => return None,
+        };
+        match is_cut {
+            true => cuts.push((begin.clone(), number, vec![(begin.end, Part::Bytes(first))])),
+            false => content.insert(0, (begin.start + 1, Part::Bytes(first))),
+        }
+        cuts.push((ranges.last()?.clone(), number, content));
+    }
+    cuts.sort_by_key(|(range, ..)| range.start);
+    let mut pieces = Vec::new();
+    let mut behind = 0;
+    for (range, number, mut parts) in cuts {
+        let length: u64 = parts.iter().map(|(_, part)| part.len()).sum();
+        let header = [number.to_be_bytes(), u32::try_from(length).ok()?.to_be_bytes()].concat();
+        parts.insert(0, (0, Part::Bytes(header)));
+        pieces.push(Piece::drop(behind..range.start, true));
+        behind = range.end;
+        pieces.push(Piece { range, action: Action::Parts(parts) });
+    }
+    pieces.push(Piece::drop(behind..bytes.end(), true));
+    pieces.retain(|piece| !piece.range.is_empty());
+    Some(pieces)
+}
+
+/// The pieces of a trunk: the number of a connection, and where its bytes are.
+struct TrunkPieces(Vec<(u32, Range<u64>)>);
+
+impl TrunkPieces {
+    /// Those of a flow from its beginning; `None` where bytes are missing.
+    fn read(bytes: &FlowBytes<'_>) -> Option<Self> {
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        while at + TRUNK_HEADER <= bytes.end() {
+            let header = bytes.get(at..at + TRUNK_HEADER)?;
+            let (number, length) = header.split_at_checked(4)?;
+            let number = u32::from_be_bytes(number.try_into().ok()?);
+            let length = u32::from_be_bytes(length.try_into().ok()?);
+            let end = at + TRUNK_HEADER + u64::from(length);
+            pieces.push((number, at + TRUNK_HEADER..end.min(bytes.end())));
+            at = end;
+        }
+        Some(Self(pieces))
+    }
+
+    /// The frame of connection `number` that begins at `start`, and where its parts are in the flow.
+    fn gather(&self, number: u32, start: u64, bytes: &FlowBytes<'_>) -> Option<(Vec<u8>, Vec<Range<u64>>)> {
+        let (mut gathered, mut ranges) = (Vec::new(), Vec::new());
+        let mut wanted = FrameHeader::LEN;
+        let first = self.0.partition_point(|(_, piece)| piece.end <= start);
+        for (_, piece) in self.0.get(first..)?.iter().filter(|(of, _)| *of == number) {
+            let begin = piece.start.max(start);
+            let mut at = begin;
+            while at < piece.end && gathered.len() < wanted {
+                let end = piece.end.min(at + (wanted - gathered.len()) as u64);
+                gathered.extend(bytes.get(at..end)?);
+                at = end;
+                if gathered.len() == FrameHeader::LEN {
+                    wanted += FrameHeader::parse(gathered.first_chunk()?).length as usize;
+                }
+            }
+            ranges.extend((begin < at).then_some(begin..at));
+            if gathered.len() >= wanted {
+                return Some((gathered, ranges));
+            }
+        }
+        None
+    }
 }
 
 /// Whether bytes are the lines of a hybrid vsock socket: `CONNECT 1024`, `OK 1073741824`.
@@ -99,21 +192,21 @@ fn is_hybrid_vsock(lines: &[u8]) -> bool {
     [&b"connect "[..], b"ok "].into_iter().any(|word| line.strip_prefix(word).is_some_and(is_number))
 }
 
-/// What is written for a frame. `None`: nothing, since its header is not there.
+/// What is written for a frame; `data` is `None` where bytes of it are missing.
 fn without_secrets(
     frame: &ExactFrame,
-    bytes: &FlowBytes<'_>,
+    header: &[u8],
+    data: Option<&[u8]>,
     redaction: &Redaction<'_, '_>,
     done: &mut Redacted,
-) -> Option<Vec<(u64, Part)>> {
+) -> Vec<(u64, Part)> {
     let (start, end) = (frame.extent.start, frame.extent.end);
-    let data_at = (start + FrameHeader::LEN as u64).min(end);
-    let header = bytes.get(start..data_at)?;
     let message = redaction.messages.0.range(start + 1..=end).next_back().map(|(_, &message)| message);
     let redactor = redaction.redactor;
-    let data = match (FrameType(frame.kind), bytes.get(data_at..end)) {
-        (FrameType::REQUEST, Some(data)) => request(&data, message, redactor, done),
-        (FrameType::RESPONSE, Some(data)) => response(&data, message, redactor, done),
+    let length = data.map_or(end.saturating_sub(start + header.len() as u64), |data| data.len() as u64);
+    let written = match (FrameType(frame.kind), data) {
+        (FrameType::REQUEST, Some(data)) => request(data, message, redactor, done),
+        (FrameType::RESPONSE, Some(data)) => response(data, message, redactor, done),
         (FrameType::DATA, Some(data)) => match message.map(|message| redactor.message(message, done)) {
             Some(Content::Same(data) | Content::New(data)) => Some(data),
             Some(Content::LeftOut) => None,
@@ -125,15 +218,15 @@ fn without_secrets(
         }
         _ => None,
     };
-    // The length comes first.
-    let with_length = |length: u64| [&(length as u32).to_be_bytes()[..], header.get(4..).unwrap_or_default()].concat();
-    Some(match data {
+    match written {
         Some(data) => {
-            let bytes = [with_length(data.len() as u64), data].concat();
+            // The length comes first.
+            let length = (data.len() as u32).to_be_bytes();
+            let bytes = [&length[..], header.get(length.len()..).unwrap_or_default(), &data].concat();
             vec![(end, Part::Bytes(bytes))]
         }
-        None => vec![(data_at, Part::Bytes(header)), (end, Part::Missing(end - data_at))],
-    })
+        None => vec![(end, Part::Bytes(header.to_vec())), (end, Part::Missing(length))],
+    }
 }
 
 /// A Request: service, method, payload, timeout, metadata. `None`: it cannot be read to its end.
