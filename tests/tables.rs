@@ -269,4 +269,45 @@ fn schemas_are_listed_described_and_compared_with_a_capture() {
     let paths: Vec<&Value> = missing.iter().map(|method| &method["path"]).collect();
     assert_eq!(paths, ["/acme.shop.v1.Orders/Nope"], "the one that the server does not have either");
     assert_eq!(missing[0]["service_known"], true);
+    let unused = |filter: &str| {
+        let objects = objects(&["schema", "unused", "--json", CASES[0][0], "-Y", filter], &proto);
+        objects.iter().map(|method| method["path"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (all, without_chat) = (unused(""), unused("rpc.method != Chat"));
+    assert!(!all.contains(&"/acme.shop.v1.Orders/Chat".to_owned()), "{all:?}");
+    assert!(without_chat.contains(&"/acme.shop.v1.Orders/Chat".to_owned()), "{without_chat:?}");
+    assert_eq!(unused("rpc.no == 0").len(), methods.lines().count(), "no call uses any");
+    let messages = out(&["schema", "unused", "--messages", CASES[0][0], "-Y", "rpc.method == Chat"]);
+    assert!(messages.stdout.contains("acme.shop.v1.Blob\n"), "{}", messages.stdout);
+    assert!(!messages.stdout.contains("acme.shop.v1.ChatLine"), "{}", messages.stdout);
+}
+
+#[test]
+fn waits_for_flow_control_are_counted_by_method_and_their_length_is_a_problem() {
+    let case = ["tests/captures/flow-control/stalls.pcap.gz"];
+    let calls = objects(&["calls", "--json"], &case);
+    let stalled: Vec<u64> = calls.iter().filter_map(|call| call["stalled_ns"].as_u64()).collect();
+    assert!(!stalled.is_empty(), "{calls:?}");
+    let methods = objects(&["methods", "--json"], &case);
+    let sum = |name: &str| methods.iter().map(|method| method["stalls"][name].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(sum("calls"), stalled.len() as u64);
+    assert_eq!(sum("total_ns"), stalled.iter().sum::<u64>());
+    let text = run(&["methods", case[0]]).stdout;
+    assert!(text.lines().next().unwrap().contains("Stalled"), "{text}");
+    let problems = objects(&["problems", "--json"], &case);
+    let problem = problems.iter().find(|problem| problem["kind"] == "flow-control-stall").unwrap();
+    assert!(problem["longest_ns"].as_u64() <= stalled.iter().max().copied() && !problem["longest_ns"].is_null());
+    let shop = run(&["methods", "tests/captures/shop/shop.pcap"]).stdout;
+    assert!(!shop.contains("Stalled"), "{shop}");
+}
+
+#[test]
+fn a_conversation_has_its_times_in_the_form_that_is_asked_for() {
+    let follow = ["follow", "tests/captures/hello/hello.pcap", "1"];
+    let utc = run(&[&follow[..], &["-t", "utc"]].concat()).stdout;
+    assert!(utc.contains("  2018-04-07 05:46:40.002500Z"), "{utc}");
+    let epoch = run(&[&follow[..], &["-t", "epoch"]].concat()).stdout;
+    assert!(epoch.contains("  1523080000.002500"), "{epoch}");
+    let json = run(&[&follow[..], &["--json"]].concat()).stdout;
+    assert_eq!(json, run(&[&follow[..], &["--json", "-t", "utc"]].concat()).stdout, "JSON has its own form");
 }

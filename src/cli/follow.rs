@@ -9,7 +9,7 @@ use rpcshark_dissectors::print::{FollowOptions, Printer};
 use rpcshark_dissectors::store::Keep;
 
 use super::InputArgs;
-use super::input::{Viewing, tell_files};
+use super::input::{TimeArgs, Viewing, tell_files};
 use super::output::{Bar, Output, Problem, terminal_width};
 use super::paint;
 use super::why::tell_why_none;
@@ -44,6 +44,9 @@ pub(super) struct FollowArgs {
     json: bool,
 
     #[command(flatten)]
+    time: TimeArgs,
+
+    #[command(flatten)]
     input: InputArgs,
 }
 
@@ -65,7 +68,7 @@ Examples:
 /// Stands below `--help`, and in the manual page.
 const LINES_AND_EXAMPLES: &str = "\
 Columns:
-  At   time since the call began
+  At   time since the call began; with -t in another form
   Gap  time since the line before; nothing if there was none
   then ↑ for what the client sent, ↓ (further to the right) for what the server sent: headers with the
        metadata, messages with number, type, length (→ length when decompressed) and contents, trailers
@@ -105,7 +108,9 @@ pub(super) fn run(args: FollowArgs) -> Result<ExitCode, Problem> {
         Side::Client => Direction::ToServer,
         Side::Server => Direction::ToClient,
     });
-    let options = FollowOptions { trees: args.trees, diff: args.diff, only, width: terminal_width() };
+    let times = args.time.asked(loaded.first);
+    let (trees, diff) = (args.trees, args.diff);
+    let options = FollowOptions { times: times.as_ref(), trees, diff, only, width: terminal_width() };
     let mut output = Output::new();
     if args.json {
         output.draining(|buffer, drain| printer.write_follow_json(&call, options, buffer, drain))?;

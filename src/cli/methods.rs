@@ -83,11 +83,12 @@ Columns:
            the same percentiles of the time from the request to the first response message
   ↑ Msgs, ↓ Msgs, ↑ Bytes, ↓ Bytes
            messages to the server and to the client, and their length on the wire
+  Stalled  how long senders waited for flow control, all calls together; shown if any did
   Status   results other than OK, with their counts: the status, or `reset`, `incomplete` (no status in the
            capture), `open`, `unknown`
 On a terminal, rows fit its width, and narrow terminals have fewer columns. Otherwise rows are whole.
 --sort takes: name, calls, errors, error-rate, open, p50, p90, p99, max, first-p50, first-p99, messages,
-bytes, first (when the first call began). Without it, rows with the most calls are first; minutes are in
+bytes, stalled, first (when the first call began). Without it, rows with the most calls are first; minutes are in
 their order.
 
 Examples:

@@ -1,15 +1,19 @@
 //! `rpcshark schema`: what the given schemas hold, and what they lack for a capture.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use rpcshark_captures::Direction;
 use rpcshark_dissectors::json::Writer;
 use rpcshark_dissectors::print::{
     Escaped, describe_enum, describe_field, describe_message, describe_method, describe_service,
 };
-use rpcshark_dissectors::schema::{Method, Schema};
+use rpcshark_dissectors::protobuf::Next;
+use rpcshark_dissectors::schema::{Kind, Method, Schema};
 use rpcshark_dissectors::statistics::{GroupBy, GroupKey};
+use rpcshark_dissectors::view::Scratch;
 
 use super::filter::FilterArgs;
 use super::input::{RawArgs, SchemaArgs};
@@ -27,7 +31,8 @@ Examples:
   rpcshark schema list --proto protos/
   rpcshark schema list acme.shop.v1.Orders --proto protos/
   rpcshark schema describe acme.shop.v1.Order --proto protos/
-  rpcshark schema missing capture.pcapng --proto protos/")]
+  rpcshark schema missing capture.pcapng --proto protos/
+  rpcshark schema unused capture.pcapng --proto protos/")]
 pub(super) struct SchemaCommand {
     #[command(subcommand)]
     what: What,
@@ -38,6 +43,7 @@ enum What {
     List(ListArgs),
     Describe(DescribeArgs),
     Missing(Box<MissingArgs>),
+    Unused(Box<UnusedArgs>),
 }
 
 /// List services, or the methods of a service, one name per line
@@ -98,11 +104,37 @@ struct MissingArgs {
     input: InputArgs,
 }
 
+/// List methods of the given schemas that a capture has no calls of: package.Service/Method
+#[derive(Debug, Args)]
+struct UnusedArgs {
+    /// Captures: files, directories, or - for standard input; several are merged by time
+    #[arg(required_unless_present = "raw_client", value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// List message types that no message of the capture is of or contains, instead of methods
+    #[arg(long)]
+    messages: bool,
+
+    /// Print one JSON object per line
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    filter: FilterArgs,
+
+    #[command(flatten)]
+    raw: RawArgs,
+
+    #[command(flatten)]
+    input: InputArgs,
+}
+
 pub(super) fn run(command: SchemaCommand) -> Result<ExitCode, Problem> {
     match command.what {
         What::List(args) => list(&args),
         What::Describe(args) => describe(&args),
         What::Missing(args) => missing(&args),
+        What::Unused(args) => unused(&args),
     }
 }
 
@@ -286,4 +318,81 @@ fn missing(args: &MissingArgs) -> Result<ExitCode, Problem> {
         remark("the given schemas have all methods of the capture");
     }
     Ok(selected.report(input))
+}
+
+fn unused(args: &UnusedArgs) -> Result<ExitCode, Problem> {
+    let input = &args.input;
+    let schema = load(&input.schema, input.talk)?;
+    let wanted = Wanted { bodies: true, frames: None };
+    let selected = Selected::read(input, args.raw.or(&args.files), &args.filter, schema.clone(), wanted)?;
+    let mut output = Output::new();
+    let names = if args.messages { unused_messages(&selected, &schema) } else { unused_methods(&selected, &schema) };
+    for name in &names {
+        let out = output.buffer();
+        if args.json {
+            let mut json = Writer::new(out);
+            json.begin_object();
+            json.key("version").unsigned(1);
+            match args.messages {
+                true => json.key("message").string(name),
+                false => json.key("path").string(&format!("/{name}")),
+            }
+            json.end_object();
+            out.push(b'\n');
+        } else {
+            out.extend_from_slice(format!("{}\n", Escaped(name.as_bytes())).as_bytes());
+        }
+    }
+    output.flush()?;
+    if names.is_empty() && !input.talk.quiet {
+        let what = if args.messages { "message types" } else { "methods" };
+        remark(&format!("the capture uses all {what} of the given schemas"));
+    }
+    Ok(selected.report(input))
+}
+
+/// The methods of the schemas that no call has, by name.
+fn unused_methods(selected: &Selected, schema: &Schema) -> Vec<String> {
+    let groups = group(selected.viewer(), &selected.calls, &GroupBy::Method).finish();
+    let used = groups.iter().filter_map(|group| match &group.key {
+        GroupKey::Text(path) => path.strip_prefix('/'),
+        _ => None,
+    });
+    let used: HashSet<&str> = used.collect();
+    let all = schema
+        .services
+        .iter()
+        .flat_map(|service| service.methods.iter().map(move |method| format!("{}/{}", service.name, method.name)));
+    let mut unused: Vec<String> = all.filter(|name| !used.contains(&**name)).collect();
+    unused.sort();
+    unused
+}
+
+/// The message types of the schemas that no message is of, and that none contains, by name.
+fn unused_messages(selected: &Selected, schema: &Schema) -> Vec<String> {
+    let mut used = HashSet::new();
+    let mut scratch = Scratch::default();
+    for &at in &selected.calls {
+        let call = selected.viewer().call(at);
+        for message in Direction::BOTH.into_iter().flat_map(|direction| call.messages(direction)) {
+            if let Some(ix) = message.type_ix().value() {
+                used.insert(&*schema[ix].name);
+            }
+            // Nothing ends this walk.
+            let _ = message.body(&mut scratch).walk(|step| {
+                used.extend(schema.message(&step.message.name).map(|ix| &*schema[ix].name));
+                let kind = step.field.map(|field| field.kind);
+                if let Some(Kind::Message(ix) | Kind::Group(ix)) = kind {
+                    used.insert(&*schema[ix].name);
+                }
+                Next::Inside
+            });
+        }
+    }
+    let builtin = Schema::builtin();
+    let own = schema.messages.iter().filter(|message| !message.map_entry && builtin.message(&message.name).is_none());
+    let mut unused: Vec<String> = own.map(|message| message.name.to_string()).collect();
+    unused.retain(|name| !used.contains(&**name));
+    unused.sort();
+    unused
 }

@@ -16,7 +16,7 @@ use super::headers::{field_text, write_fields};
 use super::line::{Line, Tone};
 use super::message::{trees, write_content};
 use super::text::size_text;
-use super::{Escaped, Printer, method_text, status_text, tree};
+use super::{Escaped, Printer, Times, method_text, status_text, tree};
 use crate::conversation::{Change, ChangeKind, Event, EventKind, Snapshot, events};
 use crate::http2::ErrorCode;
 use crate::json::{Drain, Writer};
@@ -27,7 +27,9 @@ use crate::view::{Body, CallView, Kind, MessageView, Outcome, Scratch, as_json};
 
 /// How a conversation is shown.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct FollowOptions {
+pub struct FollowOptions<'t> {
+    /// How times are shown: by default as the time since the call began.
+    pub times: Option<&'t Times>,
     /// Messages as trees instead of a line of JSON.
     pub trees: bool,
     /// Messages as differences from the one before them in their direction.
@@ -59,14 +61,15 @@ impl<'a> Printer<'a> {
     pub fn follow_lines<E>(
         &self,
         call: &CallView<'a>,
-        options: FollowOptions,
+        options: FollowOptions<'_>,
         line: &mut dyn FnMut(Line) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut heading = Line::new(Tone::Heading, format!("#{}  {}   ", call.no(), method_text(call)));
         heading.push(outcome_tone(call), status_text(call));
         line(heading.cut(options.width))?;
         line(self.facts(call).cut(options.width))?;
-        line(Line::new(Tone::Heading, format!("  {:>TIME$}  {:>TIME$}", "At", "Gap")))?;
+        let (at, width) = (options.times.map_or("At", Times::heading), self.at_width(options));
+        line(Line::new(Tone::Heading, format!("  {at:>width$}  {:>TIME$}", "Gap")))?;
         let mut follow =
             Follow { printer: *self, call, options, before: None, last: [None, None], scratch: Scratch::default() };
         for event in events(call).filter(|event| options.only.is_none_or(|only| only == event.direction)) {
@@ -75,7 +78,8 @@ impl<'a> Printer<'a> {
             }
         }
         if call.outcome() == Some(Outcome::Open) {
-            line(Line::new(Tone::Doubt, format!("{:INDENT$}~ open: the capture ends before the call does", "")))?;
+            let indent = INDENT - TIME + self.at_width(options);
+            line(Line::new(Tone::Doubt, format!("{:indent$}~ open: the capture ends before the call does", "")))?;
         }
         for note in call.notes() {
             let at = note
@@ -85,6 +89,11 @@ impl<'a> Printer<'a> {
             line(Line::new(Tone::Doubt, format!("! {at}{}", Escaped(note.text.as_bytes()))).cut(options.width))?;
         }
         Ok(())
+    }
+
+    /// Columns of the times.
+    fn at_width(&self, options: FollowOptions<'_>) -> usize {
+        options.times.map_or(TIME, |times| times.width(self.decimals))
     }
 
     fn facts(&self, call: &CallView<'a>) -> Line {
@@ -110,7 +119,13 @@ impl<'a> Printer<'a> {
     }
 
     /// Appends a conversation as lines of JSON, each with its newline. `drain` empties `out` meanwhile.
-    pub fn write_follow_json(&self, call: &CallView<'a>, options: FollowOptions, out: &mut Vec<u8>, drain: Drain<'_>) {
+    pub fn write_follow_json(
+        &self,
+        call: &CallView<'a>,
+        options: FollowOptions<'_>,
+        out: &mut Vec<u8>,
+        drain: Drain<'_>,
+    ) {
         let mut follow =
             Follow { printer: *self, call, options, before: None, last: [None, None], scratch: Scratch::default() };
         for event in events(call).filter(|event| options.only.is_none_or(|only| only == event.direction)) {
@@ -132,7 +147,7 @@ fn outcome_tone(call: &CallView<'_>) -> Tone {
 struct Follow<'c, 'a> {
     printer: Printer<'a>,
     call: &'c CallView<'a>,
-    options: FollowOptions,
+    options: FollowOptions<'c>,
     /// When the event before was.
     before: Option<Timestamp>,
     /// The message before of each direction: its number and its fields.
@@ -149,13 +164,19 @@ impl<'a> Follow<'_, 'a> {
     }
 
     fn event(&mut self, event: &Event<'a>) -> Vec<Line> {
+        let before = self.before;
         let (since, gap) = self.times(event.at);
-        let since = since.map(|nanos| self.printer.duration(nanos)).unwrap_or_default();
+        let since = match (self.options.times, event.at) {
+            (Some(times), Some(at)) => times.text(at, before, self.printer.decimals),
+            (Some(_), None) => String::new(),
+            (None, _) => since.map(|nanos| self.printer.duration(nanos)).unwrap_or_default(),
+        };
+        let width = self.printer.at_width(self.options);
         let gap = gap.map(|nanos| match nanos {
             0 => String::new(),
             _ => format!("{}{}", if nanos > 0 { "+" } else { "" }, self.printer.duration(nanos)),
         });
-        let mut line = Line::plain(format!("  {since:>TIME$}  "));
+        let mut line = Line::plain(format!("  {since:>width$}  "));
         line.push(Tone::Faint, format!("{:>TIME$}  ", gap.unwrap_or_default()));
         let (arrow, tone) = match event.direction {
             Direction::ToServer => ("↑ ", Tone::Up),
@@ -224,7 +245,7 @@ impl<'a> Follow<'_, 'a> {
         if message.is_late() {
             line.push(Tone::Doubt, "  late");
         }
-        let indent = INDENT + arrow.chars().count() + 2;
+        let indent = INDENT - TIME + self.printer.at_width(self.options) + arrow.chars().count() + 2;
         let changes = self.changes(no, message, &body);
         match (body.content(), changes) {
             (None, _) => {

@@ -102,7 +102,8 @@ impl Printer<'_> {
     pub fn group_lines(&self, groups: &[Group], by: &GroupBy, span: TimeSpan, width: Option<usize>) -> Vec<Line> {
         let spreads: Vec<Histogram> = groups.iter().map(Group::spread).collect();
         let axis = SpreadAxis::of(spreads.iter());
-        let mut table = Table::new(&[
+        let has_stalls = groups.iter().any(|group| group.stalls.calls > 0);
+        let mut columns = vec![
             TableColumn::method("Method"),
             TableColumn::right("Calls"),
             TableColumn::right("Errors"),
@@ -121,8 +122,10 @@ impl Printer<'_> {
             TableColumn::right("↓ Msgs").drop(8),
             TableColumn::right("↑ Bytes").drop(10),
             TableColumn::right("↓ Bytes").drop(10),
-            TableColumn::cut("Status").drop(4),
-        ]);
+        ];
+        columns.extend(has_stalls.then(|| TableColumn::right("Stalled").drop(1)));
+        columns.push(TableColumn::cut("Status").drop(4));
+        let mut table = Table::new(&columns);
         table.rename("Method", key_heading(by));
         if let Some(axis) = axis {
             table.rename("Spread", axis_text(axis));
@@ -144,7 +147,7 @@ impl Printer<'_> {
             let errors_tone = if errors > 0 { Tone::Bad } else { Tone::Plain };
             let open_tone = if group.outcomes.open > 0 { Tone::Doubt } else { Tone::Plain };
             let guessed = if group.guessed == group.calls { " (guessed)" } else { "" };
-            table.row(vec![
+            let mut row: Vec<TableCell> = vec![
                 format!("{}{guessed}", key_text(&group.key, by)).into(),
                 group.calls.to_string().into(),
                 TableCell::new(errors_tone, errors.to_string()),
@@ -166,8 +169,13 @@ impl Printer<'_> {
                 group.responses.messages.to_string().into(),
                 size_text(group.requests.bytes).into(),
                 size_text(group.responses.bytes).into(),
-                TableCell::new(errors_tone, results_text(group)),
-            ]);
+            ];
+            row.extend(has_stalls.then(|| match group.stalls.calls {
+                0 => NONE.into(),
+                _ => duration(i64::try_from(group.stalls.total_ns).unwrap_or(i64::MAX)),
+            }));
+            row.push(TableCell::new(errors_tone, results_text(group)));
+            table.row(row);
         }
         table.lines(width)
     }
@@ -215,6 +223,11 @@ impl Printer<'_> {
             json.key(key);
             write_traffic(&mut json, traffic);
         }
+        json.key("stalls").begin_object();
+        json.key("calls").unsigned(group.stalls.calls);
+        json.key("total_ns").unsigned(group.stalls.total_ns);
+        json.key("longest_ns").unsigned(group.stalls.longest_ns);
+        json.end_object();
         for (key, time) in [("first", group.first), ("last", group.last)] {
             json.key(key);
             optional(&mut json, time.map(rfc3339).as_deref());

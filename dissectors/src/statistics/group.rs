@@ -31,6 +31,8 @@ pub struct Group {
     pub requests: Traffic,
     /// What was sent to the client.
     pub responses: Traffic,
+    /// How long senders waited for flow control.
+    pub stalls: Waits,
     /// When the first call began, where the capture has times.
     pub first: Option<Timestamp>,
     /// When the last one began.
@@ -69,6 +71,17 @@ pub enum ResultKey {
     Open,
     /// Ended with a status that is unknown.
     Unknown,
+}
+
+/// Waits for flow control, both directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// How many calls had one.
+    pub calls: u64,
+    /// How long they were together, in nanoseconds.
+    pub total_ns: u64,
+    /// The longest of one call.
+    pub longest_ns: u64,
 }
 
 /// Messages of one direction.
@@ -162,6 +175,7 @@ impl Group {
             first_answers: Latencies::default(),
             requests: Traffic::default(),
             responses: Traffic::default(),
+            stalls: Waits::default(),
             first: None,
             last: None,
             first_open: None,
@@ -190,6 +204,10 @@ impl Group {
         if let Some(nanos) = first_answer.filter(|_| has_start) {
             self.first_answers.add(nanos);
         }
+        if let Some(stalls) = call.stalls().value() {
+            let nanos = Direction::BOTH.map(|direction| stalls.of(direction).total_ns()).into_iter().sum();
+            self.stalls.merge(Waits { calls: 1, total_ns: nanos, longest_ns: nanos });
+        }
         self.first = earlier(self.first, start);
         self.last = self.last.max(start);
         if outcome == Some(Outcome::Open) {
@@ -209,6 +227,7 @@ impl Group {
         self.first_answers.merge(&other.first_answers);
         self.requests.merge(other.requests);
         self.responses.merge(other.responses);
+        self.stalls.merge(other.stalls);
         self.first = earlier(self.first, other.first);
         self.last = self.last.max(other.last);
         self.first_open = earlier(self.first_open, other.first_open);
@@ -222,6 +241,14 @@ impl Group {
     /// For how long the longest of the open calls has been open when the capture ends at `end`, in nanoseconds.
     pub fn longest_open_ns(&self, end: Timestamp) -> Option<i64> {
         self.first_open.map(|first| end.nanos_since(first))
+    }
+}
+
+impl Waits {
+    fn merge(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.total_ns = self.total_ns.saturating_add(other.total_ns);
+        self.longest_ns = self.longest_ns.max(other.longest_ns);
     }
 }
 

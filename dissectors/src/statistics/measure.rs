@@ -33,13 +33,15 @@ pub enum Measure {
     Messages,
     /// Bytes, both directions.
     Bytes,
+    /// How long senders waited for flow control.
+    Stalled,
     /// When the first call began.
     First,
 }
 
 impl Measure {
     /// All of them, with the names by which the command line knows them.
-    pub const ALL: [(&'static str, Self); 14] = [
+    pub const ALL: [(&'static str, Self); 15] = [
         ("name", Self::Name),
         ("calls", Self::Calls),
         ("errors", Self::Errors),
@@ -53,6 +55,7 @@ impl Measure {
         ("first-p99", Self::FirstP99),
         ("messages", Self::Messages),
         ("bytes", Self::Bytes),
+        ("stalled", Self::Stalled),
         ("first", Self::First),
     ];
 
@@ -90,6 +93,7 @@ impl Measure {
             Self::FirstP99 => first(99),
             Self::Messages => Some((group.requests.messages + group.responses.messages).into()),
             Self::Bytes => Some((group.requests.bytes + group.responses.bytes).into()),
+            Self::Stalled => (group.stalls.calls > 0).then(|| group.stalls.total_ns.into()),
             Self::First => group.first.map(|first| first.as_nanos().into()),
         }
     }

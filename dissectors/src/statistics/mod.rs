@@ -13,7 +13,7 @@ mod problems;
 mod span;
 mod summary;
 
-pub use group::{Group, Outcomes, ResultKey, Traffic};
+pub use group::{Group, Outcomes, ResultKey, Traffic, Waits};
 pub use grouping::{GroupBy, GroupKey, Groups};
 pub use histogram::{Bucket, Histogram, SpreadAxis};
 pub use latencies::{Latencies, Quantiles};

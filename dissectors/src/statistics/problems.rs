@@ -9,7 +9,7 @@ use super::ResultKey;
 use crate::grpc::Status;
 use crate::protobuf::{JsonPrinter, raw};
 use crate::store::{ConnectionProtocol, End, Protocol};
-use crate::view::{CallView, ConnectionView, FrameView, MessageView, Outcome, Scratch, as_json};
+use crate::view::{CallView, ConnectionView, FLOW_CONTROL_STALL, FrameView, MessageView, Outcome, Scratch, as_json};
 use crate::{Note, Severity};
 
 /// Places that are remembered of each kind.
@@ -183,6 +183,10 @@ impl Problems {
         };
         call.notes().into_iter().for_each(|note| own.add_note(note, &place));
         own.add_end(call, &place);
+        if let (Some(stalls), Some(problem)) = (call.stalls().value(), own.by_kind.get_mut(FLOW_CONTROL_STALL)) {
+            let longest = Direction::BOTH.map(|direction| stalls.of(direction).total_ns()).into_iter().max();
+            problem.longest_ns = longest.and_then(|nanos| i64::try_from(nanos).ok());
+        }
         for direction in Direction::BOTH {
             for message in call.messages(direction) {
                 own.add_message(message, &place, scratch.as_deref_mut());
