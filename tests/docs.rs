@@ -56,6 +56,7 @@ fn every_option_that_is_described_is_there() {
         "diff",
         "fields",
         "record",
+        "export",
     ]
     .map(|command| run(&[command, "--help"]).stdout)
     .concat();

@@ -36,10 +36,22 @@ const SCHEMA: &str = "Check that the .proto files are of the version that these 
 pub static KINDS: &[ProblemKind] = &[
     // What the capture does not have.
     kind(
+        "tls-record",
+        "TLS records that cannot be read",
+        "A record does not begin where one should, or its authentication tag does not fit: bytes of it are lost or damaged.",
+        "Check the connection for gaps, and that the key log belongs to this capture.",
+    ),
+    kind(
+        "tls-unsupported",
+        "TLS that cannot be decrypted",
+        "The connection uses a version, cipher suite or extension of TLS that is not supported.",
+        "",
+    ),
+    kind(
         "tls-no-key",
         "TLS without a key",
         "The connection is encrypted: its calls cannot be read.",
-        "Capture where traffic is not encrypted, or use `rpcshark record` between client and server.",
+        "Give the secrets with --keylog, capture where traffic is not encrypted, or use `rpcshark record` between the two.",
     ),
     kind(
         "bytes-snapped",
