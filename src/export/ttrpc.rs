@@ -93,7 +93,7 @@ fn trunk_pieces(
 ) -> Option<Vec<Piece>> {
     let trunk = TrunkPieces::read(bytes)?;
     // Where a frame is cut into several pieces of the trunk, pieces of other connections can stand between them.
-    let mut cuts: Vec<(Range<u64>, u32, Vec<(u64, Part)>)> = Vec::new();
+    let mut cuts: Vec<Cut> = Vec::new();
     for frame in frames {
         let number = frame.trunk?;
         let (content, ranges) = trunk.gather(number, frame.extent.start, bytes)?;
@@ -119,15 +119,18 @@ fn trunk_pieces(
             _ => return None,
         };
         match is_cut {
-            true => cuts.push((begin.clone(), number, vec![(begin.end, Part::Bytes(first))])),
+            true => {
+                let parts = vec![(begin.end, Part::Bytes(first))];
+                cuts.push(Cut { range: begin, number, parts });
+            }
             false => content.insert(0, (begin.start + 1, Part::Bytes(first))),
         }
-        cuts.push((ranges.last()?.clone(), number, content));
+        cuts.push(Cut { range: ranges.last()?.clone(), number, parts: content });
     }
-    cuts.sort_by_key(|(range, ..)| range.start);
+    cuts.sort_by_key(|cut| cut.range.start);
     let mut pieces = Vec::new();
     let mut behind = 0;
-    for (range, number, mut parts) in cuts {
+    for Cut { range, number, mut parts } in cuts {
         let length: u64 = parts.iter().map(|(_, part)| part.len()).sum();
         let header = [number.to_be_bytes(), u32::try_from(length).ok()?.to_be_bytes()].concat();
         parts.insert(0, (0, Part::Bytes(header)));
@@ -138,6 +141,13 @@ fn trunk_pieces(
     pieces.push(Piece::drop(behind..bytes.end(), true));
     pieces.retain(|piece| !piece.range.is_empty());
     Some(pieces)
+}
+
+/// A piece of a trunk that is written: where the original of it is, its connection, and what is in it.
+struct Cut {
+    range: Range<u64>,
+    number: u32,
+    parts: Vec<(u64, Part)>,
 }
 
 /// The pieces of a trunk: the number of a connection, and where its bytes are.
