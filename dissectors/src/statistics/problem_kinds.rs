@@ -54,6 +54,18 @@ pub static KINDS: &[ProblemKind] = &[
         "Give the secrets with --keylog, capture where traffic is not encrypted, or use `rpcshark record` between the two.",
     ),
     kind(
+        "tls-record",
+        "TLS records that are missing or do not fit",
+        "A record does not begin where it should, or its authentication tag does not fit: what was in it is not shown.",
+        CAPTURE_FASTER,
+    ),
+    kind(
+        "tls-unsupported",
+        "TLS that is not supported",
+        "The version or the cipher suite is not one that can be decrypted: the calls of the connection cannot be read.",
+        "Use TLS 1.3 between the peers, or `rpcshark record` between client and server.",
+    ),
+    kind(
         "bytes-snapped",
         "bytes cut off by the snap length",
         "Packets were captured only in part: messages and header blocks in the rest are lost.",
