@@ -1,18 +1,21 @@
-//! HTTP/1.1, only as far as it may turn into HTTP/2: a request that offers `Upgrade: h2c`, and its answer.
+//! HTTP/1.1, as far as it carries gRPC-Web or may turn into HTTP/2.
 //!
-//! RFC 7540 §3.2: after a `101 Switching Protocols` the request counts as stream 1, half-closed by the client, and the
-//! client goes on with the preface. Requests and responses before that are followed to their ends (RFC 9112 §6), so that any
-//! request of a connection may be the one that is upgraded. What else HTTP/1 says is not dissected; a connection that
-//! carries gRPC-Web or Connect gets a note that says so.
+//! Requests and responses are followed to their ends (RFC 9112 §6). A request of gRPC-Web is a call: its header section
+//! becomes the header list that HTTP/2 would have sent, and both bodies go to the same [`GrpcStream`] that HTTP/2 uses.
+//!
+//! RFC 7540 §3.2: after a `101 Switching Protocols` the request that offered `Upgrade: h2c` counts as stream 1, half-closed by
+//! the client, and the client continues with the preface. Any request of a connection may be the one that is upgraded.
+//!
+//! Other requests are not dissected; a connection that carries the Connect protocol has a note.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rpcshark_captures::budget::{self, Kind};
 use rpcshark_captures::connection::Close;
-use rpcshark_captures::{Data, Direction, Input};
+use rpcshark_captures::{Data, Direction, Gap, Input};
 
-use crate::grpc::{ContentType, binary_values};
+use crate::grpc::{ContentType, GrpcStream, binary_values};
 use crate::header::{Coded, Field, Octets, Text};
 use crate::held::Held;
 use crate::http2::{Http2, add_held};
@@ -30,8 +33,21 @@ pub(crate) struct Http1 {
     unanswered: VecDeque<Request>,
     /// What the client sent behind a request that offers an upgrade, while the answer is awaited.
     behind: Held,
+    /// How many requests there were, and how many final responses.
+    asked: u32,
+    answered: u32,
+    /// Requests of gRPC-Web whose exchange is not over, the oldest first.
+    exchanges: VecDeque<Exchange>,
     has_web_note: bool,
     passed: bool,
+}
+
+/// A request that is a call, and its response.
+#[derive(Debug)]
+struct Exchange {
+    /// Its number among the requests of the connection, from 1.
+    number: u32,
+    stream: GrpcStream,
 }
 
 /// A request that is not answered.
@@ -118,6 +134,9 @@ impl Http1 {
             responses: Reader::new(),
             unanswered: VecDeque::new(),
             behind: Held::default(),
+            asked: 0,
+            answered: 0,
+            exchanges: VecDeque::new(),
             has_web_note: false,
             passed: false,
         }
@@ -146,6 +165,10 @@ impl Http1 {
                 Step::Head => self.request(context),
                 Step::Body(part) => {
                     let is_whole = self.requests.state == State::Head;
+                    self.body(Direction::ToServer, part, context);
+                    if is_whole {
+                        self.body_ends(Direction::ToServer, &data, context);
+                    }
                     if let Some(offer) = self.last_offer() {
                         offer.body.push(&part);
                         offer.body_is_whole = is_whole;
@@ -155,6 +178,7 @@ impl Http1 {
                     }
                 }
                 Step::End => {
+                    self.body_ends(Direction::ToServer, &data, context);
                     if let Some(offer) = self.last_offer() {
                         offer.body_is_whole = true;
                     }
@@ -164,6 +188,57 @@ impl Http1 {
         if self.requests.is_lost() {
             self.pass();
         }
+    }
+
+    /// The exchange whose request or response is being read.
+    fn exchange(&mut self, direction: Direction) -> Option<&mut Exchange> {
+        let number = if direction == Direction::ToServer { self.asked } else { self.answered };
+        let at = self.exchanges.binary_search_by_key(&number, |exchange| exchange.number).ok()?;
+        self.exchanges.get_mut(at)
+    }
+
+    /// Bytes of a body.
+    fn body(&mut self, direction: Direction, part: Data<'_>, context: &mut Context<'_>) {
+        if let Some(exchange) = self.exchange(direction) {
+            exchange.stream.data_begins(direction);
+            exchange.stream.data(context, direction, part);
+            exchange.stream.data_ends(context, direction);
+        }
+    }
+
+    /// A body is complete; `behind` are the bytes behind it.
+    fn body_ends(&mut self, direction: Direction, behind: &Data<'_>, context: &mut Context<'_>) {
+        let span = context.event_span(direction, FirstByte::from(behind), behind.offset, Arrival::from(behind));
+        if let Some(exchange) = self.exchange(direction) {
+            exchange.stream.half_close(context, &span);
+            if direction == Direction::ToClient {
+                let number = exchange.number;
+                self.exchanges.retain(|exchange| exchange.number != number);
+            }
+        }
+    }
+
+    /// Bytes are missing. In a body whose length is known, the next message is where it would have been.
+    fn gap(&mut self, direction: Direction, gap: &Gap, context: &mut Context<'_>) {
+        let reader = if direction == Direction::ToServer { &mut self.requests } else { &mut self.responses };
+        let now = Arrival::from(gap);
+        let left = match &mut reader.state {
+            State::Body(left) | State::Chunk(left) => left,
+            _ => return self.lose(now, context),
+        };
+        let Some(length) = gap.length.filter(|length| *length < *left) else { return self.lose(now, context) };
+        *left -= length;
+        if let Some(exchange) = self.exchange(direction) {
+            exchange.stream.unalign(context, direction, Some(now));
+        }
+    }
+
+    /// Nothing more of the connection is read: its calls have no end.
+    fn lose(&mut self, now: Arrival, context: &mut Context<'_>) {
+        for mut exchange in std::mem::take(&mut self.exchanges) {
+            Direction::BOTH.into_iter().for_each(|direction| exchange.stream.unalign(context, direction, Some(now)));
+        }
+        self.pass();
     }
 
     fn last_offer(&mut self) -> Option<&mut Offer> {
@@ -182,6 +257,18 @@ impl Http1 {
         self.note_web(&head, last, context);
         let body = body_of(&head);
         self.requests.state = body.unwrap_or(State::Head);
+        self.asked += 1;
+        if is_grpc_web(&head) {
+            let list = context.headers.enter(&request_fields(&head));
+            let end = first.origin.offset + head.len() as u64;
+            let span = context.event_span(Direction::ToServer, first, end, last);
+            let mut stream = GrpcStream::begin(context, self.connection, self.asked, first.arrival, true);
+            stream.request_headers(context, list, &span);
+            if body.is_none() {
+                stream.half_close(context, &span);
+            }
+            self.exchanges.push_back(Exchange { number: self.asked, stream });
+        }
         let offer = offers_h2c(&head).then(|| {
             Box::new(Offer { first, last, body: Held::default(), body_is_whole: body.is_none(), head: head.clone() })
         });
@@ -194,9 +281,17 @@ impl Http1 {
     fn read_responses(&mut self, mut data: Data<'_>, context: &mut Context<'_>) -> Option<HandOver> {
         while !data.bytes.is_empty() && !self.passed {
             match self.responses.next(&mut data)? {
-                Step::Body(_) | Step::End => {}
+                Step::Body(part) => {
+                    self.body(Direction::ToClient, part, context);
+                    if self.responses.state == State::Head {
+                        self.body_ends(Direction::ToClient, &data, context);
+                    }
+                }
+                Step::End => self.body_ends(Direction::ToClient, &data, context),
                 Step::Head => {
-                    let Head { bytes: head, .. } = std::mem::take(&mut self.responses.head);
+                    let head = std::mem::take(&mut self.responses.head);
+                    let (first, last) = (head.first, head.last);
+                    let head = head.bytes;
                     match status_of(&head) {
                         Some(101) => {
                             let offer = self.unanswered.pop_front().and_then(|request| request.offer);
@@ -209,7 +304,13 @@ impl Http1 {
                         }
                         // RFC 9110 §15.2: interim responses, and the final one follows.
                         Some(100..200) => {}
-                        Some(status) => self.response(status, &head, context),
+                        Some(status) => {
+                            self.response_begins(status, &head, (first, last), context);
+                            self.response(status, &head, context);
+                            if self.responses.state == State::Head {
+                                self.body_ends(Direction::ToClient, &data, context);
+                            }
+                        }
                         None => self.pass(),
                     }
                 }
@@ -219,6 +320,23 @@ impl Http1 {
             self.pass();
         }
         None
+    }
+
+    /// The call of a final response learns its header list. `place`: the first byte of the head, and when it was complete.
+    fn response_begins(
+        &mut self,
+        status: u16,
+        head: &[u8],
+        (first, last): (FirstByte, Arrival),
+        context: &mut Context<'_>,
+    ) {
+        self.answered += 1;
+        if let Some(exchange) = self.exchange(Direction::ToClient) {
+            let list = context.headers.enter(&response_fields(status, head));
+            let end = first.origin.offset + head.len() as u64;
+            let span = context.event_span(Direction::ToClient, first, end, last);
+            exchange.stream.response_headers(context, list, &span);
+        }
     }
 
     /// The head of a final response is complete.
@@ -257,19 +375,19 @@ impl Http1 {
         HandOver { parser: Box::new(next), unused }
     }
 
-    /// Says once that RPCs over HTTP/1.1 are not dissected.
+    /// Notes once that calls of the Connect protocol are not dissected.
     fn note_web(&mut self, head: &[u8], now: Arrival, context: &mut Context<'_>) {
         if self.has_web_note || offers_h2c(head) {
             return;
         }
         let content_type = fields(head).find(|(name, _)| name == b"content-type");
-        let protocol = match content_type.map(|(_, value)| ContentType::parse(value)) {
-            Some(ContentType::GrpcWeb(_) | ContentType::GrpcWebText(_)) => "gRPC-Web",
-            Some(ContentType::Connect(_)) => "the Connect protocol",
-            _ => return,
-        };
+        let is_connect =
+            content_type.is_some_and(|(_, value)| matches!(ContentType::parse(value), ContentType::Connect(_)));
+        if !is_connect {
+            return;
+        }
         self.has_web_note = true;
-        let text = format!("it carries {protocol} over HTTP/1.1, which is not dissected yet");
+        let text = "it carries the Connect protocol over HTTP/1.1, which is not dissected yet";
         context.connection_mut(self.connection).note(Note::new(Severity::Warning, "http1-rpc", text).at(now.packet));
     }
 }
@@ -283,16 +401,37 @@ impl Parser for Http1 {
                 None
             }
             (Input::Data(data), Direction::ToClient) => self.read_responses(data, context),
-            (Input::Gap(_), _) => {
-                self.pass();
+            (Input::Gap(gap), _) => {
+                self.gap(direction, &gap, context);
                 None
             }
         }
     }
 
-    fn closed(&mut self, _: Direction, _: Close, _: Arrival, _: &mut Context<'_>) {}
+    fn closed(&mut self, direction: Direction, how: Close, now: Arrival, context: &mut Context<'_>) {
+        // A client that has closed its side may still be answered.
+        if how == Close::EndOfCapture || how == Close::Fin && direction == Direction::ToServer {
+            return;
+        }
+        let first = FirstByte { arrival: now, ..FirstByte::default() };
+        let span = context.event_span(direction, first, 0, now);
+        if self.responses.state == State::UntilClose
+            && how == Close::Fin
+            && let Some(exchange) = self.exchange(Direction::ToClient)
+        {
+            // RFC 9112 §6.3: the end of the connection is that of the body.
+            exchange.stream.half_close(context, &span);
+        }
+        for mut exchange in std::mem::take(&mut self.exchanges) {
+            exchange.stream.abandon(context, Some(&span));
+        }
+    }
 
-    fn finish(&mut self, _: &mut Context<'_>) {}
+    fn finish(&mut self, context: &mut Context<'_>) {
+        for mut exchange in std::mem::take(&mut self.exchanges) {
+            exchange.stream.abandon(context, None);
+        }
+    }
 
     fn is_proven(&self) -> bool {
         true
@@ -345,7 +484,11 @@ impl Reader {
                         return Some(Step::Head);
                     }
                 }
-                State::UntilClose => *data = data.skip(data.bytes.len()),
+                State::UntilClose => {
+                    let (part, rest) = data.split(data.bytes.len());
+                    *data = rest;
+                    return Some(Step::Body(part));
+                }
                 State::Body(left) | State::Chunk(left) => {
                     let (part, rest) = data.split(usize::try_from(left).unwrap_or(usize::MAX));
                     let is_chunk = matches!(self.state, State::Chunk(_));
@@ -484,6 +627,20 @@ fn request_fields(head: &[u8]) -> Arc<[Field]> {
     pseudo.chain(others.map(|(name, value)| field(&name, value))).collect()
 }
 
+/// The response as the header list that HTTP/2 would have sent, without what only HTTP/1 has.
+fn response_fields(status: u16, head: &[u8]) -> Arc<[Field]> {
+    let status = std::iter::once(field(b":status", status.to_string().as_bytes()));
+    let others = fields(head).filter(|(name, _)| !CONNECTION_FIELDS.contains(&name.as_slice()));
+    status.chain(others.map(|(name, value)| field(&name, value))).collect()
+}
+
+/// Whether a request is a call of gRPC-Web.
+fn is_grpc_web(head: &[u8]) -> bool {
+    let content_type = fields(head).find(|(name, _)| name == b"content-type");
+    let content_type = content_type.map(|(_, value)| ContentType::parse(value));
+    head.starts_with(b"POST ") && matches!(content_type, Some(ContentType::GrpcWeb(_) | ContentType::GrpcWebText(_)))
+}
+
 /// The payload of the SETTINGS frame that the request carries (RFC 7540 §3.2.1); empty where that is not base64.
 fn http2_settings(head: &[u8]) -> Vec<u8> {
     let value = fields(head).find(|(name, _)| name == b"http2-settings").map(|(_, value)| value);
@@ -509,7 +666,122 @@ fn field(name: &[u8], value: &[u8]) -> Field {
 
 #[cfg(test)]
 mod tests {
+    use Direction::{ToClient, ToServer};
+
     use super::*;
+    use crate::testing::{Step, fed, message};
+
+    fn request(path: &str, body: &[u8]) -> Vec<u8> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/grpc-web+proto\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        [head.as_bytes(), body].concat()
+    }
+
+    /// The trailers in the body of gRPC-Web.
+    fn trailers(status: u8) -> Vec<u8> {
+        let lines = format!("grpc-status: {status}\r\n");
+        [&[0x80, 0, 0, 0, lines.len() as u8], lines.as_bytes()].concat()
+    }
+
+    /// A response whose body is in chunks of `size` bytes.
+    fn chunked(body: &[u8], size: usize) -> Vec<u8> {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc-web+proto\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let chunks =
+            body.chunks(size).map(|chunk| [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+        let chunks: Vec<u8> = chunks.flatten().collect();
+        [&head[..], &chunks, b"0\r\n\r\n"].concat()
+    }
+
+    fn answer(text: &str) -> Vec<u8> {
+        [message(text), trailers(0)].concat()
+    }
+
+    const CALLS: [&str; 2] =
+        ["1 /a.B/One ↑3\"one\" ↓5\"first\" trailers", "2 /a.B/Two ↑3\"two\" ↓6\"second\" trailers"];
+
+    /// Two calls, one behind the other.
+    fn two_calls() -> [Vec<u8>; 2] {
+        let requests = [request("/a.B/One", &message("one")), request("/a.B/Two", &message("two"))].concat();
+        let responses = [chunked(&answer("first"), 7), chunked(&answer("second"), 100)].concat();
+        [requests, responses]
+    }
+
+    #[test]
+    fn calls_of_grpc_web_are_found_wherever_their_bytes_are_cut() {
+        let [requests, responses] = two_calls();
+        for cut in 0..requests.len().max(responses.len()) {
+            let parts = |direction, bytes: &[u8]| {
+                let (head, rest) = bytes.split_at(cut.min(bytes.len()));
+                [head, rest].map(<[u8]>::to_vec).map(|part| Step::Bytes(direction, part))
+            };
+            let steps: Vec<Step> = parts(ToServer, &requests).into_iter().chain(parts(ToClient, &responses)).collect();
+            let steps: Vec<Step> =
+                steps.into_iter().filter(|step| !matches!(step, Step::Bytes(_, bytes) if bytes.is_empty())).collect();
+            assert_eq!(fed(false, &steps).calls, CALLS, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_comes_before_the_request_is_complete_belongs_to_it() {
+        let [requests, responses] = two_calls();
+        let first = requests.len() / 2 - 1;
+        let half = responses.len() / 2 - 4;
+        let steps = [
+            Step::Bytes(ToServer, requests[..first].to_vec()),
+            Step::Bytes(ToClient, responses[..half].to_vec()),
+            Step::Bytes(ToServer, requests[first..].to_vec()),
+            Step::Bytes(ToClient, responses[half..].to_vec()),
+        ];
+        assert_eq!(fed(false, &steps).calls, CALLS);
+    }
+
+    #[test]
+    fn preflights_and_pages_are_not_calls() {
+        let preflight = b"OPTIONS /a.B/One HTTP/1.1\r\nAccess-Control-Request-Method: POST\r\n\r\n";
+        let page = b"GET /index.html HTTP/1.1\r\n\r\n";
+        let answers = [
+            &b"HTTP/1.1 204 No Content\r\n\r\n"[..],
+            b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage",
+            &chunked(&answer("first"), 3),
+        ];
+        let requests = [&preflight[..], page, &request("/a.B/One", &message("one"))].concat();
+        let outcome = fed(false, &[Step::Bytes(ToServer, requests), Step::Bytes(ToClient, answers.concat())]);
+        assert_eq!(outcome.calls, ["3 /a.B/One ↑3\"one\" ↓5\"first\" trailers"]);
+    }
+
+    #[test]
+    fn an_error_of_a_proxy_and_a_body_that_ends_with_the_connection() {
+        let refused = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy".to_vec();
+        let open =
+            [&b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc-web+proto\r\n\r\n"[..], &answer("first")].concat();
+        let requests = [request("/a.B/One", &message("one")), request("/a.B/Two", &message("two"))].concat();
+        let mut this = crate::testing::Fed::new(false);
+        this.step(&Step::Bytes(ToServer, requests));
+        this.step(&Step::Bytes(ToClient, [refused, open].concat()));
+        this.close(ToClient, Close::Fin);
+        let calls = this.finish().calls;
+        assert_eq!(calls, ["1 /a.B/One ↑3\"one\" data", "2 /a.B/Two ↑3\"two\" ↓5\"first\" trailers"]);
+    }
+
+    #[test]
+    fn what_is_lost_of_a_body_does_not_cost_the_next_call() {
+        let [requests, responses] = two_calls();
+        let long = request("/a.B/One", &message(&"x".repeat(200)));
+        let (begin, end) = (long.len() - 150, long.len() - 50);
+        let second = requests[requests.len() / 2..].to_vec();
+        assert!(second.starts_with(b"POST /a.B/Two"));
+        let steps = [
+            Step::Bytes(ToServer, long[..begin].to_vec()),
+            Step::Lost(ToServer, long[begin..end].to_vec()),
+            Step::Bytes(ToServer, [&long[end..], &second].concat()),
+            Step::Bytes(ToClient, responses),
+        ];
+        let calls = fed(false, &steps).calls;
+        assert!(calls[0].starts_with("1 /a.B/One"), "{calls:?}");
+        assert_eq!(calls[1], CALLS[1]);
+    }
 
     #[test]
     fn a_request_becomes_the_header_list_of_stream_1() {

@@ -608,9 +608,9 @@ fn a_later_request_of_a_connection_may_be_upgraded() {
 }
 
 #[test]
-fn grpc_web_over_http1_is_reported_and_not_dissected() {
+fn connect_over_http1_is_reported_and_not_dissected() {
     let head =
-        "POST /a.B/C HTTP/1.1\r\nHost: x\r\nContent-Type: application/grpc-web+proto\r\nContent-Length: 5\r\n\r\n";
+        "POST /a.B/C HTTP/1.1\r\nHost: x\r\nContent-Type: application/connect+proto\r\nContent-Length: 5\r\n\r\n";
     let outcome = fed(false, &[up([text(head), message("")].concat())]);
     let notes = &outcome.lane().connection(outcome.connection).notes;
     assert!(outcome.calls.is_empty());
