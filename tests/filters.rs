@@ -355,3 +355,99 @@ fn every_field_is_on_the_page_about_filters() {
     }
     assert_eq!(count, 20);
 }
+
+/// Filters that mean the same, and one that other precedence would give.
+const PRECEDENCE: &[(&str, &str, &str)] = &[
+    (
+        "rpc.status == OK or rpc.method == Fail and rpc.messages > 2",
+        "rpc.status == OK or (rpc.method == Fail and rpc.messages > 2)",
+        "(rpc.status == OK or rpc.method == Fail) and rpc.messages > 2",
+    ),
+    (
+        "not rpc.status == OK and rpc.method == Fail",
+        "(not (rpc.status == OK)) and rpc.method == Fail",
+        "not (rpc.status == OK and rpc.method == Fail)",
+    ),
+    (
+        "rpc.method == Chat and !rpc.status == OK || rpc.messages > 10",
+        "(rpc.method == Chat and (!(rpc.status == OK))) || rpc.messages > 10",
+        "rpc.method == Chat and !(rpc.status == OK || rpc.messages > 10)",
+    ),
+    (
+        "rpc.method == Chat || rpc.method == Echo && rpc.status == OK || rpc.messages > 10",
+        "rpc.method == Chat || (rpc.method == Echo && rpc.status == OK) || rpc.messages > 10",
+        "(rpc.method == Chat || rpc.method == Echo) && (rpc.status == OK || rpc.messages > 10)",
+    ),
+    ("1 < rpc.messages < 3", "1 < rpc.messages && rpc.messages < 3", "1 < rpc.messages"),
+    (
+        "rpc.status in {1, 4} && rpc.method == Slow",
+        "(rpc.status == 1 || rpc.status == 4) && rpc.method == Slow",
+        "rpc.status == 1 || rpc.status == 4 && rpc.method == Echo",
+    ),
+];
+
+#[test]
+fn not_binds_tighter_than_and_and_and_than_or() {
+    for (filter, meant, other) in PRECEDENCE {
+        let [filter_calls, meant, other] = [filter, meant, other].map(|filter| matching(&shop(), filter).0);
+        assert_eq!(filter_calls, meant, "{filter}");
+        assert_ne!(filter_calls, other, "{filter}: the table shows nothing");
+    }
+}
+
+/// What a filter is for a call: `T`, `F`, or `?` where neither it nor its negation holds.
+fn truth_of(file: &Path, no: u64, filter: &str) -> char {
+    let has = |filter: &str| matching(file, filter).0.contains(&no);
+    match (has(filter), has(&format!("!({filter})"))) {
+        (true, false) => 'T',
+        (false, true) => 'F',
+        (false, false) => '?',
+        (true, true) => panic!("{filter} and its negation hold"),
+    }
+}
+
+/// The table in docs/filters.md: `f == v`, `f != v`, `!(f == v)`, `f`, `!f`.
+#[test]
+fn absent_empty_unknown_and_hidden_are_four_things() {
+    let directory = support::environment::temporary();
+    let joined = directory.path().join("joined.pcap");
+    let mut bytes = std::fs::read(shop()).unwrap();
+    for _ in 0..30 {
+        bytes = support::pcap::without_packet(&bytes, 1);
+    }
+    std::fs::write(&joined, bytes).unwrap();
+    let is_unknown = |call: &&u64| truth_of(&joined, **call, "rpc.metadata.tenant") == '?';
+    let calls = matching(&joined, "rpc.note == \"hpack-unknown\"").0;
+    let unknown = *calls.iter().find(is_unknown).unwrap();
+    let open = matching(&etcd(), "rpc.outcome == open").0[0];
+    for (file, no, field, value, expected) in [
+        (&shop(), 1, "rpc.status", "OK", "TFFTF"),
+        (&shop(), 1, "rpc.status", "NOT_FOUND", "FTTTF"),
+        (&shop(), 1, "rpc.status_message", "\"\"", "TFFTF"),
+        (&shop(), 1, "rpc.metadata.nope", "\"x\"", "FFTFT"),
+        (&etcd(), open, "rpc.status", "OK", "FFTFT"),
+        (&etcd(), open, "rpc.duration", "1s", "FFTFT"),
+        (&etcd(), open, "rpc.end", "trailers", "FFTFT"),
+        (&joined, unknown, "rpc.metadata.tenant", "\"t0\"", "?????"),
+        (&shop(), 1, "rpc.metadata.authorization", "\"x\"", "???TF"),
+    ] {
+        let forms = [
+            format!("{field} == {value}"),
+            format!("{field} != {value}"),
+            format!("!({field} == {value})"),
+            field.to_owned(),
+            format!("!{field}"),
+        ];
+        let found: String = forms.iter().map(|form| truth_of(file, no, form)).collect();
+        assert_eq!(found, expected, "{field} {value} of call {no}");
+    }
+    // Kleene: what is known decides if it can.
+    for (filter, expected) in [
+        ("rpc.metadata.tenant == x && rpc.no == 0", 'F'),
+        ("rpc.metadata.tenant == x || rpc.no > 0", 'T'),
+        ("rpc.metadata.tenant == x && rpc.no > 0", '?'),
+        ("rpc.metadata.tenant == x || rpc.no == 0", '?'),
+    ] {
+        assert_eq!(truth_of(&joined, unknown, filter), expected, "{filter}");
+    }
+}

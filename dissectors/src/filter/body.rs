@@ -633,4 +633,23 @@ mod tests {
         });
         assert_eq!(found, [vec![0x0a, 1, b'a'], vec![]]);
     }
+
+    #[test]
+    fn an_alias_of_an_enum_is_a_name_of_its_number() {
+        use crate::filter::{Names, Target};
+        let schema = compile(
+            r#"
+            syntax = "proto3";
+            package t;
+            enum Level { option allow_alias = true; LOW = 0; SMALL = 0; HIGH = 2; LARGE = 2; }
+            message M { Level level = 1; }
+            service S { rpc Call(M) returns (M); }
+        "#,
+        );
+        let names = Names::Schema(crate::schema::EnumIx(0));
+        assert_eq!((names.number(&schema, "LARGE"), names.number(&schema, "high")), (Some(2), Some(2)));
+        assert_eq!(names.name(&schema, 2), Some("HIGH"), "of aliases the first one is shown");
+        assert!(crate::filter::Filter::compile("rpc.request.level == SMALL", &schema, Target::Calls).is_ok());
+        assert!(crate::filter::Filter::compile("rpc.request.level == HUGE", &schema, Target::Calls).is_err());
+    }
 }

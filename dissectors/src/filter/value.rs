@@ -56,7 +56,10 @@ impl Names {
             Self::Schema(at) => schema
                 .enums
                 .get(at.0 as usize)
-                .map(|names| names.values.iter().map(|(number, name)| (i64::from(*number), &**name)).collect())
+                .map(|names| {
+                    let values = names.values.iter().chain(&names.aliases);
+                    values.map(|(number, name)| (i64::from(*number), &**name)).collect()
+                })
                 .unwrap_or_default(),
         }
     }

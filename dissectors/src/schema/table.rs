@@ -161,6 +161,8 @@ pub struct Enum {
     pub name: Box<str>,
     /// Names by number, sorted by number; of aliases the first one declared.
     pub values: Vec<(i32, Box<str>)>,
+    /// The other aliases (`allow_alias`), in the order of the schema.
+    pub aliases: Vec<(i32, Box<str>)>,
     /// The default: the first value declared.
     pub default: i32,
     /// Closed (proto2): numbers that it does not have are unknown fields.

@@ -201,7 +201,14 @@ impl<'a, 's> Linker<'a, 's> {
             descriptor.value.iter().filter_map(|v| Some((number(v), v.name.as_deref()?.into()))).collect();
         // A stable sort, so that of aliases the first one declared stays.
         values.sort_by_key(|&(n, _)| n);
-        values.dedup_by_key(|&mut (n, _)| n);
+        let mut aliases = Vec::new();
+        values.dedup_by(|later, first| {
+            let is_alias = later.0 == first.0;
+            if is_alias {
+                aliases.push((later.0, std::mem::take(&mut later.1)));
+            }
+            is_alias
+        });
         let unit = outer.unit;
         if let Some(symbol) = self.symbols.get_mut(&name) {
             let first = symbol.units.first().map_or(unit, |&u| u as usize);
@@ -220,6 +227,7 @@ impl<'a, 's> Linker<'a, 's> {
         self.schema.enums.push(Enum {
             name,
             values,
+            aliases,
             default: descriptor.value.first().map(number).unwrap_or_default(),
             closed: features.closed_enum,
         });
