@@ -73,6 +73,14 @@ pub(super) struct ReplayArgs {
     #[arg(long, value_name = "N", help_heading = "Safety")]
     max_calls: Option<usize>,
 
+    /// Start no more than N calls per second
+    #[arg(long, value_name = "N", value_parser = parse_speed, help_heading = "Safety")]
+    max_rate: Option<f64>,
+
+    /// End the replay when N calls have stalled or lost their connections
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Safety")]
+    max_errors: Option<u64>,
+
     /// When calls and messages are sent: think (after the recorded think times), recorded (at the recorded times), asap, rate=N (calls per second)
     #[arg(long, value_name = "PACE", default_value = "think", help_heading = "Timing")]
     pace: Pace,
@@ -363,6 +371,8 @@ impl ReplayArgs {
             on_connection_loss: self.on_conn_loss,
             deadline: self.deadline,
             concurrency: self.concurrency as usize,
+            max_rate: self.max_rate,
+            max_errors: self.max_errors,
             stall_after: self.stall_after,
             connect_for: self.connect_for,
             tls: tls.map_err(|error| Problem::Usage(error.to_string()))?,

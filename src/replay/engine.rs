@@ -137,6 +137,10 @@ pub(crate) struct Engine {
     pub(crate) window: Semaphore,
     pub(crate) concurrency: Semaphore,
     pub(crate) retried: Cell<u64>,
+    /// Calls that stalled or lost their connections.
+    errors: Cell<u64>,
+    /// When the next call may start, at the earliest.
+    next_start: Cell<Option<Instant>>,
     /// Time by which everything was shifted by pauses.
     paused: Cell<Duration>,
     /// Values of answers that are needed in requests.
@@ -173,6 +177,8 @@ impl Engine {
             concurrency: Semaphore::new(settings.concurrency),
             settings,
             retried: Cell::new(0),
+            errors: Cell::default(),
+            next_start: Cell::default(),
             paused: Cell::default(),
             captured: Captured::default(),
             journal,
@@ -272,6 +278,12 @@ impl Engine {
             How::ConnectionLost(_) => "connection-lost",
             How::Skipped(_) => "skipped",
         };
+        if matches!(how, How::Stalled(_) | How::ConnectionLost(_)) {
+            self.errors.set(self.errors.get() + 1);
+            if let Some(most) = self.settings.max_errors.filter(|&most| self.errors.get() >= most) {
+                self.control.stop(CutShort::Aborted(format!("{most} calls stalled or lost their connections")));
+            }
+        }
         // What was not sent can be sent when the replay is continued.
         if timing.started.is_some()
             && let Some(journal) = &self.journal
@@ -463,6 +475,14 @@ impl Engine {
                 None => clock.scheduled(on.at),
             },
         }
+    }
+
+    /// Waits until another call may start (`--max-rate`).
+    pub(crate) async fn wait_for_rate(&self) {
+        let Some(rate) = self.settings.max_rate else { return };
+        let start = self.next_start.get().map_or_else(Instant::now, |next| next.max(Instant::now()));
+        self.next_start.set(Some(start + Duration::from_secs_f64(1.0 / rate)));
+        sleep_until(start).await;
     }
 
     /// Finds calls that wait for what does not come.

@@ -77,6 +77,7 @@ impl Engine {
                 self.pass_gates(ix, &active.script.start, true).await;
                 let due = self.due_start(active);
                 let due = self.wait_until(due).await;
+                self.wait_for_rate().await;
                 let permit = match active.script.finish {
                     // Such calls would take room from all others to the end.
                     Finish::Open => None,

@@ -108,6 +108,10 @@ pub(crate) struct Settings {
     pub(crate) deadline: Deadline,
     /// Calls in progress at once, at most.
     pub(crate) concurrency: usize,
+    /// Calls that start per second, at most.
+    pub(crate) max_rate: Option<f64>,
+    /// The replay ends when so many calls have stalled or lost their connections.
+    pub(crate) max_errors: Option<u64>,
     /// How long a stall lasts at least.
     pub(crate) stall_after: Duration,
     /// How long a server that cannot be reached is tried.

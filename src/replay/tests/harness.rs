@@ -422,6 +422,8 @@ pub(super) fn replay(file: &Path, to: &str, directory: &Path, change: impl FnOnc
             on_connection_loss: OnConnectionLoss::Reconnect,
             deadline: Deadline::Recorded,
             concurrency: 1024,
+            max_rate: None,
+            max_errors: None,
             stall_after: Duration::from_secs(5),
             connect_for: Duration::from_secs(3),
             tls: TlsSettings::new(&TlsArgs { insecure: true, ..TlsArgs::default() }, None, &[b"h2"]).expect("TLS"),

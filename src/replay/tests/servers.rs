@@ -336,6 +336,33 @@ fn a_recorded_cancel_comes_after_as_many_messages() {
 }
 
 #[test]
+fn caps_bound_how_fast_and_how_long_a_replay_fails() {
+    let echo = Server::start(|mut peer| async move {
+        let message = peer.recv().await.unwrap_or_default();
+        peer.send(&message);
+        peer.finish(0);
+    });
+    let recorded = record(&echo, |client| async move {
+        for n in 0..10 {
+            client.unary(GET, &m(&n.to_string())).await;
+        }
+    });
+    let began = std::time::Instant::now();
+    recorded.replay(&echo, |options| options.settings.max_rate = Some(50.0)).all_same();
+    assert!(began.elapsed() >= Duration::from_millis(180), "{:?}", began.elapsed());
+    let silent = Server::start(|mut peer| async move {
+        peer.note("call");
+        let _ = peer.until_reset().await;
+    });
+    let outcome = recorded.replay(&silent, |options| {
+        options.settings.stall_after = Duration::from_millis(100);
+        options.settings.max_errors = Some(2);
+    });
+    assert!(matches!(outcome.finished.cut_short, Some(CutShort::Aborted(_))), "{outcome:?}");
+    assert_eq!(silent.logged().len(), 2);
+}
+
+#[test]
 fn the_status_is_part_of_the_verdict() {
     let with = |code: u32| {
         Server::start(move |mut peer| async move {
