@@ -80,6 +80,7 @@ impl Terminal {
             command.env_remove(name);
         }
         command.env("HOME", env!("CARGO_MANIFEST_DIR"));
+        command.env("XDG_STATE_HOME", std::env::temp_dir());
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
         command.env("PS1", "ready> ");
@@ -337,6 +338,44 @@ fn without_utf_8_only_ascii_is_drawn() {
         assert!(screen.is_ascii(), "{screen}");
     }
     terminal.type_keys("\x03");
+    assert_eq!(terminal.ends(), 0);
+}
+
+#[test]
+fn a_wrong_configuration_is_reported_with_its_line_before_the_screen_opens() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("config.toml").display().to_string();
+    for (text, line, part) in [
+        ("[keys]\nmark = [\"q\"]", 2, "q has two commands"),
+        ("[filters]\n\nslow = \"rpc.durtion > 1s\"", 3, "did you mean rpc.duration"),
+        ("[theme]\nerror = \"redd\"", 2, "redd is not a colour"),
+    ] {
+        std::fs::write(&path, text).expect("a file");
+        let line_of = format!("RPCSHARK_CONFIG='{path}' exec '{}' '{}'", binary(), capture("shop", "shop.pcap"));
+        let mut terminal = Terminal::start((160, 10), "/bin/sh", &["-c", &line_of]);
+        assert_eq!(terminal.ends(), 2);
+        terminal.until_text(part);
+        assert!(
+            terminal.contents().replace('\n', "").contains(&format!("config.toml:{line}:")),
+            "{}",
+            terminal.contents()
+        );
+        assert!(!terminal.screen.lock().expect("no panic").screen().alternate_screen());
+    }
+}
+
+#[test]
+fn the_printed_configuration_is_one_that_is_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("config.toml").display().to_string();
+    let line = format!(
+        "'{0}' --print-config > '{path}' && RPCSHARK_CONFIG='{path}' exec '{0}' '{1}'",
+        binary(),
+        capture("shop", "shop.pcap")
+    );
+    let mut terminal = Terminal::start((100, 30), "/bin/sh", &["-c", &line]);
+    terminal.until_text("74 calls");
+    terminal.type_keys("q");
     assert_eq!(terminal.ends(), 0);
 }
 

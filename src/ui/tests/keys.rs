@@ -82,3 +82,34 @@ fn only_this_method_is_two_keys_away() {
     rig.keys("= =");
     rig.until("rpc.path == \"/acme.shop.v1.Orders/GetOrder\"");
 }
+
+#[test]
+fn a_named_filter_is_found_in_the_list_of_commands_and_applied() {
+    let mut rig = Rig::open("shop");
+    rig.app.set_saved_filters(vec![("failed".to_owned(), "rpc.outcome == error".to_owned())]);
+    rig.keys("?").text("filter failed");
+    rig.until("Filter: failed");
+    rig.keys("Enter");
+    rig.until("6 of 74");
+}
+
+#[test]
+fn keys_of_the_configuration_replace_the_default_ones() {
+    let mut rig = Rig::open("shop");
+    let mut keymap = rpcshark_tui::command::Keymap::default();
+    keymap.set("methods", vec!["Ctrl-t".to_owned()]).expect("a command and a key");
+    keymap.check().expect("no key has two commands");
+    rig.app.set_keymap(keymap);
+    rig.keys("4");
+    assert!(rig.draw().contains("call 1 of 74"));
+    rig.keys("Ctrl-t");
+    rig.until("methods, 74 calls");
+}
+
+#[test]
+fn filters_of_earlier_runs_come_back_with_ctrl_r() {
+    let mut rig = Rig::open("shop");
+    rig.app.set_history(vec!["rpc.no == 1".to_owned(), "rpc.no == 2".to_owned()]);
+    rig.keys("/ Ctrl-r Ctrl-r Enter");
+    rig.until("/ rpc.no == 1");
+}

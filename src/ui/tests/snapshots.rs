@@ -90,6 +90,22 @@ fn screens_look_as_they_are_meant_to() {
     );
 }
 
+#[test]
+fn no_size_makes_a_screen_panic() {
+    let mut rig = Rig::open_with("shop", Theme::new(true, false), (100, 30));
+    for (_, case, go) in SCREENS.iter().filter(|(_, case, _)| *case == "shop") {
+        rig.app = App::new(Theme::new(true, false), &format!("{case}.pcap"), "", &rig.backend);
+        rig.size = (100, 30);
+        go(&mut rig);
+        for width in (0..60).step_by(13).chain((60..=200).step_by(5)) {
+            for height in (0..12).step_by(5).chain((12..=60).step_by(4)) {
+                rig.size = (width, height);
+                rig.buffer();
+            }
+        }
+    }
+}
+
 /// The screen when nothing changes any more, or when it is as expected.
 fn shown(rig: &mut Rig, expected: &str, update: bool) -> String {
     let began = Instant::now();
