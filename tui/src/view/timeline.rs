@@ -142,7 +142,7 @@ impl TimelineScreen {
         let Some(timeline) = &self.timeline else { return 1 };
         let (first, last) = timeline.span;
         // The first column begins at a round time before that.
-        round_up((last - first) / i64::from(self.columns.saturating_sub(1).max(1)) + 1)
+        fitting_step((last - first) / i64::from(self.columns.saturating_sub(1).max(1)) + 1)
     }
 
     fn fit(&mut self) {
@@ -262,7 +262,7 @@ impl TimelineScreen {
             let method = stream.method.rsplit('/').next().unwrap_or_default();
             let name = format!("#{} {method}", stream.call);
             canvas.text(11, y, LABEL - 12, &name, Role::Text);
-            draw_timeline_row(canvas, LABEL, y, scale, stream);
+            draw_timeline_row(canvas, LABEL, y, scale, stream, timeline.span.1);
             if selected {
                 canvas.text(0, y, 1, canvas.theme.signs.cursor, Role::Heading);
                 canvas.restyle(3, y, LABEL - 4, Role::Selected);
@@ -298,7 +298,7 @@ impl TimelineScreen {
             let least = least(scale, windows);
             let most = windows.iter().map(|&(_, window)| window).max().unwrap_or(0).max(1);
             for (column, window) in (0..).zip(&least) {
-                let Some(window) = *window else { continue };
+                let Some(window) = window.filter(|_| scale.at(column) <= timeline.span.1) else { continue };
                 let (sign, role) = match window {
                     ..=0 => (signs.spark[0], Role::Error),
                     _ => (height(window.unsigned_abs(), most.unsigned_abs(), &signs.spark), role),
@@ -420,6 +420,16 @@ fn round_up(nanos: i64) -> i64 {
         }
         power = power.saturating_mul(10);
     }
+}
+
+/// A step of two digits that is not below `nanos`, and hardly above it.
+fn fitting_step(nanos: i64) -> i64 {
+    let mut power: i64 = 1;
+    while nanos > power.saturating_mul(100) {
+        power = power.saturating_mul(10);
+    }
+    let factors = [1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100];
+    factors.into_iter().map(|factor| power.saturating_mul(factor)).find(|&step| step >= nanos).unwrap_or(nanos)
 }
 
 /// The next finer step.
@@ -667,5 +677,7 @@ mod tests {
         let finer: Vec<i64> = [1, 2, 5, 10, 20, 50, 100].map(finer_step).to_vec();
         assert_eq!(finer, [1, 1, 2, 5, 10, 20, 50]);
         assert_eq!(round_up(i64::MAX), i64::MAX);
+        let fitting: Vec<i64> = [1, 7, 11, 21_900_000, 100, i64::MAX].map(fitting_step).to_vec();
+        assert_eq!(fitting, [1, 8, 12, 25_000_000, 100, i64::MAX]);
     }
 }

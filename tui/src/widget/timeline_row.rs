@@ -56,11 +56,11 @@ fn sign(what: What, direction: Direction, signs: &'static Signs) -> (&'static st
     }
 }
 
-/// Draws a stream from column `x` of row `y` on.
-pub fn draw_timeline_row(canvas: &mut Canvas<'_>, x: u16, y: u16, scale: TimeScale, stream: &StreamLine) {
+/// Draws a stream from column `x` of row `y` on. `end_ns`: when the connection ends; what is open is drawn until then.
+pub fn draw_timeline_row(canvas: &mut Canvas<'_>, x: u16, y: u16, scale: TimeScale, stream: &StreamLine, end_ns: i64) {
     let signs = canvas.theme.signs;
     let Some((first, last)) = stream.span() else { return };
-    let last = if stream.open { i64::MAX } else { last };
+    let last = if stream.open { end_ns.max(last) } else { last };
     let first = if stream.joined { i64::MIN } else { first };
     for column in 0..scale.columns {
         let (from, to) = (scale.at(column), scale.at(column + 1));
@@ -71,6 +71,7 @@ pub fn draw_timeline_row(canvas: &mut Canvas<'_>, x: u16, y: u16, scale: TimeSca
         let most = events.iter().max_by_key(|event| event.what);
         let (text, role) = match most {
             Some(event) => sign(event.what, event.direction, signs),
+            None if stream.open && last < to => (signs.ellipsis, Role::Quiet),
             None if column == 0 && from > first || column + 1 == scale.columns && to <= last => {
                 (signs.ellipsis, Role::Quiet)
             }
