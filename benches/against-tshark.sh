@@ -23,11 +23,19 @@ for program in "$rpcshark" "${BASE:-$rpcshark}"; do
     command -v "$program" > /dev/null || { echo "$program: not found (cargo build --release)" >&2; exit 2; }
 done
 
-# Runs "$@" and prints its seconds on the wall and of processor time.
+# Standard error, where it is not redirected.
+exec 3>&2
+
+# Runs "$@" and prints its seconds on the wall and of processor time. Ends the script if it fails.
 seconds() {
     local TIMEFORMAT='%R %U %S'
-    { time "$@" > /dev/null 2> "$work/stderr" || { cat "$work/stderr" >&2; return 1; }; } 2>&1 |
-        awk '{ print $1, $2 + $3 }'
+    { time "$@" > /dev/null 2> "$work/stderr" || fail "$@"; } 2>&1 | awk '{ print $1, $2 + $3 }'
+}
+
+fail() {
+    local status=$?
+    { echo "failed with status $status: $*"; cat "$work/stderr"; } >&3
+    return 1
 }
 
 # The median of column $1 of standard input.
