@@ -14,7 +14,7 @@ use crate::{Arrival, FirstByte, JoinPoint, Note, Severity};
 /// How often a boundary may be given up again before the next gap: each time costs another look at what is held.
 const RETRIES: u8 = 4;
 
-/// So many frames behind a boundary that was found may still show that it was none.
+/// Among so many frames after a found boundary, one that does not fit shows that the boundary was wrong.
 const DOUBTED_FRAMES: u32 = 16;
 
 /// The state of a connection that does not depend on the protocol. `N`: bytes of a frame header.
@@ -23,7 +23,7 @@ pub(crate) struct Framing<O, const N: usize> {
     pub(crate) connection: ConnectionId,
     /// By [`Direction::index`], with the roles as they are known now.
     pub(crate) halves: [Half<O, N>; 2],
-    /// The input's directions are the other way round.
+    /// Client and server of the input are swapped.
     pub(crate) roles_swapped: bool,
     /// Which side is the client is a guess that the bytes may correct.
     pub(crate) roles_may_swap: bool,
@@ -128,7 +128,7 @@ impl<O, const N: usize> Half<O, N> {
         }
     }
 
-    /// Whether the frame that begins next may show that the boundary before it was none.
+    /// Whether the next frame may show that the boundary before it was wrong.
     const fn is_doubted(&self) -> bool {
         self.breaks > 0 && self.since_found <= DOUBTED_FRAMES && self.retries > 0
     }
@@ -170,7 +170,7 @@ impl<O, const N: usize> Framing<O, N> {
 pub(crate) trait Framed<const N: usize> {
     /// A frame that is not complete.
     type Open;
-    /// What tells frames from other bytes.
+    /// How frames are recognised among other bytes.
     type Frames: Frames;
 
     /// What a connection is when its frames were found.

@@ -1,4 +1,4 @@
-//! What a connection speaks, by the first bytes of its two directions.
+//! Detects the protocol of a connection by the first bytes of its two directions.
 
 use crate::http2::{FrameHeader, FrameType, PREFACE};
 use crate::ttrpc::probe::{ENOUGH_ANSWERS, First, first};
@@ -6,7 +6,7 @@ use crate::ttrpc::probe::{ENOUGH_ANSWERS, First, first};
 /// What the first bytes show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guess {
-    /// HTTP/2; `swap`: what is taken for the client is the server.
+    /// HTTP/2; `swap`: client and server have to be swapped.
     Http2 { swap: bool },
     /// HTTP/1.x.
     Http1 { swap: bool },
@@ -16,9 +16,9 @@ pub(crate) enum Guess {
     Nri { swap: bool },
     /// TLS; `hello`: it begins with a hello.
     Tls { swap: bool, hello: bool },
-    /// There are too few of them.
+    /// Too few bytes to tell.
     NeedMore,
-    /// Nothing that is known.
+    /// No known protocol.
     None,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn last_bytes([to_server, to_client]: [&[u8]; 2]) -> Guess {
     }
 }
 
-/// What only ttrpc says first.
+/// Whether the first bytes can only be ttrpc.
 fn of_ttrpc(bytes: &[u8], swap: bool) -> Guess {
     match first(bytes) {
         First::Client => Guess::Ttrpc { swap },

@@ -2,7 +2,7 @@
 //!
 //! One header that fits is no evidence: in runs of small numbers one fits every now and then. Frames in a chain, each
 //! beginning where the last one ends, are. How many it takes depends on what they show; a protocol gives points for that.
-//! While there is too little evidence, no frame is given out.
+//! Until there is enough evidence, no frame is returned.
 
 use rpcshark_captures::Data;
 
@@ -20,11 +20,11 @@ pub(crate) trait Frames {
     fn shows_enough(&self, bytes: &[u8], chain: &Chain, needed: u32, ended: bool) -> bool;
 }
 
-/// What there is at a place.
+/// What lies at a position.
 pub(crate) enum Look {
     /// The frame, or what is needed to judge it, is not all there.
     TooFew,
-    /// No frame.
+    /// Not a frame.
     Wrong,
     /// A frame that fits.
     Fits(Seen),
@@ -37,9 +37,9 @@ pub(crate) struct Seen {
     pub(crate) len: usize,
     /// Its stream, 0 for none.
     pub(crate) stream: u32,
-    /// What it is worth as evidence.
+    /// Its points as evidence.
     pub(crate) points: u32,
-    /// So little of it says anything that no chain begins with it.
+    /// It is too weak as evidence for a chain to begin with it.
     pub(crate) is_empty: bool,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Chain {
     pub(crate) begin: usize,
     /// Where the next one must begin.
     pub(crate) next: usize,
-    /// What they are worth as evidence.
+    /// Their points as evidence.
     pub(crate) points: u32,
     /// The largest stream id so far, 0 for none.
     stream: u32,
@@ -67,7 +67,7 @@ pub(crate) struct Seeker {
     chains: Vec<Chain>,
     /// Bytes given up since the seeking began.
     given_up: u64,
-    /// Points that are evidence enough.
+    /// Points that are sufficient evidence.
     needed: u32,
     /// No more bytes will come.
     ended: bool,
@@ -122,7 +122,7 @@ impl Seeker {
         self.found.is_some()
     }
 
-    /// Bytes are missing: everything begins anew behind them.
+    /// Bytes are missing: the search starts again after them.
     pub(crate) fn gap(&mut self) {
         self.given_up += self.held.bytes().len() as u64;
         self.held.clear();

@@ -89,7 +89,7 @@ pub struct Joining {
     pub decode_as: Option<DecodeAs>,
 }
 
-/// Bytes without a frame boundary after which a connection that was joined in the middle is passed over. Larger than any
+/// Bytes without a frame boundary after which a connection that was joined in the middle is skipped. Larger than any
 /// frame that is sent without being asked for.
 const MAX_SOUGHT: u64 = 4 << 20;
 

@@ -1,4 +1,4 @@
-//! Packets in hand.
+//! Packets that were read, and the bytes that they lie in.
 
 use std::sync::Arc;
 

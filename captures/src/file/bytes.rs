@@ -22,7 +22,7 @@ const MAX_LAYERS: usize = 4;
 /// Bytes from anywhere.
 pub(crate) type Input = Box<dyn Read + Send>;
 
-/// An input of which it is known what it is.
+/// An input whose kind is known.
 pub(crate) struct Opened {
     pub(crate) kind: Kind,
     /// The compression around it, the outermost first.
@@ -32,7 +32,7 @@ pub(crate) struct Opened {
     pub(crate) rest: Input,
 }
 
-/// Takes all compression off `input` and tells what is inside: never [`Kind::Packed`].
+/// Decompresses `input` and detects what is inside: never [`Kind::Packed`].
 pub(crate) fn open(mut input: Input, name: &str) -> Result<Opened, Error> {
     let mut methods = Vec::new();
     loop {
@@ -111,7 +111,7 @@ struct Watched {
     input: BufReader<Input>,
     /// How many bytes were read since a frame should begin.
     read: u64,
-    /// Its end was met.
+    /// Its end was reached.
     ended: bool,
 }
 

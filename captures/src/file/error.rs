@@ -60,7 +60,7 @@ pub enum Error {
         /// What the decompressor says.
         source: io::Error,
     },
-    /// More files than can be told apart.
+    /// More files than can be numbered.
     #[error("{count} files are too many to be read together, at most {limit} can be")]
     TooManyFiles {
         /// How many were named.

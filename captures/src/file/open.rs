@@ -25,7 +25,7 @@ use crate::{Direction, Place, SourceNo};
 pub struct OpenOptions {
     /// Wait for more at the end of a regular file: somebody still writes it.
     pub follow: bool,
-    /// Once this can be read from, nothing more is waited for: what is piped or followed is taken to have ended.
+    /// Once this becomes readable, pipes and followed files count as ended.
     pub stop: Option<Arc<OwnedFd>>,
     /// Where what is piped into standard input is kept, to be read again.
     pub spool: Option<Arc<Spool>>,

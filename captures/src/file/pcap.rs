@@ -8,7 +8,7 @@
 //!   the file's header, once                                a record, as often as there are packets
 //! ```
 //!
-//! Records have nothing by which they could be told from other bytes. A length that cannot be right is damage: the
+//! Nothing distinguishes records from other bytes. An impossible length is damage: the
 //! next place is looked for where several records in a row look right.
 
 use super::record::{Log, Lost, Progress, Record, RecordList, Window};
@@ -18,7 +18,7 @@ use crate::{LinkType, Timestamp};
 /// The length of the header of a file.
 const FILE_HEADER: usize = 24;
 
-/// A packet up to this length is taken as its header says. (`tcpdump` captures at most 256 KiB of one; files of other
+/// The length in a header is trusted up to this. (`tcpdump` captures at most 256 KiB of one; files of other
 /// tools hold larger ones.)
 const TRUSTED_PACKET: usize = 1 << 20;
 

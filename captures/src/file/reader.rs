@@ -43,7 +43,7 @@ enum Format {
     Raw(Raw),
 }
 
-/// Bytes that come one after the other.
+/// A sequence of bytes that is read once.
 pub(crate) struct ByteStream {
     pub(crate) input: Input,
     /// How much of the file was read, before decompression.
@@ -88,7 +88,7 @@ pub(crate) struct Buffer {
     bytes: Vec<u8>,
     /// How many of `bytes` are the stream's.
     filled: usize,
-    /// How many of those are done with.
+    /// How many of those are used.
     upto: usize,
     /// Where in the stream it begins.
     base: u64,

@@ -1,4 +1,4 @@
-//! What the formats find in bytes, and what they are given to find it in.
+//! Records that formats find, and the bytes that they search.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -65,7 +65,7 @@ pub(crate) struct Log<'a> {
     pub(crate) known: &'a mut Metadata,
 }
 
-/// What captures say about the world.
+/// Names and key material from captures.
 #[derive(Debug, Default)]
 pub(crate) struct Metadata {
     pub(crate) names: BTreeMap<IpAddr, Box<str>>,
@@ -90,7 +90,7 @@ impl Log<'_> {
         }
     }
 
-    /// Counts something that was passed by.
+    /// Counts something that was skipped.
     pub(crate) fn skip(&mut self, why: &'static str) {
         match self.info.skipped.iter_mut().find(|skipped| skipped.why == why) {
             Some(skipped) => skipped.count += 1,
@@ -99,7 +99,7 @@ impl Log<'_> {
     }
 }
 
-/// A place where a format lost its way, while it looks for where to go on.
+/// Damage behind which the next record is being searched.
 #[derive(Debug)]
 pub(crate) struct Lost {
     /// Where in the file it began.
@@ -109,14 +109,14 @@ pub(crate) struct Lost {
 }
 
 impl Lost {
-    /// Says that the way was found again at byte `to`.
+    /// Notes that records continue at byte `to`.
     pub(crate) fn found(self, to: u64, log: &mut Log<'_>) {
         let passed = to.saturating_sub(self.at);
         log.skip("damaged bytes");
         log.note(self.at, format!("{}; {passed} bytes are passed over", self.why));
     }
 
-    /// Says that it was not found before the file ended at byte `end`.
+    /// Notes that no record was found before the end of the file, byte `end`.
     pub(crate) fn ended(self, end: u64, log: &mut Log<'_>) {
         log.info.partial = true;
         let passed = end.saturating_sub(self.at);

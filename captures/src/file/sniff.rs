@@ -1,4 +1,4 @@
-//! What an input is, told from its first bytes.
+//! Detects the kind of an input by its first bytes.
 //!
 //! Names of files are never looked at: captures are renamed, and piped.
 
@@ -27,7 +27,7 @@ pub(crate) enum Kind {
     PcapNg,
     /// A text.
     Text(TextKind),
-    /// The bytes that one side sent, and nothing else. It cannot be told; users say it.
+    /// The bytes that one side sent, and nothing else. It cannot be detected; users state it.
     Raw(Direction),
     /// Something compressed.
     Packed(Method),

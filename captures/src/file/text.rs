@@ -80,7 +80,7 @@ pub(crate) struct Text {
     is_long: bool,
     /// The time of the last record.
     clock: i64,
-    /// Days since the first line, where only the time of day is told.
+    /// Days since the first line, if only the time of day is given.
     days: i64,
     has_begun: bool,
     /// strace dumps what is read and written.

@@ -1,4 +1,4 @@
-//! What the readers of streams hand on: connections that open, bytes and gaps in them, and their ends.
+//! What the readers of streams produce: connections that open, their bytes and gaps, and their ends.
 
 use std::ops::Range;
 
@@ -59,11 +59,11 @@ pub enum EventKind {
 /// What is known of a connection apart from its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// The side that is taken for the client.
+    /// The client.
     pub client: Endpoint,
-    /// The other one.
+    /// The server.
     pub server: Endpoint,
-    /// Why.
+    /// How the client was determined.
     pub client_by: ClientBy,
     /// The program at the client's end, where the recording tells.
     pub client_process: Option<Process>,
@@ -73,7 +73,7 @@ pub struct Opened {
     pub joined: bool,
 }
 
-/// Why one side is taken for the client.
+/// How the client was determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClientBy {
     /// It was seen to connect.

@@ -44,7 +44,7 @@ struct Connection {
 }
 
 /// What a packet says.
-struct Said<'a> {
+struct VsockPacket<'a> {
     source: Address,
     destination: Address,
     what: Operation,
@@ -69,28 +69,28 @@ enum Operation {
 
 impl Vsock {
     pub(super) fn packet(&mut self, raw: &RawPacket<'_>, sink: &mut Sink<'_>) -> Result<(), Skip> {
-        let said = parse(raw)?;
-        let key = key(said.source, said.destination);
-        if said.what == Operation::Request
+        let packet = parse(raw)?;
+        let key = key(packet.source, packet.destination);
+        if packet.what == Operation::Request
             && self.connections.get(&key).is_some_and(|known| known.has_data || known.closed != [false; 2])
             && let Some(old) = self.connections.remove(&key)
         {
             old.close(Direction::BOTH, Close::Timeout, sink);
         }
-        if said.what == Operation::Other && !self.connections.contains_key(&key) {
+        if packet.what == Operation::Other && !self.connections.contains_key(&key) {
             return Ok(());
         }
         if self.connections.len() >= MAX_CONNECTIONS && !self.connections.contains_key(&key) {
             self.forget(sink);
         }
-        let connection = self.connections.entry(key).or_insert_with(|| Connection::open(&said, sink));
-        let direction = if said.source == connection.client { Direction::ToServer } else { Direction::ToClient };
-        match said.what {
+        let connection = self.connections.entry(key).or_insert_with(|| Connection::open(&packet, sink));
+        let direction = if packet.source == connection.client { Direction::ToServer } else { Direction::ToClient };
+        match packet.what {
             Operation::Payload => {
                 connection.has_data = true;
-                let at = raw.at.plus((raw.data.len() - said.payload.len()) as u64);
-                sink.data_at(connection.no, direction, said.payload, at);
-                sink.gap(connection.no, direction, Some(said.cut), GapCause::Snapped);
+                let at = raw.at.plus((raw.data.len() - packet.payload.len()) as u64);
+                sink.data_at(connection.no, direction, packet.payload, at);
+                sink.gap(connection.no, direction, Some(packet.cut), GapCause::Snapped);
             }
             Operation::Shutdown { sends, both } => {
                 if sends {
@@ -133,25 +133,25 @@ impl Vsock {
 }
 
 impl Connection {
-    fn open(said: &Said<'_>, sink: &mut Sink<'_>) -> Self {
-        let (client, client_by) = match said.what {
-            Operation::Request => (said.source, ClientBy::Connect),
-            Operation::Response => (said.destination, ClientBy::Connect),
+    fn open(packet: &VsockPacket<'_>, sink: &mut Sink<'_>) -> Self {
+        let (client, client_by) = match packet.what {
+            Operation::Request => (packet.source, ClientBy::Connect),
+            Operation::Response => (packet.destination, ClientBy::Connect),
             // Servers have the lower port, as with TCP.
-            _ => match said.source.1.cmp(&said.destination.1) {
-                Ordering::Less => (said.destination, ClientBy::Port),
-                Ordering::Greater => (said.source, ClientBy::Port),
-                Ordering::Equal => (said.source, ClientBy::First),
+            _ => match packet.source.1.cmp(&packet.destination.1) {
+                Ordering::Less => (packet.destination, ClientBy::Port),
+                Ordering::Greater => (packet.source, ClientBy::Port),
+                Ordering::Equal => (packet.source, ClientBy::First),
             },
         };
-        let server = if client == said.source { said.destination } else { said.source };
+        let server = if client == packet.source { packet.destination } else { packet.source };
         let no = sink.open(Opened {
             client: Endpoint::Vsock { cid: client.0, port: client.1 },
             server: Endpoint::Vsock { cid: server.0, port: server.1 },
             client_by,
             client_process: None,
             server_process: None,
-            joined: said.what != Operation::Request,
+            joined: packet.what != Operation::Request,
         });
         Self { no, client, closed: [false; 2], has_data: false }
     }
@@ -171,7 +171,7 @@ impl Connection {
     }
 }
 
-fn parse<'a>(raw: &RawPacket<'a>) -> Result<Said<'a>, Skip> {
+fn parse<'a>(raw: &RawPacket<'a>) -> Result<VsockPacket<'a>, Skip> {
     let cut = Skip::Cut(Layer::Link);
     let data = raw.data;
     let header: &[u8; HEADER] = data.first_chunk().ok_or(cut)?;
@@ -207,7 +207,7 @@ fn parse<'a>(raw: &RawPacket<'a>) -> Result<Said<'a>, Skip> {
     };
     let sent = u64::from(raw.original_len).saturating_sub((HEADER + transport_len) as u64);
     let sent = virtio(24, 4).filter(|len| *len >= payload.len() as u64).unwrap_or(sent);
-    Ok(Said { source, destination, what, payload, cut: sent.saturating_sub(payload.len() as u64) })
+    Ok(VsockPacket { source, destination, what, payload, cut: sent.saturating_sub(payload.len() as u64) })
 }
 
 fn key(one: Address, other: Address) -> (Address, Address) {

@@ -46,7 +46,7 @@ pub struct Pcapng<W> {
     options: Vec<u8>,
     packets: u64,
     dropped: u64,
-    /// Those among them that no packet has told of yet.
+    /// Those among them that no packet states yet.
     dropped_before: u64,
     first: Option<Timestamp>,
     last: Timestamp,
@@ -169,7 +169,7 @@ impl<W: Write> Pcapng<W> {
         self.packets
     }
 
-    /// How many packets were said to be lost.
+    /// How many packets were reported as lost.
     pub const fn dropped(&self) -> u64 {
         self.dropped
     }

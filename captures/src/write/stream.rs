@@ -1,4 +1,4 @@
-//! Connections as packets: what happened on a stream, told in synthetic TCP.
+//! Connections as packets: what happened on a stream, as synthetic TCP.
 //!
 //! Every connection begins with its handshake, whose SYN carries the true ends in its comment (see `comment`); it is
 //! written with the first thing that happens, since the ports depend on that (see `addresses`). Data follows in segments with the sequence and acknowledgment numbers that a lossless network would have shown. Bytes

@@ -11,14 +11,14 @@ pub enum ContentType<'a> {
     GrpcWebText(Codec<'a>),
     /// `application/connect+codec`: streams of the Connect protocol.
     Connect(Codec<'a>),
-    /// No gRPC.
+    /// Not gRPC.
     Other,
 }
 
 /// How messages are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec<'a> {
-    /// Not said; protobuf unless the bytes say otherwise.
+    /// Not stated: protobuf unless the bytes show something else.
     Unsaid,
     /// Protobuf.
     Proto,

@@ -10,7 +10,7 @@ use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
 use crate::Cursor;
 
-/// A limit for callers that have none of their own. Messages of servers end at 4 MiB unless they are told otherwise;
+/// A limit for callers that have none of their own. Servers accept messages of at most 4 MiB unless configured otherwise;
 /// this leaves room for those that are.
 pub const MAX_DECOMPRESSED: usize = 64 << 20;
 

@@ -25,7 +25,7 @@ pub fn is_binary(name: &[u8]) -> bool {
     name.ends_with(b"-bin")
 }
 
-/// The values in a binary field: base64, of either alphabet, several separated by commas. None for one that is no base64.
+/// The values in a binary field: base64, of either alphabet, several separated by commas. `None` for one that is not base64.
 ///
 /// Peers that have agreed on it (`GRPC_ALLOW_TRUE_BINARY_METADATA`) send the bytes themselves behind a zero byte.
 pub fn binary_values(value: &[u8]) -> impl Iterator<Item = Option<Vec<u8>>> + '_ {

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The protocol allows eight digits; some more do no harm, and the number stays small enough for every unit.
 const MAX_DIGITS: usize = 10;
 
-/// The deadline, from when the call began. None for anything that is no timeout.
+/// The deadline, from when the call began. `None` for anything that is not a timeout.
 pub fn parse(value: &[u8]) -> Option<Duration> {
     let (unit, digits) = value.split_last()?;
     if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.iter().all(u8::is_ascii_digit) {

@@ -15,7 +15,7 @@
 //! when the sender received it.
 //!
 //! Nothing is known of windows where the beginning of a connection, or bytes behind it, are missing. A sender that sends
-//! more than its window allows shows that something was missed, or was captured out of order: then nothing is said either.
+//! more than its window allows shows that something was missed, or was captured out of order: then its waits are unknown, too.
 //!
 //! The connection's window concerns all streams, and so does a change of the initial window. Neither goes through the streams, of
 //! which there may be many: a stream catches up when something happens on it. For that, [`Sender`] counts the time at which

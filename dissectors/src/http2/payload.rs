@@ -1,6 +1,6 @@
 //! What frames carry: from a header and its payload to values, RFC 9113 §6, RFC 7838, RFC 8336 and RFC 9218.
 //!
-//! Everything given out is a part of the payload or a number in it. What is wrong is said beside it; whether a frame may
+//! Everything given out is a part of the payload or a number in it. Faults are returned beside it; whether a frame may
 //! stand where it stands is for the connection to know.
 
 use smallvec::SmallVec;
@@ -220,7 +220,7 @@ fn by_type<'a>(header: FrameHeader, payload: &'a [u8], faults: &mut SmallVec<[Fr
             if (ack && !payload.is_empty()) || !payload.len().is_multiple_of(Settings::PAIR) {
                 faults.push(FrameFault::Size);
             }
-            // One is told of: a frame has room for millions.
+            // Only one is reported: a frame has room for millions.
             if let Some(setting) = settings.iter().find(|setting| !setting.is_valid()) {
                 faults.push(FrameFault::Setting(setting.id));
             }
@@ -291,7 +291,7 @@ fn unpadded<'a>(
     let (&padding, rest) = payload.split_first()?;
     let content = rest.len().checked_sub(usize::from(padding)).and_then(|len| rest.get(..len));
     if content.is_none() {
-        // RFC 9113 §6.1: padding as long as the payload or longer is an error. None of it can be told from data.
+        // RFC 9113 §6.1: padding as long as the payload or longer is an error. It cannot be distinguished from data.
         faults.push(FrameFault::Padding);
     }
     Some((content.unwrap_or_default(), Some(padding)))

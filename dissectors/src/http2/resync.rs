@@ -19,7 +19,7 @@ const MAX_TRIED_BLOCK: usize = 4096;
 /// What is known of the connection in which a boundary is sought.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// The largest frame that the receiver allows, where it has said so.
+    /// The largest frame that the receiver allows.
     pub(super) max_frame_size: u32,
     /// The highest stream id seen, 0 where none was.
     pub(super) highest_stream: u32,

@@ -20,9 +20,9 @@ pub(super) struct Sender {
     unacknowledged: VecDeque<Announced>,
     /// Acknowledgments of this sender that came before the SETTINGS they are for.
     early_acks: u32,
-    /// The largest frame that this sender may send, as far as the other side has said so.
+    /// The largest frame that this sender may send, as announced by the other side; `None` if unknown.
     pub(super) max_frame_size: Option<u32>,
-    /// The initial window of its streams, as far as the other side has said so and this one has acknowledged it.
+    /// The initial window of its streams, as announced by the other side and acknowledged by this one.
     pub(super) initial_window: Option<u32>,
 }
 

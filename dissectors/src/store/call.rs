@@ -45,7 +45,7 @@ pub struct Call {
     pub trailers: Option<HeaderListId>,
     /// When the response's header block was there.
     pub response_headers_at: Option<Timestamp>,
-    /// When the client said that it sends no more.
+    /// When the client ended its side of the stream.
     pub half_close_at: Option<Timestamp>,
     /// The first message of the request.
     pub request: Option<Message>,
@@ -459,7 +459,7 @@ impl Call {
         self.ended_at.map(|end| end.nanos_since(self.start))
     }
 
-    /// Turns the call round: what was taken for the client is the server.
+    /// Swaps client and server.
     pub fn swap_roles(&mut self) {
         std::mem::swap(&mut self.request, &mut self.response);
         std::mem::swap(&mut self.request_headers, &mut self.response_headers);

@@ -18,11 +18,11 @@ pub struct Connection {
     pub over_tcp: bool,
     /// Wireshark's number for it among TCP connections, where it is one.
     pub tcp_stream: Option<u32>,
-    /// The end that is taken for the client.
+    /// The client.
     pub client: Endpoint,
     /// The other end.
     pub server: Endpoint,
-    /// Why the client is taken for the client.
+    /// How the client was determined.
     pub client_by: ClientBy,
     /// What it speaks.
     pub protocol: ConnectionProtocol,
@@ -67,14 +67,14 @@ pub struct Party {
     pub process: Option<Box<str>>,
 }
 
-/// Why an end is taken for the client.
+/// How the client was determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientBy {
     /// It sent the SYN (or connected the socket).
     Syn,
     /// It sent the client preface of HTTP/2.
     Preface,
-    /// It said what only a client says.
+    /// It sent what only a client sends.
     Protocol,
     /// The other end's port is the well-known or lower one.
     Port,

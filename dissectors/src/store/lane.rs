@@ -175,7 +175,7 @@ impl Lane {
         }
         if let Some(id) = frame.call {
             let own = [frame.direction, frame.direction.reverse()];
-            // In an NRI trunk one of the two connections is turned round.
+            // In an NRI trunk, client and server of one of the two connections are swapped.
             let directions = if frame.trunk.is_some() { &own[..] } else { &own[..1] };
             let call = self.calls.at(id.0);
             frame.messages = call.and_then(|call| self.counted.advance(id, call, directions));

@@ -109,7 +109,7 @@ impl Ttrpc {
         lane.complete_call(stream.call);
     }
 
-    /// The call of a frame that is no Request: known, or met in the middle. `None`: it is over and forgotten.
+    /// The call of a frame that is not a Request: a known one, or one that began before the capture. `None`: it has ended and was forgotten.
     fn known_or_joined(&mut self, direction: Direction, id: u32, begin: Arrival, lane: &mut Lane) -> Option<CallId> {
         let whole = self.framing.is_whole();
         if self.streams.get_mut(id).is_none() {

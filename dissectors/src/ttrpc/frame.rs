@@ -25,7 +25,7 @@ pub struct FrameHeader {
     pub flags: Flags,
 }
 
-/// The longest data that a frame may have: what is longer, receivers read over and refuse.
+/// The longest data that a frame may have: receivers skip and refuse longer data.
 pub const MAX_LENGTH: u32 = 4 << 20;
 
 impl FrameHeader {

@@ -104,7 +104,7 @@ impl<'a> Request<'a> {
     /// What it says besides its payload, in the form of header fields: the pseudo field `:path`, `ttrpc-timeout-nano`,
     /// then the metadata in order.
     pub(super) fn fields(&self) -> Vec<HeaderField> {
-        // Of a method that is missing nothing is said; one that is empty is not written.
+        // A missing method gives no field, since encoders omit an empty one.
         let named = self.method.is_some() || self.fault.is_none();
         let path = self.service.filter(|_| named).map(|service| {
             let path = [b"/", service, b"/", self.method.unwrap_or_default()].concat();

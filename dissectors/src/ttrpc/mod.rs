@@ -1,4 +1,4 @@
-//! ttrpc: gRPC's little sibling for Unix sockets and vsock, as containerd and its shims speak it.
+//! ttrpc: RPC over Unix sockets and vsock, as containerd and its shims use it.
 //!
 //! Frames and messages follow ttrpc's `PROTOCOL.md` (<https://github.com/containerd/ttrpc/blob/main/PROTOCOL.md>) and what
 //! its implementations in Go and Rust send. Around it: the trunk in which containerd's node resource interface carries two

@@ -18,7 +18,7 @@ use crate::{Arrival, Note, Severity};
 ///                            └──────────────────────▶ client closed ──────────────────────────┘
 /// ```
 ///
-/// The server's end is the stream's end: what the client may still have to say is not read any more.
+/// The server's end is the stream's end: nothing more from the client is read.
 #[derive(Debug)]
 pub(super) struct TtrpcStream {
     pub(super) call: CallId,
@@ -63,7 +63,7 @@ impl TtrpcStream {
         }
     }
 
-    /// What was taken for the client is the server.
+    /// Swaps client and server.
     pub(super) fn swap_roles(&mut self) {
         self.seen.swap(0, 1);
         self.breaks.swap(0, 1);

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! On connection 1 the plugin is the server, on connection 2 the runtime is; each direction of the trunk carries requests of
-//! one and answers of the other. The plugin is taken for the trunk's client: it is the one that connects. Frames of the
+//! one and answers of the other. The plugin counts as the trunk's client, since it connects. Frames of the
 //! connections begin and end anywhere in the pieces. Source: `pkg/net/multiplex` of <https://github.com/containerd/nri>.
 
 use rpcshark_captures::budget::{self, Kind};
@@ -31,7 +31,7 @@ pub struct Trunk {
     connection: ConnectionId,
     /// The connection on which the plugin serves, and the one on which the runtime does.
     inner: [Ttrpc; 2],
-    /// By [`Direction::index`], as the directions are taken now.
+    /// By [`Direction::index`], with the roles as they are known now.
     halves: [Reading; 2],
     /// Whether the input's directions are the other way round.
     roles_swapped: bool,

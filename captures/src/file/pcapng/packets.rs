@@ -77,7 +77,7 @@ impl Section {
     ///   | original    | data, padding
     /// ```
     ///
-    /// It has no time; the time of the packet before it is taken, so that it stays at its place in time.
+    /// It has no time, and gets that of the packet before it, so that it keeps its place in the order of times.
     pub(super) fn simple_packet(
         &mut self,
         block: &Block<'_>,

@@ -22,7 +22,7 @@ pub const MAX_FIELDS: usize = 8192;
 /// entry cost a byte each: what they would unfold to has to end somewhere. gRPC's default for a header list is 16 MiB.
 pub const MAX_DECODED: usize = 16 << 20;
 
-/// Faults of one block that are told one by one.
+/// Faults of one block that are reported individually.
 pub const MAX_FAULTS: usize = 64;
 
 /// Scratch that is kept between blocks; after a larger string it is given back.
@@ -83,7 +83,7 @@ impl Decoder {
         self.table.epoch()
     }
 
-    /// Decodes one whole header block. It never fails: what is wrong is said in [`Block::faults`].
+    /// Decodes one whole header block. It never fails: faults are in [`Block::faults`].
     ///
     /// After a fault that ends the block, or one that leaves an entry unreadable, a new epoch has begun.
     pub fn decode(&mut self, block: &[u8]) -> Block {

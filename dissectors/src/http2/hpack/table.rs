@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use crate::header::{Text, UnknownEntry};
 
-/// Bytes of insertions that are kept however small the table is said to be. Its true size may not have been seen, and an
+/// Bytes of insertions that are kept however small the announced table size is. Its true size may not have been seen, and an
 /// entry that is forgotten late is only one that nobody refers to.
 pub const KEPT_AT_LEAST: u32 = 64 << 10;
 
-/// Bytes of insertions that are kept however large the table is said to be: SETTINGS can name four gigabytes.
+/// Bytes of insertions that are kept however large the announced table size is: SETTINGS can name four gigabytes.
 pub const KEPT_AT_MOST: u32 = 1 << 20;
 
 /// RFC 7541 §4.1: what an entry counts beside its name and value.
