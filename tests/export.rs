@@ -340,3 +340,17 @@ fn calls_of_a_trunk_are_exported_one_by_one_though_their_frames_are_cut() {
         assert_eq!(differences(&calls(&capture, &[], chosen), &calls(&export, &[], "")), None, "{chosen}");
     }
 }
+
+#[test]
+fn a_connection_of_http1_is_exported_whole_and_that_is_reported() {
+    let directory = environment::temporary();
+    let file = directory.path().join("export.pcapng");
+    let recording = "grpc-web-1/web.pcap";
+    for filter in ["", "rpc.no == 3"] {
+        let export = ["export", recording, "-w", file.to_str().unwrap(), "-Y", filter];
+        let export = run::run_in(&environment::captures(), &export);
+        assert_eq!(export.status, Some(0), "{}", export.stderr);
+        assert!(export.stderr.contains("1 HTTP/1.1 connection written with all calls"), "{}", export.stderr);
+        assert_eq!(differences(&calls(Path::new(recording), &[], ""), &calls(&file, &[], "")), None);
+    }
+}

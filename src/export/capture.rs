@@ -27,6 +27,8 @@ pub(crate) struct Exported {
     pub(crate) connections: usize,
     /// NRI trunks that were written whole, since their calls cannot be separated.
     pub(crate) whole_trunks: usize,
+    /// Connections of HTTP/1.1 that were written whole: their calls are not told apart.
+    pub(crate) whole_http1: usize,
     /// Runs of bytes that could not be read again; they are gaps in the export.
     pub(crate) unreadable: u64,
     /// What was done about secrets.
@@ -189,6 +191,8 @@ impl<'a> Rewriting<'a> {
         let store: &Store = &reading.store;
         let stored = store.connection(connection.at);
         let protocol = connection.frames.first().map_or(Framing::Http2, |frame| frame.protocol);
+        let is_http1 = stored.protocol == ConnectionProtocol::Http1 || connection.frames.is_empty();
+        exported.whole_http1 += usize::from(is_http1 && redacting.is_none());
         let joined = stored.facts.as_ref().is_some_and(|facts| facts.joined);
         let sources = &*reading.sources;
         let flows = Direction::BOTH.map(|seen| {
