@@ -203,6 +203,11 @@ impl InputArgs {
         self.open_with(inputs, false, keep, true)
     }
 
+    /// Opens `inputs` for the terminal UI: what is piped in is kept in a file, and a file may grow.
+    pub(super) fn open_for_ui(&self, inputs: Inputs, follow: bool, keep: Keep) -> Result<Loader, Problem> {
+        self.open_with(inputs, follow, keep, true)
+    }
+
     fn open_with(&self, inputs: Inputs, follow: bool, keep: Keep, again: bool) -> Result<Loader, Problem> {
         // What the user wrote is checked before anything is waited for.
         self.config()?;

@@ -1,16 +1,19 @@
 //! `rpcshark FILE` on a terminal: the terminal UI.
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 use rpcshark_dissectors::filter::{Filter, Target};
+use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::Keep;
 
 use super::calls::CallsArgs;
 use super::input::tell_files;
-use super::output::Problem;
+use super::output::{Problem, remark};
+use crate::load::Inputs;
 use crate::ui;
 
 /// How the terminal UI is shown.
@@ -46,17 +49,42 @@ impl UiArgs {
 }
 
 pub(super) fn run(args: &CallsArgs, ui: &UiArgs) -> Result<ExitCode, Problem> {
-    let input = &args.input;
-    let schema = input.load_schema()?;
+    let schema = args.input.load_schema()?;
     // A wrong filter is reported before the screen opens.
     args.filter.compile(&schema, Target::Calls)?;
-    let config = input.config()?;
+    let config = args.input.config()?;
     for saved in &config.filters {
         Filter::compile(&saved.filter, &schema, Target::Calls)
             .map_err(|error| config.wrong_filter(saved, &error.text()))?;
     }
+    let mut inputs = args.inputs();
+    let mut follow = args.follow;
+    loop {
+        match show(args, ui, &schema, inputs, follow)? {
+            Shown::Left(code) => return Ok(code),
+            Shown::Other(path) => inputs = Inputs::Paths(vec![path]),
+        }
+        follow = false;
+    }
+}
+
+/// How the user left a capture.
+enum Shown {
+    Left(ExitCode),
+    Other(PathBuf),
+}
+
+/// Shows one capture.
+fn show(args: &CallsArgs, ui: &UiArgs, schema: &Arc<Schema>, inputs: Inputs, follow: bool) -> Result<Shown, Problem> {
+    let input = &args.input;
+    let config = input.config()?;
     let keep = Keep { bodies: true, ..Keep::default() };
-    let loader = input.open(args.inputs(), args.follow, keep)?;
+    let is_piped = matches!(&inputs, Inputs::Paths(paths) if paths.iter().any(|path| path.as_os_str() == "-"));
+    if is_piped && !input.talk.quiet {
+        // The screen is not taken before the first byte: whoever writes it may ask for a password.
+        remark("waiting for standard input");
+    }
+    let loader = input.open_for_ui(inputs, follow, keep)?;
     let files = loader.files().iter().map(|file| file.name.clone()).collect();
     let stop = loader.stop();
     let load = loader.options().clone();
@@ -66,7 +94,7 @@ pub(super) fn run(args: &CallsArgs, ui: &UiArgs) -> Result<ExitCode, Problem> {
         store: Arc::clone(&shared),
         load,
         files,
-        schema,
+        schema: Arc::clone(schema),
         schema_sources: input.schema_sources()?,
         redaction: input.redaction()?,
         filter: args.filter.text().to_owned(),
@@ -77,15 +105,23 @@ pub(super) fn run(args: &CallsArgs, ui: &UiArgs) -> Result<ExitCode, Problem> {
         color: input.talk.color.decide(),
         ascii: ui.ascii || !is_utf8_locale(),
         mouse: !ui.no_mouse,
-        tail: args.follow,
-        stop,
+        tail: follow,
+        stop: stop.clone(),
     };
-    let code = ui::run(options).map_err(Problem::Terminal)?;
+    let code = match ui::run(options).map_err(Problem::Terminal)? {
+        ui::Ended::Left(code) => code,
+        ui::Ended::Other(path) => {
+            if let Some(stop) = stop {
+                stop.raise();
+            }
+            return Ok(Shown::Other(path));
+        }
+    };
     if !shared.is_finished() || code != ExitCode::SUCCESS {
         // What is still being read is not wanted any more.
-        return Ok(code);
+        return Ok(Shown::Left(code));
     }
-    Ok(tell_files(&loading.join(|_| ())?, input.talk))
+    Ok(Shown::Left(tell_files(&loading.join(|_| ())?, input.talk)))
 }
 
 /// Whether the locale says that the terminal shows UTF-8.

@@ -66,6 +66,14 @@ impl SharedStore {
         }
     }
 
+    /// A store that was filled by hand.
+    #[cfg(test)]
+    pub(crate) fn finished(store: Store, sources: Arc<Sources>) -> Self {
+        let shared = Self::new(store, sources);
+        shared.announce(Progress { decimals: 6, ..Progress::default() }, true);
+        shared
+    }
+
     /// Looks at the store.
     pub(crate) fn read(&self) -> StoreGuard {
         self.store.read_arc()

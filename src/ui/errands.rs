@@ -12,6 +12,7 @@ use super::backend::{Decoding, Shared};
 use super::clipboard;
 use super::terminal::Signal;
 use crate::load::schema::Sources;
+use crate::load::{Inputs, LoadOptions, Loader};
 
 /// Something to be done.
 pub(super) enum Errand {
@@ -22,17 +23,20 @@ pub(super) enum Errand {
     },
     /// Remember a filter for later runs.
     Remember(String),
+    /// See whether another capture can be opened.
+    Open(PathBuf),
 }
 
 /// Runs errands until there are no more. `history`: where filters are remembered.
 pub(super) fn work(
     shared: &Shared,
+    load: LoadOptions,
     sources: Sources,
     history: Option<&Path>,
     errands: &Receiver<Errand>,
     to: &Sender<Signal>,
 ) {
-    let mut worker = Worker { shared, sources, to };
+    let mut worker = Worker { shared, load, sources, to };
     while let Ok(errand) = errands.recv() {
         match errand {
             Errand::Decoding(DecodingRequest::LoadSchema(path)) => worker.load_schema(path),
@@ -45,12 +49,14 @@ pub(super) fn work(
                 }
             }
             Errand::Copy { text, to_file } => copy(&text, to_file, to),
+            Errand::Open(path) => worker.open(path),
         }
     }
 }
 
 struct Worker<'w> {
     shared: &'w Shared,
+    load: LoadOptions,
     sources: Sources,
     to: &'w Sender<Signal>,
 }
@@ -63,6 +69,17 @@ impl Worker<'_> {
 
     fn say(&self, text: String, error: bool) {
         self.reply(Reply::Say { text, error });
+    }
+
+    /// Sees whether another capture can be opened before this one is given up.
+    fn open(&self, path: PathBuf) {
+        let options = LoadOptions { inputs: Inputs::Paths(vec![path.clone()]), follow: false, ..self.load.clone() };
+        match Loader::open(LoadOptions { spool: None, ..options }) {
+            Ok(_) => {
+                let _ = self.to.send(Signal::Open(path));
+            }
+            Err(error) => self.say(error.to_string(), true),
+        }
     }
 
     fn reveal(&self, on: bool) {

@@ -8,19 +8,30 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
 use rpcshark_dissectors::filter::{Column, Filter, FilterScratch, SortKey, Target, Truth};
 use rpcshark_tui::backend::{CallsRequest, ListPart, Reply, Sort};
 
 use super::backend::Shared;
+use super::sort_keys::SortKeys;
 use super::terminal::Signal;
 use crate::cli::FileBodies;
 use crate::load::Follower;
 
-/// Calls that are judged under one lock.
+/// Calls that are judged under one lock while the capture is being read: the loader waits meanwhile.
 const AT_ONCE: u32 = 4096;
 
+/// The same when it has been read: nobody waits.
+const AT_ONCE_LATER: u32 = 1 << 17;
+
+/// Calls that one thread judges in a row.
+const SHARE: usize = 2048;
+
 /// How often a list that changes in its middle is sent anew.
-const ANEW: Duration = Duration::from_millis(500);
+const ANEW: Duration = Duration::from_secs(1);
+
+/// How often a list that grows at its end is sent.
+const GROWN: Duration = Duration::from_millis(30);
 
 /// How long to wait for changes before looking for requests again.
 const TICK: Duration = Duration::from_millis(50);
@@ -60,12 +71,15 @@ struct Keeper {
     filter: Filter,
     order: Option<(Column, bool)>,
     bodies: Arc<FileBodies>,
-    scratch: FilterScratch,
     follower: Follower,
     /// What each call was judged to be, by its number less one.
     judged: Vec<Truth>,
-    /// What calls are sorted by; none for a call that is gone.
-    keys: Vec<Option<SortKey>>,
+    /// How many of them could not be judged.
+    unknown: u64,
+    /// What calls are sorted by.
+    keys: SortKeys,
+    /// Calls that match and were not sent yet, of a list that grows at its end.
+    grown: Vec<u32>,
     /// The list has to be sent whole: something changed within it.
     dirty: bool,
     sent_at: Option<Instant>,
@@ -91,10 +105,11 @@ impl Keeper {
                 filter,
                 order,
                 bodies: Arc::new(FileBodies(Arc::clone(shared.store.sources()))),
-                scratch: FilterScratch::default(),
                 follower: shared.store.follow(),
                 judged: Vec::new(),
-                keys: Vec::new(),
+                unknown: 0,
+                keys: SortKeys::default(),
+                grown: Vec::new(),
                 dirty: false,
                 sent_at: None,
                 ended: false,
@@ -128,49 +143,76 @@ impl Keeper {
                 self.dirty = true;
             }
         }
+        let at_once = if finished { AT_ONCE_LATER } else { AT_ONCE };
         let mut from = self.judged.len() as u32 + 1;
         while from <= count {
             if self.is_given_up() {
                 return;
             }
-            let end = (from + AT_ONCE).min(count + 1);
+            // The first rows are there at once, whatever comes.
+            let end = from.saturating_add(if from == 1 { AT_ONCE } else { at_once }).min(count + 1);
             let mut matching = Vec::new();
             self.judge(from..end, &mut matching);
             from = end;
-            match self.order {
-                Some(_) => self.dirty = true,
-                None => self.send(matching, false, finished && from > count, to),
+            if self.order.is_some() {
+                self.dirty = true;
+                // How far it has come is told, without calls.
+                self.send_grown(Vec::new(), to);
+            } else {
+                self.send_grown(matching, to);
             }
         }
         self.ended = finished;
         let is_due = finished || self.sent_at.is_none_or(|at| at.elapsed() >= ANEW);
         if self.dirty && is_due {
             self.dirty = false;
-            self.sent_at = Some(Instant::now());
+            self.grown.clear();
             let calls = self.sorted();
-            self.send(calls, true, finished, to);
-        } else if finished && self.order.is_none() {
-            self.send(Vec::new(), false, true, to);
+            if !self.is_given_up() {
+                self.sent_at = Some(Instant::now());
+                self.send(calls, true, finished, to);
+            }
+        } else if self.order.is_none() && (finished || !self.grown.is_empty()) {
+            let grown = std::mem::take(&mut self.grown);
+            self.send(grown, false, finished, to);
         }
+    }
+
+    /// Sends calls that follow at the end of the list, now and then.
+    fn send_grown(&mut self, calls: Vec<u32>, to: &Sender<Signal>) {
+        self.grown.extend(calls);
+        if self.sent_at.is_some_and(|at| at.elapsed() < GROWN) || self.order.is_some() && self.sent_at.is_none() {
+            self.sent_at.get_or_insert_with(Instant::now);
+            return;
+        }
+        self.sent_at = Some(Instant::now());
+        let grown = std::mem::take(&mut self.grown);
+        self.send(grown, false, false, to);
     }
 
     /// Judges these calls; those that match are added to `matching`.
     fn judge(&mut self, numbers: std::ops::Range<u32>, matching: &mut Vec<u32>) {
-        let shared = Arc::clone(&self.shared);
-        let decoding = shared.decoding();
-        let store = shared.store.read();
-        let bodies = Arc::clone(&self.bodies);
-        let viewer = shared.viewer(&store, &decoding, &*bodies);
-        for no in numbers {
-            let index = no as usize - 1;
-            let Some(call) = viewer.call_by_no(no) else {
-                self.enter(index, Truth::False, None);
-                continue;
+        let judged = {
+            let decoding = self.shared.decoding();
+            let store = self.shared.store.read();
+            let viewer = self.shared.viewer(&store, &decoding, &*self.bodies);
+            let (filter, order) = (&self.filter, &self.order);
+            let judge = |scratch: &mut FilterScratch, no: u32| -> (Truth, Option<SortKey>) {
+                let Some(call) = viewer.call_by_no(no) else { return (Truth::False, None) };
+                let truth = filter.call(&call, None, scratch);
+                let key = order.as_ref().map(|(column, _)| column.sort_key(&call, scratch));
+                (truth, key)
             };
-            let truth = self.filter.call(&call, None, &mut self.scratch);
-            let scratch = &mut self.scratch;
-            let key = self.order.as_ref().map(|(column, _)| column.sort_key(&call, scratch));
-            self.enter(index, truth, key);
+            if numbers.len() <= SHARE {
+                let mut scratch = FilterScratch::default();
+                numbers.clone().map(|no| judge(&mut scratch, no)).collect::<Vec<_>>()
+            } else {
+                let shares = numbers.clone().into_par_iter().with_min_len(SHARE);
+                shares.map_init(FilterScratch::default, judge).collect()
+            }
+        };
+        for (no, (truth, key)) in numbers.zip(judged) {
+            self.enter(no as usize - 1, truth, key);
             if truth == Truth::True {
                 matching.push(no);
             }
@@ -178,38 +220,32 @@ impl Keeper {
     }
 
     fn enter(&mut self, index: usize, truth: Truth, key: Option<SortKey>) {
-        if index < self.judged.len() {
-            self.judged[index] = truth;
-        } else {
-            self.judged.push(truth);
+        self.unknown += u64::from(truth == Truth::Unknown);
+        match self.judged.get_mut(index) {
+            Some(before) => {
+                self.unknown -= u64::from(*before == Truth::Unknown);
+                *before = truth;
+            }
+            None => self.judged.push(truth),
         }
-        if self.order.is_none() {
-            return;
-        }
-        if index < self.keys.len() {
-            self.keys[index] = key;
-        } else {
-            self.keys.push(key);
+        if self.order.is_some() {
+            self.keys.set(index, key);
         }
     }
 
     /// All calls that match, in the order that is wanted.
     fn sorted(&self) -> Vec<u32> {
         let numbers = (1..).zip(&self.judged);
-        let mut calls: Vec<u32> = numbers.filter(|(_, truth)| **truth == Truth::True).map(|(no, _)| no).collect();
-        if let Some((_, down)) = self.order {
-            let key = |no: &u32| self.keys.get(*no as usize - 1).and_then(Option::as_ref);
-            calls.sort_by(|a, b| match (key(a), key(b)) {
-                (Some(a), Some(b)) => a.compare(b, down),
-                _ => std::cmp::Ordering::Equal,
-            });
+        let calls: Vec<u32> = numbers.filter(|(_, truth)| **truth == Truth::True).map(|(no, _)| no).collect();
+        match self.order {
+            Some((_, down)) => self.keys.sort(calls, down),
+            None => calls,
         }
-        calls
     }
 
     fn send(&self, calls: Vec<u32>, replace: bool, done: bool, to: &Sender<Signal>) {
-        let unknown = self.judged.iter().filter(|truth| **truth == Truth::Unknown).count() as u64;
-        let judged = self.judged.len() as u64;
+        let (judged, unknown) = (self.judged.len() as u64, self.unknown);
+        let calls = Arc::new(calls);
         let part = ListPart { generation: self.generation, replace, calls, judged, unknown, done };
         let _ = to.send(Signal::Reply(Reply::List(part)));
     }

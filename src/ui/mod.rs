@@ -17,6 +17,7 @@ mod export;
 mod frames;
 mod history;
 mod list;
+mod sort_keys;
 mod statistics;
 mod terminal;
 #[cfg(test)]
@@ -25,4 +26,4 @@ mod timeline;
 mod workers;
 
 pub(crate) use history::path as history_path;
-pub(crate) use terminal::{Options, run};
+pub(crate) use terminal::{Ended, Options, run};

@@ -4,7 +4,9 @@ use std::io::{self, Stdout, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -17,6 +19,7 @@ use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, d
 use ratatui::crossterm::{cursor, execute};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use rpcshark_captures::file::Spool;
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::view::{Guesser, Redaction};
 use rpcshark_tui::backend::{Backend, Reply};
@@ -25,7 +28,7 @@ use rpcshark_tui::theme::Role;
 use rpcshark_tui::{App, Theme};
 
 use super::backend::{Decoding, ScreenBackend, Shared};
-use super::workers::{Workers, spawn};
+use super::workers::Workers;
 use crate::load::{LoadOptions, SharedStore, schema};
 use crate::signals::Stop;
 
@@ -78,6 +81,8 @@ pub(super) enum Signal {
     Suspend,
     Redraw,
     StopReading,
+    /// Another capture is to be opened.
+    Open(PathBuf),
     /// The terminal is gone.
     Gone,
 }
@@ -88,12 +93,21 @@ const FRAME: Duration = Duration::from_millis(33);
 /// How often what is shown of the loading is brought up to date: 8 times a second.
 const COUNTERS: Duration = Duration::from_millis(125);
 
+/// How a run of the terminal UI ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The user has left it.
+    Left(ExitCode),
+    /// The user wants to see another capture.
+    Other(PathBuf),
+}
+
 /// Runs the terminal UI until the user leaves it.
 ///
 /// # Errors
 ///
 /// If the terminal cannot be taken over or drawn on.
-pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: Options) -> anyhow::Result<Ended> {
     let guesser = Guesser::new(&options.schema);
     let decoding = Decoding { schema: options.schema, guesser, redaction: options.redaction };
     let file = match options.files.as_slice() {
@@ -104,6 +118,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let mut theme = Theme::new(options.color, options.ascii);
     options.theme.iter().for_each(|&(role, style)| theme.set(role, style));
     let (to_main, signals) = channel();
+    let spool = options.load.spool.clone();
     let workers =
         Workers::start(&shared, options.load, options.schema_sources, options.history.clone(), theme.signs, &to_main)?;
     let backend = ScreenBackend { shared, workers };
@@ -114,15 +129,35 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     app.set_saved_filters(options.saved);
     app.set_history(options.history.as_deref().map(super::history::read).unwrap_or_default());
     let screen = Screen::take(options.mouse)?;
-    spawn("keys", move || forward_events(&to_main))?;
-    let mut main = Main { app, backend, screen, stop: options.stop };
-    main.run(&signals)
+    let ended = Arc::new(AtomicBool::new(false));
+    let keys = thread::Builder::new().name("keys".to_owned()).spawn({
+        let ended = Arc::clone(&ended);
+        move || forward_events(&to_main, &ended)
+    });
+    let keys = keys.context("cannot start a thread")?;
+    let mut main = Main { app, backend, screen, stop: options.stop, spool, next: None };
+    let code = main.run(&signals);
+    ended.store(true, Ordering::Release);
+    // Keys that come from here on are for whoever reads the terminal next.
+    let _ = keys.join();
+    Ok(match main.next.take() {
+        Some(path) => Ended::Other(path),
+        None => Ended::Left(code?),
+    })
 }
 
-/// Hands on what the terminal says until it is gone.
-fn forward_events(to: &Sender<Signal>) {
-    loop {
-        match event::read() {
+/// How long keys are waited for before it is seen whether they are still wanted.
+const KEYS: Duration = Duration::from_millis(100);
+
+/// Hands on what the terminal says until it is gone, or `ended` is set.
+fn forward_events(to: &Sender<Signal>, ended: &AtomicBool) {
+    while !ended.load(Ordering::Acquire) {
+        let event = match event::poll(KEYS) {
+            Ok(false) => continue,
+            Ok(true) => event::read(),
+            Err(error) => Err(error),
+        };
+        match event {
             Ok(event) => {
                 if to.send(Signal::Event(event)).is_err() {
                     return;
@@ -142,6 +177,10 @@ struct Main {
     backend: ScreenBackend,
     screen: Screen,
     stop: Option<Arc<Stop>>,
+    /// Where standard input is kept.
+    spool: Option<Arc<Spool>>,
+    /// The capture to open next.
+    next: Option<PathBuf>,
 }
 
 impl Main {
@@ -176,6 +215,12 @@ impl Main {
             }
             dirty |= self.app.pass(passed_at.elapsed(), &self.backend);
             passed_at = Instant::now();
+            if let Some(fault) = self.spool.as_ref().and_then(|spool| spool.fault()) {
+                self.spool = None;
+                let text = format!("standard input is no longer kept ({fault}): its frames cannot be shown");
+                self.app.reply(Reply::Say { text, error: true }, &self.backend);
+                dirty = true;
+            }
             let now = self.backend.progress();
             let is_due = drawn_at.is_none_or(|at| at.elapsed() >= COUNTERS);
             if now != progress && is_due {
@@ -207,6 +252,10 @@ impl Main {
                 out.flush()?;
             }
             Signal::Quit | Signal::Gone => return Ok(true),
+            Signal::Open(path) => {
+                self.next = Some(path);
+                return Ok(true);
+            }
             Signal::Redraw => self.screen.clear()?,
             Signal::Suspend => self.screen.suspend(self.app.wants_mouse())?,
             Signal::StopReading => {

@@ -67,6 +67,10 @@ impl Workers {
                 let load = load.clone();
                 move |shared, from, to| frames::work(shared, &load, signs, &from, to)
             })?,
+            errands: worker("errands", shared, main, {
+                let (load, sources) = (load.clone(), sources.clone());
+                move |shared, from, to| errands::work(shared, load, sources, history.as_deref(), &from, to)
+            })?,
             timeline: worker("timeline", shared, main, {
                 let load = load.clone();
                 move |shared, from, to| timeline::work(shared, &load, &from, to)
@@ -74,9 +78,6 @@ impl Workers {
             export: worker("export", shared, main, {
                 let sources = sources.clone();
                 move |shared, from, to| export::work(shared, &load, &sources, &from, to)
-            })?,
-            errands: worker("errands", shared, main, move |shared, from, to| {
-                errands::work(shared, sources, history.as_deref(), &from, to);
             })?,
         })
     }
@@ -105,6 +106,7 @@ impl Workers {
                 self.errands.send(Errand::Copy { text, to_file }).is_ok()
             }
             Request::Program(ProgramRequest::Remember(filter)) => self.errands.send(Errand::Remember(filter)).is_ok(),
+            Request::Program(ProgramRequest::Open(path)) => self.errands.send(Errand::Open(path)).is_ok(),
             Request::Program(ProgramRequest::Quit) => self.main.send(Signal::Quit).is_ok(),
             Request::Program(ProgramRequest::Suspend) => self.main.send(Signal::Suspend).is_ok(),
             Request::Program(ProgramRequest::Redraw) => self.main.send(Signal::Redraw).is_ok(),
@@ -127,7 +129,7 @@ fn worker<R: Send + 'static>(
 }
 
 /// Starts a thread.
-pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
     thread::Builder::new().name(name.to_owned()).spawn(work).context("cannot start a thread")?;
     Ok(())
 }

@@ -270,6 +270,9 @@ impl App {
 
     fn answer(&mut self, question: Question, text: &str, backend: &dyn Backend) {
         match question {
+            Question::Capture => {
+                backend.request(Request::Program(ProgramRequest::Open(PathBuf::from(text))));
+            }
             Question::Schema => {
                 backend.request(Request::Decoding(DecodingRequest::LoadSchema(PathBuf::from(text))));
             }
@@ -333,6 +336,7 @@ impl App {
                 self.session.times = self.session.times.next();
                 self.message = Some((format!("times: {}", self.session.times.name()), false));
             }
+            Action::OpenFile => self.overlay = Some(Overlay::Ask(Ask::new(Question::Capture, ""))),
             Action::LoadSchema => self.overlay = Some(Overlay::Ask(Ask::new(Question::Schema, ""))),
             Action::Reveal if self.session.revealed => self.carry_out(vec![Effect::Reveal(false)], backend),
             Action::Reveal => self.overlay = Some(Overlay::Menu(reveal_menu())),
@@ -601,8 +605,10 @@ impl App {
         zones.clear();
         let mut canvas = Canvas::new(buffer, &theme, &mut zones);
         if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
-            let text = format!("make the window larger: {} by {} at least", SMALLEST.0, SMALLEST.1);
-            canvas.text(0, 0, area.width, &text, Role::Text);
+            let lines = ["make the window larger:".to_owned(), format!("{} by {} at least", SMALLEST.0, SMALLEST.1)];
+            for (y, line) in (0..area.height).zip(&lines) {
+                canvas.text(0, y, area.width, line, Role::Text);
+            }
             return None;
         }
         let mut hub = Self::hub(&mut self.session, self.window, backend);

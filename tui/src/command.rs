@@ -75,6 +75,10 @@ pub enum Action {
     OnlyMarked,
     /// Chooses what a list is sorted by.
     Sort,
+    /// Chooses the columns.
+    Columns,
+    /// Opens another capture.
+    OpenFile,
     /// Reverses the order.
     Reverse,
     /// Chooses the byte view.
@@ -268,14 +272,7 @@ pub static COMMANDS: &[Command] = &[
         &[Tree, FollowTree],
     ),
     command(Action::SortLeft, "sort-left", "Sort by the column at the left", "", &["<"], &[Methods]),
-    command(
-        Action::SortRight,
-        "sort-right",
-        "Sort by the column at the right",
-        "sort",
-        &[">"],
-        &[Connections, Methods],
-    ),
+    command(Action::SortRight, "sort-right", "Sort by the column at the right", "sort", &[">"], &[Methods]),
     command(Action::Pick, "pick", "Pick the message: two are compared", "pick two to compare", &["Space"], &[Follow]),
     command(Action::Differences, "differences", "Show messages as differences", "differences", &["d"], &[Follow]),
     command(Action::OneSide, "one-side", "Show one side only", "one side", &["u"], &[Follow]),
@@ -306,7 +303,7 @@ pub static COMMANDS: &[Command] = &[
         &[Connections, Streams, Calls, Frames, Methods, Problems],
     ),
     command(Action::AllFrames, "all-frames", "Show the frames of the whole capture", "all frames", &["A"], &[Frames]),
-    command(Action::Sort, "sort", "Sort by a column…", "sort", &["s"], &[Calls]),
+    command(Action::Sort, "sort", "Sort by a column…", "sort", &["s"], &[Connections, Calls]),
     command(
         Action::FilterByThis,
         "filter-by-this",
@@ -340,6 +337,7 @@ pub static COMMANDS: &[Command] = &[
         &[Calls, Tree, Follow, Timeline],
     ),
     command(Action::OnlyMarked, "only-marked", "Show marked calls only", "", &["M"], &[Calls]),
+    command(Action::Columns, "columns", "Choose the columns…", "", &["c"], &[Calls]),
     command(Action::Reverse, "reverse", "Reverse the order", "", &["o"], &[Connections, Calls, Methods]),
     command(Action::Preview, "preview", "Show or hide the preview", "", &["p"], &[Connections, Streams, Calls, Frames]),
     command(Action::Tail, "tail", "Stay at the newest call", "", &["F"], &[Calls]),
@@ -457,6 +455,7 @@ pub static COMMANDS: &[Command] = &[
         &["T"],
         &[Everywhere],
     ),
+    command(Action::OpenFile, "open-file", "Open another capture…", "", &["O"], &[Everywhere]),
     command(Action::LoadSchema, "load-schema", "Load a schema…", "", &["S"], &[Everywhere]),
     command(Action::Reveal, "reveal", "Reveal hidden values, or hide them again", "", &["v"], &[Everywhere]),
     command(Action::Mouse, "mouse", "Turn the mouse on or off", "", &[], &[Everywhere]),

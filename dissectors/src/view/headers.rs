@@ -99,11 +99,6 @@ impl<'a> HeaderView<'a> {
         self.field.name_huffman || self.field.value_huffman
     }
 
-    /// The field's bytes in its header block.
-    pub const fn span(self) -> &'a std::ops::Range<u32> {
-        &self.field.span
-    }
-
     /// The table entry that the field or its name refers to.
     pub const fn index(self) -> Option<u32> {
         self.field.index

@@ -149,3 +149,41 @@ fn no_size_makes_the_screens_panic() {
         rig.size = (100, 30);
     }
 }
+
+#[test]
+fn columns_are_hidden_and_shown_again() {
+    let mut rig = Rig::open("shop");
+    assert!(rig.until("74 calls").contains("Took"));
+    rig.keys("c d");
+    let screen = rig.until("c  columns");
+    assert!(!screen.lines().nth(2).is_some_and(|heading| heading.contains("Took")), "{screen}");
+    rig.keys("d Esc");
+    assert!(rig.draw().contains("Took"));
+}
+
+#[test]
+fn a_window_that_is_too_small_says_so_and_escape_still_works() {
+    let mut rig = Rig::open("shop");
+    rig.keys("Enter");
+    rig.until("Message 1");
+    rig.size = (20, 5);
+    let screen = rig.draw();
+    assert!(screen.contains("make the window"), "{screen}");
+    rig.keys("Esc");
+    rig.size = (100, 30);
+    rig.until("74 calls");
+}
+
+#[test]
+fn times_can_be_shown_in_four_ways() {
+    let mut rig = Rig::open("shop");
+    let since_start = rig.until("74 calls");
+    rig.keys("T");
+    let since_previous = rig.until("times: since the previous row");
+    assert_ne!(since_start.lines().nth(4), since_previous.lines().nth(4));
+    rig.keys("T T");
+    let utc = rig.until("times: UTC");
+    assert!(utc.lines().nth(3).is_some_and(|row| row.contains(':')), "{utc}");
+    rig.keys("T");
+    rig.until("times: since the start");
+}

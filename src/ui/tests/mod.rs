@@ -8,3 +8,4 @@ mod insight;
 mod keys;
 mod rig;
 mod snapshots;
+mod speed;

@@ -15,7 +15,7 @@ use rpcshark_dissectors::view::{Guesser, Redaction};
 use rpcshark_tui::{App, Theme};
 
 use crate::decode_as::DecodeAsRules;
-use crate::load::{Inputs, LoadOptions, Loader, schema};
+use crate::load::{Inputs, LoadOptions, Loader, SharedStore, schema};
 use crate::ui::backend::{Decoding, ScreenBackend, Shared};
 use crate::ui::terminal::Signal;
 use crate::ui::workers::Workers;
@@ -70,13 +70,45 @@ impl Rig {
         let schema = sources.load().schema;
         let guesser = Guesser::new(&schema);
         let decoding = Decoding { schema, guesser, redaction: Redaction::default() };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Self::start(store, options, (decoding, sources), files, &name, (theme, size))
+    }
+
+    fn start(
+        store: Arc<SharedStore>,
+        options: LoadOptions,
+        (decoding, sources): (Decoding, schema::Sources),
+        files: Vec<String>,
+        name: &str,
+        (theme, size): (Theme, (u16, u16)),
+    ) -> Self {
         let shared = Arc::new(Shared::new(store, decoding, files));
         let (to_main, signals) = channel();
         let workers = Workers::start(&shared, options, sources, None, theme.signs, &to_main).expect("threads start");
         let backend = ScreenBackend { shared, workers };
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let app = App::new(theme, &name, "", &backend);
+        let app = App::new(theme, name, "", &backend);
         Self { app, backend, signals, size, quit: false, written: Vec::new() }
+    }
+
+    /// The screens over a store that is finished, without a capture behind it.
+    pub(super) fn over(store: Arc<SharedStore>) -> Self {
+        let options = LoadOptions {
+            inputs: Inputs::Paths(Vec::new()),
+            memory: rpcshark_captures::budget::MemoryLimit::default(),
+            follow: false,
+            stop: None,
+            count: None,
+            keep: Keep::default(),
+            decode_as: DecodeAsRules::default(),
+            spool: None,
+            notice: None,
+            key_logs: Vec::new(),
+        };
+        let schema = Arc::new(rpcshark_dissectors::schema::Schema::builtin());
+        let guesser = Guesser::new(&schema);
+        let decoding = Decoding { schema, guesser, redaction: Redaction::default() };
+        let look = (Theme::new(false, false), (100, 30));
+        Self::start(store, options, (decoding, schema::Sources::default()), Vec::new(), "synthetic", look)
     }
 
     /// Types keys: names as in the table of commands, separated by blanks.
@@ -88,6 +120,24 @@ impl Rig {
             self.settle();
         }
         self
+    }
+
+    /// Types keys without waiting for what they ask for.
+    pub(super) fn keys_at_once(&mut self, keys: &str) {
+        for name in keys.split(' ') {
+            let (code, modifiers) = rpcshark_tui::command::parse_key(name).expect("a key");
+            self.app.event(&Event::Key(KeyEvent::new(code, modifiers)), &self.backend);
+        }
+    }
+
+    /// Takes the answers that come within `time`.
+    pub(super) fn take_waiting(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        while let Ok(signal) = self.signals.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if let Signal::Reply(reply) = signal {
+                self.app.reply(reply, &self.backend);
+            }
+        }
     }
 
     /// Types text.

@@ -21,6 +21,41 @@ type Shown = (&'static str, &'static str, fn(&mut Rig));
 
 /// Every screen, and every state of it that looks otherwise.
 const SCREENS: &[Shown] = &[
+    ("calls", "shop", |rig| drop(rig.keys("e").until("74 calls"))),
+    ("calls-filtered", "shop", |rig| {
+        rig.keys("/").text("rpc.outcome != ok");
+        rig.keys("Enter j m j").until("1 marked");
+    }),
+    ("calls-sorted", "shop", |rig| drop(rig.keys("s d").until("Took ▾|Took v"))),
+    ("calls-none-match", "shop", |rig| {
+        rig.keys("/").text("rpc.no == 9999");
+        rig.keys("Enter").until("Esc clears it.");
+    }),
+    ("calls-none-marked", "shop", |rig| drop(rig.keys("M").until("No call is marked."))),
+    ("calls-columns", "shop", |rig| drop(rig.keys("c t").until("c  columns"))),
+    ("filter-completing", "shop", |rig| drop(rig.keys("/").text("rpc.sta").until("Tab accept"))),
+    ("filter-wrong", "shop", |rig| drop(rig.keys("/").text("rpc.sttus == 14").until("no field rpc.sttus"))),
+    ("keys", "shop", |rig| drop(rig.keys("?").until("Keys and commands"))),
+    ("call", "shop", |rig| drop(rig.keys("Enter j j j").until("Message 1"))),
+    ("call-bytes", "shop", |rig| drop(rig.keys("Enter j j Tab Right i").until("Message 1"))),
+    ("call-failed", "shop", |rig| drop(rig.keys("e Enter").until("FAILED_PRECONDITION"))),
+    ("frames", "shop", |rig| drop(rig.keys("e 2").until("HTTP/2 frame"))),
+    ("frames-fields", "shop", |rig| drop(rig.keys("e 2 Tab j j j j j j j").until("HTTP/2 frame"))),
+    ("frames-all", "shop", |rig| {
+        rig.keys("2 A").until(" Conn ");
+        rig.keys("g").until("frame 1 of 936");
+    }),
+    ("frames-none-match", "shop", |rig| {
+        rig.keys("2 /").text("http2.streamid == 999999");
+        rig.keys("Enter").until("The filter hides all 936 frames.");
+    }),
+    ("connections", "shop", |rig| drop(rig.keys("3").until("Streams of c0"))),
+    ("connections-unfolded", "shop", |rig| drop(rig.keys("3 Right").until("settings"))),
+    ("connections-streams", "shop", |rig| drop(rig.keys("3 Tab j j").until("stream 3 of"))),
+    ("connections-none-match", "shop", |rig| {
+        rig.keys("3 /").text("rpc.no == 9999");
+        rig.keys("Enter").until("Esc clears it.");
+    }),
     ("methods", "shop", |rig| drop(rig.keys("4").until("methods, 74 calls"))),
     ("methods-by-p99", "shop", |rig| drop(rig.keys("4 > > > > > j").until("p99 ▾|p99 v"))),
     ("methods-none", "shop", |rig| {

@@ -1,5 +1,7 @@
 //! The list of calls: filtered and sorted by a worker.
 
+use std::sync::Arc;
+
 /// The order of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sort {
@@ -34,7 +36,7 @@ pub struct ListPart {
     /// Whether these numbers replace what came before (a sorted list that was sorted again).
     pub replace: bool,
     /// Numbers of calls, to be added at the end.
-    pub calls: Vec<u32>,
+    pub calls: Arc<Vec<u32>>,
     /// How many calls have been judged.
     pub judged: u64,
     /// How many of those could not be judged.

@@ -25,6 +25,8 @@ pub enum ProgramRequest {
     },
     /// Remembers a filter for later runs.
     Remember(String),
+    /// Opens another capture in place of this one. Answered by [`Reply::Say`](super::Reply::Say) where that fails.
+    Open(PathBuf),
     /// Stops reading the capture.
     StopReading,
     /// Suspends the program, as Ctrl-Z does in a shell.

@@ -239,8 +239,8 @@ impl ConnectionColumn {
             Self::Server => ("Server", Align::Left, share(14), Keep::End, 0),
             Self::Calls => ("Calls", Align::Right, Width::Exact(7), Keep::Start, 0),
             Self::Errors => ("Errors", Align::Right, Width::Exact(6), Keep::Start, 0),
-            Self::Up => ("Up", Align::Right, Width::Exact(8), Keep::Start, 2),
-            Self::Down => ("Down", Align::Right, Width::Exact(8), Keep::Start, 3),
+            Self::Up => ("Up", Align::Right, Width::Exact(9), Keep::Start, 2),
+            Self::Down => ("Down", Align::Right, Width::Exact(9), Keep::Start, 3),
             Self::Life => ("Life", Align::Left, Width::Exact(LIFE as u16), Keep::Start, 4),
         };
         Column { field: self.field().to_owned(), title: title.to_owned(), align, width, keep, leaves }

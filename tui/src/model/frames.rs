@@ -1,6 +1,7 @@
 //! A frame as a row of the list, and in full.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use rpcshark_captures::{Direction, Timestamp};
 use rpcshark_dissectors::http2::payload::Payload;
@@ -415,7 +416,7 @@ pub fn gap_fields(gap: GapRow) -> Fields {
     fields
 }
 
-type Described = (Cow<'static, str>, String, std::ops::Range<usize>, Option<Comparison>);
+type Described = (Cow<'static, str>, String, Range<usize>, Option<Comparison>);
 
 fn header_fields(frame: FrameView<'_>) -> Vec<Described> {
     let compare = |field: &str, value: String| Some(Comparison { field: field.to_owned(), value });
@@ -500,14 +501,17 @@ fn add_places(fields: &mut Fields, frame: FrameView<'_>, context: &FrameContext<
         + if frame.priority().is_some() { 5 } else { 0 }
         + if promised { 4 } else { 0 };
     let at = PAYLOAD + before;
-    let len = context.bytes.map_or(0, <[u8]>::len);
+    let block = context.bytes.unwrap_or_default();
+    let end = block.len().saturating_sub(usize::from(frame.padding().unwrap_or(0)));
+    let places = match http2 {
+        true => field_places(block.get(at..end).unwrap_or_default()),
+        false => Vec::new(),
+    };
     let nodes = fields.tree.nodes.iter_mut().skip(first);
-    for (index, (node, field)) in nodes.zip(headers.fields()).enumerate() {
-        let span = field.span();
-        let range = at + span.start as usize..at + span.end as usize;
+    for (index, (node, _)) in nodes.zip(headers.fields()).enumerate() {
         // What CONTINUATION frames carry lies in other frames.
-        if http2 && range.end <= len && !range.is_empty() {
-            node.bytes = Some((view, range));
+        if let Some(place) = places.get(index) {
+            node.bytes = Some((view, at + place.start..at + place.end));
         }
         if let Some((row, packet)) = context.origins.get(index).copied().flatten() {
             node.frame = Some(row);
@@ -516,9 +520,99 @@ fn add_places(fields: &mut Fields, frame: FrameView<'_>, context: &FrameContext<
     }
 }
 
+/// Where each field lies in a header block (RFC 7541 §6), as far as the block goes. Nothing is decoded for that.
+fn field_places(block: &[u8]) -> Vec<Range<usize>> {
+    let mut places = Vec::new();
+    let mut at = 0;
+    while let Some(&first) = block.get(at) {
+        let end = match first {
+            // §6.1: indexed.
+            0x80.. => integer(block, at, 7).map(|(_, end)| end),
+            // §6.2.1: literal, put into the table.
+            0x40.. => literal(block, at, 6),
+            // §6.3: a table's size, which is no field.
+            0x20.. => match integer(block, at, 5) {
+                Some((_, end)) => {
+                    at = end;
+                    continue;
+                }
+                None => None,
+            },
+            // §6.2.2 and §6.2.3: literal, not put into it.
+            _ => literal(block, at, 4),
+        };
+        let Some(end) = end.filter(|&end| end <= block.len()) else { break };
+        places.push(at..end);
+        at = end;
+    }
+    places
+}
+
+/// Where a literal field ends.
+fn literal(block: &[u8], at: usize, prefix: u8) -> Option<usize> {
+    let (name, mut end) = integer(block, at, prefix)?;
+    if name == 0 {
+        end = string(block, end)?;
+    }
+    string(block, end)
+}
+
+/// Where a string ends (RFC 7541 §5.2).
+fn string(block: &[u8], at: usize) -> Option<usize> {
+    let (length, end) = integer(block, at, 7)?;
+    end.checked_add(length)
+}
+
+/// An integer in the lowest bits of a byte and those behind it (RFC 7541 §5.1), and where it ends.
+fn integer(block: &[u8], at: usize, prefix: u8) -> Option<(usize, usize)> {
+    let most = (1usize << prefix) - 1;
+    let mut value = usize::from(*block.get(at)?) & most;
+    if value < most {
+        return Some((value, at + 1));
+    }
+    // Longer integers than this no frame can hold.
+    for (step, shift) in [0u32, 7, 14, 21].into_iter().enumerate() {
+        let byte = *block.get(at + 1 + step)?;
+        value += usize::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some((value, at + 2 + step));
+        }
+    }
+    None
+}
+
 fn add_note(fields: &mut Fields, note: &Note) {
     let role = if note.severity == Severity::Info { Role::Quiet } else { Role::Warning };
     let text = safe(note.text.as_bytes());
     let name: Parts = vec![Part::new("! ", role), Part::text(note.kind)];
     fields.tree.add(Node { name, value: vec![Part::text(text.clone())], copy: text, ..Node::default() }, 0, |_| ());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_a_header_block_lie_where_rfc_7541_says() {
+        let block = [
+            // Table size 0: 001 00000.
+            &[0x20u8][..],
+            // Indexed 2 (:method GET).
+            &[0x82],
+            // Literal with indexing, new name "ab", value "c" Huffman-coded in one byte.
+            &[0x40, 2, b'a', b'b', 0x81, 0x27],
+            // Literal without indexing, name 15 + 2 in two bytes, value of 127 + 3 bytes.
+            &[0x0f, 0x02, 0x7f, 0x03],
+            &[b'x'; 130],
+            // Never indexed, name 1, empty value.
+            &[0x11, 0],
+        ]
+        .concat();
+        assert_eq!(field_places(&block), [1..2, 2..8, 8..142, 142..144]);
+        // A block that is cut: what is there whole.
+        assert_eq!(field_places(&block[..100]), [1..2, 2..8]);
+        for end in 0..block.len() {
+            field_places(&block[..end]);
+        }
+    }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Question {
     GoTo,
     /// Text to find.
     Find,
+    /// A capture.
+    Capture,
     /// A schema's file or directory.
     Schema,
     /// The file to which calls are exported.
@@ -26,6 +28,7 @@ impl Question {
         match self {
             Self::GoTo => "go to number: ",
             Self::Find => "find: ",
+            Self::Capture => "capture to open: ",
             Self::Schema => "schema file or directory: ",
             Self::Export(ExportForm::Messages) => "new directory for the messages: ",
             Self::Export(_) => "new file: ",

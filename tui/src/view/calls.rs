@@ -11,16 +11,17 @@ use std::sync::Arc;
 
 use ratatui::layout::Rect;
 use rpcshark_captures::Timestamp;
+use rpcshark_dissectors::store::ConnectionProtocol;
 
 use crate::backend::{Backend, CallReply, CallRequest, CallsRequest, ListPart, Progress, Reply, Request, Sort};
 use crate::command::{Action, Context};
 use crate::model::calls::{CallColumn, RowStyle, call_row};
 use crate::model::{Preview, lines};
-use crate::popup::{Question, sort_menu};
+use crate::popup::{Menu, MenuItem, Question, sort_menu};
 use crate::screen::{Copyable, Effect, Hub, Place, Screen, Subject, next_generation};
 use crate::text::{counted, safe, thousands};
 use crate::theme::{Role, Theme};
-use crate::widget::{Align, Canvas, Column, Comparison, ListState, Part, Parts, Row, draw_table};
+use crate::widget::{Canvas, Column, Comparison, ListState, Part, Parts, Row, draw_table};
 
 /// Which calls a list holds, in its order.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +67,8 @@ pub(crate) struct CallsScreen {
     filter: String,
     sort: Option<Sort>,
     only_marked: bool,
+    /// Columns that the user has hidden.
+    hidden: Vec<CallColumn>,
     /// It stays at the newest row.
     tail: bool,
     preview_wanted: bool,
@@ -79,6 +82,9 @@ pub(crate) struct CallsScreen {
     /// Rows that the list had when it was drawn last.
     height: u64,
 }
+
+/// Connections that are looked at to say why there are no calls.
+const CONNECTIONS_SEEN: usize = 10_000;
 
 /// Lines of the preview, with its title.
 const PREVIEW: u16 = 7;
@@ -130,10 +136,14 @@ impl CallsScreen {
         (self.judged, self.unknown, self.done) = (part.judged, part.unknown, part.done);
         if part.replace {
             self.incoming = None;
-            return self.show_order(Order::Chosen(Arc::new(part.calls.clone())), backend);
+            return self.show_order(Order::Chosen(Arc::clone(&part.calls)), backend);
+        }
+        // A sorted list comes whole: what comes before says only how far it is.
+        if self.sort.is_some() {
+            return;
         }
         if let Some(incoming) = &mut self.incoming {
-            incoming.extend(&part.calls);
+            incoming.extend(part.calls.iter());
             if part.done || incoming.len() as u64 >= self.height.max(1) {
                 let calls = std::mem::take(incoming);
                 self.incoming = None;
@@ -142,7 +152,7 @@ impl CallsScreen {
             return;
         }
         if let Order::Chosen(calls) = &mut self.order {
-            Arc::make_mut(calls).extend(&part.calls);
+            Arc::make_mut(calls).extend(part.calls.iter());
         }
     }
 
@@ -201,6 +211,67 @@ impl CallsScreen {
         found.is_some()
     }
 
+    /// Why there are no rows, and what to do.
+    fn why_empty(&self, hub: &Hub<'_>) -> Vec<String> {
+        let progress = &hub.progress;
+        let lines = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect();
+        if self.only_marked {
+            return lines(&["No call is marked.", "", "Press M to show all calls, and m to mark one."]);
+        }
+        if !self.filter.is_empty() && progress.calls > 0 {
+            if !self.done {
+                return lines(&["No call matches so far."]);
+            }
+            let all = counted(progress.calls, "call");
+            return vec![format!("The filter hides all {all}."), String::new(), "Esc clears it.".to_owned()];
+        }
+        let packets = counted(progress.packets, "packet");
+        if !progress.finished {
+            return vec!["No calls so far.".to_owned(), String::new(), format!("{packets} read.")];
+        }
+        let mut encrypted = 0u64;
+        hub.backend.look(&mut |viewer| {
+            let connections = viewer.store.connections().take(CONNECTIONS_SEEN).map(|at| viewer.connection(at));
+            encrypted =
+                connections.filter(|connection| connection.protocol() == ConnectionProtocol::Tls).count() as u64;
+        });
+        let mut text = vec!["No calls in this file.".to_owned(), String::new()];
+        let connections = counted(progress.connections, "connection");
+        match (progress.connections, encrypted) {
+            (0, _) => {
+                text.push(format!("{packets}, none of a connection that is understood."));
+                text.push(
+                    "rpcshark reads TCP, Unix sockets and vsock: a capture of the right interface shows calls.".into(),
+                );
+            }
+            (all, encrypted) if encrypted > 0 => {
+                let which = if all == encrypted { "all".to_owned() } else { thousands(encrypted) };
+                text.push(format!("{packets}, {connections}, {which} encrypted with TLS without a key."));
+                text.push("Keys that SSLKEYLOGFILE wrote decrypt them; 3 shows the connections.".to_owned());
+            }
+            _ => {
+                text.push(format!("{packets}, {connections}, none of gRPC or ttrpc."));
+                text.push("3 shows the connections. --decode-as says what a port carries.".to_owned());
+            }
+        }
+        text
+    }
+
+    fn columns(&self) -> Vec<CallColumn> {
+        CallColumn::ALL.into_iter().filter(|column| !self.hidden.contains(column)).collect()
+    }
+
+    /// Which columns are shown: choosing one shows or hides it.
+    fn columns_menu(&self, cursor: u64) -> Menu {
+        let item = |(index, (column, key)): (u32, (CallColumn, char))| {
+            let sign = if self.hidden.contains(&column) { "  " } else { "x " };
+            MenuItem::new(key, format!("{sign}{}", column.column(0).title), column.field(), Effect::Pick(index))
+        };
+        let mut menu = Menu::new("c  columns, Esc closes", (0..).zip(SORT_KEYS).map(item).collect());
+        menu.list.cursor = cursor;
+        menu
+    }
+
     fn reverse(&mut self, backend: &dyn Backend) {
         let sort = self.sort.take().unwrap_or(Sort { field: CallColumn::No.field().to_owned(), down: false });
         let down = !sort.down;
@@ -211,7 +282,8 @@ impl CallsScreen {
     fn draw_list(&self, canvas: &mut Canvas<'_>, hub: &Hub<'_>) {
         let (times, progress, marks) = (&hub.times(), &hub.progress, &hub.session.marks);
         let time_width = times.width(progress.decimals) as u16;
-        let columns: Vec<Column> = CallColumn::ALL.iter().map(|column| column.column(time_width)).collect();
+        let shown = self.columns();
+        let columns: Vec<Column> = shown.iter().map(|column| column.column(time_width)).collect();
         let mut rows: Vec<Row> = Vec::new();
         let style = RowStyle { times, now: progress.last, decimals: progress.decimals, theme: canvas.theme };
         hub.backend.look(&mut |viewer| {
@@ -222,15 +294,14 @@ impl CallsScreen {
             for row in self.list.top..self.list.top + self.height {
                 let Some(no) = self.order.call(row, progress.calls) else { break };
                 let Some(call) = viewer.call_by_no(no) else { break };
-                rows.push(call_row(&call, &CallColumn::ALL, style, before, marks.contains(&no)));
+                rows.push(call_row(&call, &shown, style, before, marks.contains(&no)));
                 before = call.start();
             }
         });
         let sorted = match &self.sort {
-            None => Some((0, false)),
+            None => columns.iter().position(|column| column.field == CallColumn::No.field()).map(|at| (at, false)),
             Some(sort) => columns.iter().position(|column| column.field == sort.field).map(|at| (at, sort.down)),
         };
-        debug_assert!(columns.first().is_some_and(|column| column.align == Align::Right));
         draw_table(canvas, &columns, sorted, self.list, true, &rows);
     }
 
@@ -317,6 +388,7 @@ impl Screen for CallsScreen {
                     |(column, key): (CallColumn, char)| (key, column.column(0).title, column.field().to_owned());
                 hub.wants(Effect::Menu(sort_menu(SORT_KEYS.into_iter().map(column))));
             }
+            Action::Columns => hub.wants(Effect::Menu(self.columns_menu(0))),
             Action::Reverse => self.reverse(hub.backend),
             Action::Preview => self.preview_wanted = !self.preview_wanted,
             Action::Tail => self.tail = !self.tail,
@@ -340,6 +412,19 @@ impl Screen for CallsScreen {
             Ok(no) if u64::from(no) <= hub.progress.calls && no > 0 => self.go_to(no, &hub.progress),
             _ => hub.fail(format!("there is no call {}", safe(text.as_bytes()))),
         }
+    }
+
+    fn picked(&mut self, pick: u32, hub: &mut Hub<'_>) {
+        let Some(&column) = CallColumn::ALL.get(pick as usize) else { return };
+        let shown = CallColumn::ALL.len() - self.hidden.len();
+        match self.hidden.iter().position(|hidden| *hidden == column) {
+            Some(at) => {
+                self.hidden.remove(at);
+            }
+            None if shown > 1 => self.hidden.push(column),
+            None => hub.say("a list has at least one column"),
+        }
+        hub.wants(Effect::Menu(self.columns_menu(pick.into())));
     }
 
     fn sort(&mut self, field: &str, hub: &mut Hub<'_>) {
@@ -452,7 +537,8 @@ impl Screen for CallsScreen {
         }
         self.list.scroll_into_view(self.height, len);
         if len == 0 {
-            draw_empty(&mut canvas.part(list_area), &self.filter, self.only_marked, &progress);
+            let text = self.why_empty(hub);
+            draw_empty(&mut canvas.part(list_area), &text);
         } else {
             self.draw_list(&mut canvas.part(list_area), hub);
         }
@@ -501,22 +587,8 @@ const fn sorts_down(column: CallColumn) -> bool {
 }
 
 /// An empty list says why it is empty and what to do.
-fn draw_empty(canvas: &mut Canvas<'_>, filter: &str, only_marked: bool, progress: &Progress) {
-    let all = counted(progress.calls, "call");
-    let text: Vec<String> = if only_marked {
-        vec!["No call is marked.".into(), String::new(), "Press M to show all calls, and m to mark one.".into()]
-    } else if !filter.is_empty() && progress.calls > 0 {
-        vec![format!("The filter hides all {all}."), String::new(), "Esc clears it.".into()]
-    } else if !progress.finished {
-        vec!["No calls so far.".into(), String::new(), format!("{} read.", counted(progress.packets, "packet"))]
-    } else {
-        vec![
-            "No calls in this file.".into(),
-            String::new(),
-            format!("{}, {}.", counted(progress.packets, "packet"), counted(progress.connections, "connection")),
-        ]
-    };
-    for (y, line) in (2..canvas.area.height).zip(&text) {
+fn draw_empty(canvas: &mut Canvas<'_>, text: &[String]) {
+    for (y, line) in (2..canvas.area.height).zip(text) {
         canvas.text(8, y, canvas.area.width, line, Role::Text);
     }
 }
