@@ -4,7 +4,7 @@
 //! that is left in the old recording with the first one that is left in the new one. With keys, calls of a method with equal
 //! keys are pairs, and only calls without a key are paired otherwise. Connections, metadata and times do not count.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Ordering;
 use std::hash::{BuildHasher, RandomState};
 
 use rayon::prelude::*;
@@ -24,26 +24,25 @@ pub(crate) enum Paired {
     Added(CallRef),
 }
 
-/// What a call is paired by.
+/// What a call is paired by: its method, then the digest of its key or of its requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Identity {
     method: u64,
-    /// The digest of its key, or of its requests; none where those cannot be read.
-    digest: Option<u64>,
     /// Whether the digest is that of a key: then a call without a partner has none.
     keyed: bool,
-}
-
-/// The calls of one method that have no partner yet.
-#[derive(Default)]
-struct Left {
-    old: VecDeque<CallRef>,
-    new: VecDeque<CallRef>,
+    /// None where the requests cannot be read.
+    digest: Option<u64>,
 }
 
 /// Calls that one thread looks at at a time.
 const SHARE: usize = 256;
 
+/// Stands for no partner. A store has fewer calls.
+const NOBODY: u32 = u32::MAX;
+
 /// Pairs the calls of two recordings. Those of the old one come in their order, then those that only the new one has.
+///
+/// Memory: some 60 bytes a call. Nothing is kept per method or request.
 pub(crate) fn pair(
     old: (Viewer<'_>, &[CallRef]),
     new: (Viewer<'_>, &[CallRef]),
@@ -52,44 +51,47 @@ pub(crate) fn pair(
 ) -> Vec<Paired> {
     let hasher = RandomState::new();
     let (olds, news) = (identities(old, keys, rules, &hasher), identities(new, keys, rules, &hasher));
-    let mut waiting: HashMap<(u64, u64, bool), VecDeque<CallRef>> = HashMap::new();
-    for (identity, &at) in olds.iter().zip(old.1) {
-        if let Some(digest) = identity.digest {
-            waiting.entry((identity.method, digest, identity.keyed)).or_default().push_back(at);
+    // The partner of each call of the old recording, and whether each of the new one has any.
+    let mut partners = vec![NOBODY; olds.len()];
+    let mut taken = vec![false; news.len()];
+    let join = |olds: &[(Identity, u32)], news: &[(Identity, u32)], taken: &mut [bool], partners: &mut [u32]| {
+        let (mut left, mut right) = (olds.iter().peekable(), news.iter().peekable());
+        while let (Some((a, i)), Some((b, j))) = (left.peek(), right.peek()) {
+            match a.cmp(b) {
+                Ordering::Less => _ = left.next(),
+                Ordering::Greater => _ = right.next(),
+                Ordering::Equal => {
+                    if let (Some(partner), Some(taken)) = (partners.get_mut(*i as usize), taken.get_mut(*j as usize)) {
+                        (*partner, *taken) = (*j, true);
+                    }
+                    (left.next(), right.next());
+                }
+            }
         }
-    }
-    let mut partners: HashMap<CallRef, CallRef> = HashMap::with_capacity(old.1.len());
-    let mut left: HashMap<u64, Left> = HashMap::new();
-    let mut added = Vec::new();
-    for (identity, &at) in news.iter().zip(new.1) {
-        let same = identity.digest.and_then(|digest| waiting.get_mut(&(identity.method, digest, identity.keyed)));
-        match same.and_then(VecDeque::pop_front) {
-            Some(partner) => _ = partners.insert(partner, at),
-            None if identity.keyed => added.push(at),
-            None => left.entry(identity.method).or_default().new.push_back(at),
-        }
-    }
-    for (identity, &at) in olds.iter().zip(old.1) {
-        if !identity.keyed && !partners.contains_key(&at) {
-            left.entry(identity.method).or_default().old.push_back(at);
-        }
-    }
-    for left in left.values_mut() {
-        while let (Some(&old), Some(&new)) = (left.old.front(), left.new.front()) {
-            partners.insert(old, new);
-            left.old.pop_front();
-            left.new.pop_front();
-        }
-    }
-    let mut paired: Vec<Paired> = old
-        .1
-        .iter()
-        .map(|&at| partners.get(&at).map_or(Paired::Missing(at), |&partner| Paired::Both(at, partner)))
-        .collect();
-    added.extend(left.into_values().flat_map(|left| left.new));
-    added.sort_by_key(|&at| new.0.call(at).no());
-    paired.extend(added.into_iter().map(Paired::Added));
-    paired
+    };
+    // Equal identities, in their order.
+    let known = |identity: &Identity| identity.digest.is_some().then_some(*identity);
+    join(&sorted(&olds, |_, one| known(one)), &sorted(&news, |_, one| known(one)), &mut taken, &mut partners);
+    // What is left of a method, in its order.
+    let method = |identity: &Identity| (!identity.keyed).then_some(Identity { digest: None, ..*identity });
+    let left = sorted(&olds, |at, one| method(one).filter(|_| partners.get(at) == Some(&NOBODY)));
+    let right = sorted(&news, |at, one| method(one).filter(|_| taken.get(at) == Some(&false)));
+    join(&left, &right, &mut taken, &mut partners);
+
+    let both = |(&at, &partner): (&CallRef, &u32)| match new.1.get(partner as usize) {
+        Some(&partner) => Paired::Both(at, partner),
+        None => Paired::Missing(at),
+    };
+    let added = new.1.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(&at, _)| Paired::Added(at));
+    old.1.iter().zip(&partners).map(both).chain(added).collect()
+}
+
+/// The identities that `which` gives, with the places of their calls, in order.
+fn sorted(identities: &[Identity], which: impl Fn(usize, &Identity) -> Option<Identity>) -> Vec<(Identity, u32)> {
+    let chosen = identities.iter().enumerate().filter_map(|(at, one)| Some((which(at, one)?, u32::try_from(at).ok()?)));
+    let mut chosen: Vec<(Identity, u32)> = chosen.collect();
+    chosen.sort_unstable();
+    chosen
 }
 
 fn identities(
