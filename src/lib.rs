@@ -1,6 +1,7 @@
 //! The program `rpcshark`: its command line, reading captures, recording.
 
 pub mod address;
+mod call;
 pub mod cli;
 mod config;
 mod decode_as;

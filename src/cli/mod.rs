@@ -1,5 +1,6 @@
 //! The command line: one file a command. What a user types and what comes out is described in `docs/cli.md`.
 
+mod call;
 mod calls;
 mod columns;
 mod connections;
@@ -109,6 +110,7 @@ enum Command {
     Fields(fields::FieldsArgs),
     Record(RecordArgs),
     Diff(Box<diff::DiffArgs>),
+    Call(Box<call::CallArgs>),
     Replay(Box<replay::ReplayArgs>),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
@@ -160,6 +162,7 @@ pub fn main() -> ExitCode {
         (Some(Command::Schema(args)), _) => schema::run(args),
         (Some(Command::Connections(args)), _) => connections::run(args),
         (Some(Command::Diff(args)), _) => diff::run(*args),
+        (Some(Command::Call(args)), _) => call::run(*args),
         (Some(Command::Fields(args)), _) => fields::run(&args),
         (Some(Command::Replay(args)), _) => replay::run(*args),
         (Some(Command::Completions(args)), _) => generate::completions(&args),

@@ -459,7 +459,7 @@ impl ReplayArgs {
 }
 
 /// Reads `NAME=VALUE`, with a value that may stand elsewhere.
-fn header(given: &str) -> Result<(String, Vec<u8>), String> {
+pub(super) fn header(given: &str) -> Result<(String, Vec<u8>), String> {
     let (name, value) = given.split_once('=').ok_or_else(|| format!("--header {given}: it is NAME=VALUE"))?;
     let name = name.trim().to_ascii_lowercase();
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
