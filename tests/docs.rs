@@ -30,7 +30,9 @@ fn options(text: &str) -> impl Iterator<Item = &str> {
 fn every_command_and_option_is_described() {
     let page = document("docs/cli.md");
     let words: BTreeSet<&str> = options(&page).collect();
-    for command in ["calls", "frames", "show", "follow", "methods", "problems", "summary", "connections", "diff", "call"] {
+    for command in
+        ["calls", "frames", "show", "follow", "methods", "problems", "summary", "connections", "diff", "call"]
+    {
         assert!(page.contains(&format!("`rpcshark {command} ")), "{command}");
         let help = run(&[command, "--help"]).stdout;
         for option in options(&help) {

@@ -74,7 +74,7 @@ pub(crate) struct Ways {
 }
 
 /// How long a reset may take to be written.
-const LONGEST_RESET: Duration = Duration::from_millis(500);
+const RESET_TIME: Duration = Duration::from_millis(500);
 
 /// ttrpc: the client sends messages after the Request; it sends none.
 const REMOTE_OPEN: u8 = 2;
@@ -203,7 +203,7 @@ impl Session {
                 self.record.changed.notified().await;
             }
         };
-        let _ = timeout(LONGEST_RESET, ended).await;
+        let _ = timeout(RESET_TIME, ended).await;
         let live = self.record.live.borrow();
         live.call(self.record.connection.get(), stream.get()).ok_or_else(|| {
             let why = self.record.down.borrow().clone();
