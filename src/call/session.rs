@@ -73,6 +73,9 @@ pub(crate) struct Ways {
     pub(crate) server_streams: bool,
 }
 
+/// Bytes of an answer: it is kept in a temporary file until it is printed.
+const MAX_ANSWER: u64 = 4 << 30;
+
 /// How long a reset may take to be written.
 const RESET_TIME: Duration = Duration::from_millis(500);
 
@@ -156,7 +159,7 @@ impl Session {
                 let request = self.request(ask)?;
                 let (mut send, response) = client.call(request, false).await.map_err(io::Error::other)?;
                 stream.set(send.id());
-                let receive = drain(response);
+                let receive = drain(response, MAX_ANSWER);
                 let sending = async {
                     let mut messages = messages;
                     while let Some(message) = messages.recv().await {
@@ -180,7 +183,7 @@ impl Session {
                     () = stopped => false,
                     () = deadline => false,
                     // The answer may be complete before everything is sent.
-                    _ = receive => true,
+                    result = receive => result.is_ok(),
                     () = sending => true,
                 };
                 if !is_over {
