@@ -64,7 +64,8 @@ pub(crate) fn pair(
                     if let (Some(partner), Some(taken)) = (partners.get_mut(*i as usize), taken.get_mut(*j as usize)) {
                         (*partner, *taken) = (*j, true);
                     }
-                    (left.next(), right.next());
+                    left.next();
+                    right.next();
                 }
             }
         }

@@ -39,6 +39,9 @@ enum Client {
     Ttrpc(TtrpcConnection),
 }
 
+/// Drives a connection to its end, and says why it ended.
+type Driver = Pin<Box<dyn Future<Output = Result<(), String>>>>;
+
 /// What happens on a connection.
 struct Record {
     live: RefCell<Live>,
@@ -107,7 +110,7 @@ impl Session {
             down: RefCell::default(),
         });
         let io = Observed::new(connected.io, Watcher(Rc::clone(&record)));
-        let (client, driver): (Client, Pin<Box<dyn Future<Output = Result<(), String>>>>) = match ttrpc {
+        let (client, driver): (Client, Driver) = match ttrpc {
             true => {
                 let (client, reading) = TtrpcConnection::new(Box::new(io));
                 (Client::Ttrpc(client), Box::pin(async { reading.await.map_err(|error| error.to_string()) }))
