@@ -534,10 +534,12 @@ impl Captured {
         brought
     }
 
-    /// The live value for a recorded one.
-    pub(crate) fn find(&self, name: &str, recorded: &[u8]) -> Found {
+    /// The live value for a recorded one, for the request of the call with the index `call`. What only this call or a later one
+    /// brings is not waited for.
+    pub(crate) fn find(&self, name: &str, recorded: &[u8], call: u32) -> Found {
         match self.values.borrow().get(&(name.to_owned(), recorded.to_vec())) {
             None => Found::Nowhere,
+            Some(Live::From(from) | Live::Missing(from)) if *from >= call => Found::Nowhere,
             Some(Live::From(_)) => Found::Coming,
             Some(Live::Is(value)) => Found::Here(value.clone()),
             Some(Live::Missing(call)) => Found::Missing(*call),
@@ -612,12 +614,12 @@ mod tests {
         assert!(capture.is_of("t.S/Create") && !capture.is_of("t.S/CreateAll"));
         let captured = Captured::default();
         captured.expect("user", b"x".to_vec(), 3);
-        assert_eq!(captured.find("user", b"x"), Found::Coming);
-        assert_eq!(captured.find("user", b"y"), Found::Nowhere);
+        assert_eq!(captured.find("user", b"x", 9), Found::Coming);
+        assert_eq!(captured.find("user", b"y", 9), Found::Nowhere);
         let live = capture.values(&schema, ix, b"\x0a\x04live");
         assert_eq!(captured.bring("user", 3, vec![b"x".to_vec()], live), [(b"x".to_vec(), b"live".to_vec())]);
         let edits = Edits { changes: vec![set("t.S/Get.request.many.id={{user}}")], captures: vec![capture] };
-        let find = |name: &str, recorded: &[u8]| match captured.find(name, recorded) {
+        let find = |name: &str, recorded: &[u8]| match captured.find(name, recorded, 9) {
             Found::Here(value) => Some(value),
             _ => None,
         };
@@ -628,7 +630,7 @@ mod tests {
         assert_eq!(sent.as_deref(), Ok(&b"\x1a\x06\x0a\x04live\x1a\x03\x0a\x01y"[..]));
         captured.expect("user", b"z".to_vec(), 4);
         captured.bring("user", 4, vec![b"z".to_vec()], Vec::new());
-        assert_eq!(captured.find("user", b"z"), Found::Missing(4));
+        assert_eq!(captured.find("user", b"z", 9), Found::Missing(4));
     }
 
     #[test]

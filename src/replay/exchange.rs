@@ -561,7 +561,7 @@ impl Engine {
             for (name, recorded) in edits.uses(method, schema, kind, content) {
                 loop {
                     let changed = self.captured.changed.notified();
-                    match self.captured.find(name, &recorded) {
+                    match self.captured.find(name, &recorded, ix) {
                         Found::Nowhere => break,
                         Found::Here(live) => {
                             mapped.push((recorded, live));
@@ -575,7 +575,7 @@ impl Engine {
                     }
                 }
             }
-            let live = |name: &str, recorded: &[u8]| match self.captured.find(name, recorded) {
+            let live = |name: &str, recorded: &[u8]| match self.captured.find(name, recorded, ix) {
                 Found::Here(value) => Some(value),
                 _ => None,
             };

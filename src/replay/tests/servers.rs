@@ -632,6 +632,28 @@ fn what_was_written_is_read_back_as_it_was_sent() {
 }
 
 #[test]
+fn a_call_does_not_wait_for_its_own_answer() {
+    let server = Server::start(|mut peer| async move {
+        let message = peer.recv().await.unwrap_or_default();
+        peer.send(&message);
+        peer.finish(0);
+    });
+    let recorded = record(&server, |client| async move {
+        client.unary(GET, &m("a")).await;
+        client.unary(GET, &m("b")).await;
+    });
+    // Each answer has the id of its own request.
+    let outcome = recorded.replay(&server, |options| {
+        options.edits = Edits {
+            changes: vec![Change::set("t.S/Get.request.id={{id}}").expect("a change")],
+            captures: vec!["id=Get.response.id".parse().expect("a capture")],
+        };
+    });
+    assert_eq!(outcome.calls.len(), 2);
+    outcome.all_same();
+}
+
+#[test]
 fn captures_that_fail_fail_the_calls_that_need_them() {
     let server = ids(1);
     let recorded = record(&server, |client| async move {
