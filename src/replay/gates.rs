@@ -148,10 +148,8 @@ impl Gates {
             Order::Global => true,
         };
         let own = self.calls.get(&call)?.connection;
-        for &(order, other) in &self.frontiers {
-            if order >= on.order {
-                break;
-            }
+        // The nearest one is likely to move last: a call that waited for the first one would be woken by each.
+        for &(_, other) in self.frontiers.range(..(on.order, 0)).rev() {
             let Some(registered) = self.calls.get(&other).filter(|_| other != call) else { continue };
             let Some(event) = registered.frontier else { continue };
             let is_same = registered.connection == own;
