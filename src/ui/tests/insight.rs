@@ -88,3 +88,28 @@ fn the_timeline_shows_the_streams_of_the_calls_connection() {
     rig.keys("j Enter");
     rig.until("Calls ›");
 }
+
+#[test]
+fn a_click_selects_a_stream_and_a_double_click_opens_its_call() {
+    let mut rig = Rig::open("shop");
+    rig.keys("5");
+    rig.until("a column is");
+    let y = rig.line_of("#3 GetOrder");
+    rig.click(15, y);
+    rig.until("stream 3 of 74");
+    rig.click(15, y);
+    rig.until("Calls › #3 ");
+}
+
+#[test]
+fn a_click_on_a_message_goes_to_its_line_and_one_on_a_field_to_the_field() {
+    let mut rig = Rig::open("shop");
+    rig.keys("# 1 3 Enter f");
+    rig.until("half-close");
+    let y = rig.line_of("  2  Order ");
+    rig.click(60, y);
+    rig.until("Message ↓2");
+    let y = rig.line_of("\"order-1\"   ");
+    rig.click(10, y);
+    rig.until("▌Message ↓2");
+}

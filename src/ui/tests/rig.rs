@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ratatui::buffer::Buffer;
-use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
 use rpcshark_dissectors::store::Keep;
 use rpcshark_dissectors::view::{Guesser, Redaction};
@@ -138,6 +138,21 @@ impl Rig {
                 self.app.reply(reply, &self.backend);
             }
         }
+    }
+
+    /// The line of the screen that contains `text`; the last one.
+    pub(super) fn line_of(&mut self, text: &str) -> u16 {
+        let screen = self.draw();
+        let line = screen.lines().collect::<Vec<_>>().iter().rposition(|line| line.contains(text));
+        line.unwrap_or_else(|| panic!("no {text:?} on this screen:\n{screen}")) as u16
+    }
+
+    /// Clicks.
+    pub(super) fn click(&mut self, column: u16, row: u16) {
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        let click = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+        self.app.event(&Event::Mouse(click), &self.backend);
+        self.settle();
     }
 
     /// Types text.

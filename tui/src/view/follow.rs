@@ -23,7 +23,7 @@ use crate::popup::Question;
 use crate::screen::{Copyable, Effect, Hub, Place, Screen, Subject};
 use crate::text::{counted, thousands};
 use crate::theme::{Role, Theme};
-use crate::widget::{Canvas, Comparison, ListState, Node, Part, Parts, TreeState, draw_tree, parts_width};
+use crate::widget::{Canvas, Comparison, Hit, ListState, Node, Part, Parts, TreeState, draw_tree, parts_width};
 use rpcshark_dissectors::print::size_text;
 
 /// A call as a conversation.
@@ -48,6 +48,10 @@ pub(crate) struct FollowScreen {
     height: u64,
     tree_height: u64,
 }
+
+/// The panes, for the mouse.
+const CONVERSATION: u8 = 0;
+const MESSAGE: u8 = 1;
 
 /// Columns before what happened: the time, and the time since the line before.
 const TIMES: u16 = 23;
@@ -218,6 +222,7 @@ impl FollowScreen {
             } else if let Some(change) = item.changes.get(line - 1) {
                 draw_change(canvas, y, item.direction, change);
             }
+            canvas.zone(0, y, width, Hit::Row { pane: CONVERSATION, row: row as u64 });
             if row as u64 == self.list.cursor {
                 canvas.text(0, y, 1, signs.cursor, Role::Heading);
                 if !self.in_tree {
@@ -478,7 +483,7 @@ impl Screen for FollowScreen {
     }
 
     fn click(&mut self, pane: u8, row: u64, _hub: &mut Hub<'_>) {
-        self.in_tree = pane == 1;
+        self.in_tree = pane == MESSAGE;
         match self.in_tree {
             true => self.tree.list.move_to(row, self.tree.len()),
             false => self.list.move_to(row, self.len()),
@@ -525,10 +530,10 @@ impl Screen for FollowScreen {
             false => (body.height, 0),
         };
         if upper > 0 {
-            self.draw_conversation(&mut canvas.part(Rect { height: upper, ..body }));
+            self.draw_conversation(&mut canvas.pane(CONVERSATION, Rect { height: upper, ..body }));
         }
         if lower > 0 {
-            self.draw_pane(&mut canvas.part(Rect { y: body.y + upper, height: lower, ..body }));
+            self.draw_pane(&mut canvas.pane(MESSAGE, Rect { y: body.y + upper, height: lower, ..body }));
         }
     }
 

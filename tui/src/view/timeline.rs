@@ -26,7 +26,7 @@ use crate::popup::{Menu, MenuItem};
 use crate::screen::{Copyable, Effect, Hub, Place, Screen, Subject};
 use crate::text::{counted, thousands};
 use crate::theme::{Role, Theme};
-use crate::widget::{Canvas, Comparison, ListState, Part, Parts, TimeScale, draw_timeline_row, least, sums};
+use crate::widget::{Canvas, Comparison, Hit, ListState, Part, Parts, TimeScale, draw_timeline_row, least, sums};
 
 /// One connection over time.
 #[derive(Clone, Debug)]
@@ -262,6 +262,7 @@ impl TimelineScreen {
             let method = stream.method.rsplit('/').next().unwrap_or_default();
             let name = format!("#{} {method}", stream.call);
             canvas.text(11, y, LABEL - 12, &name, Role::Text);
+            canvas.zone(0, y, canvas.area.width, Hit::Row { pane: 0, row });
             draw_timeline_row(canvas, LABEL, y, scale, stream, timeline.span.1);
             if selected {
                 canvas.text(0, y, 1, canvas.theme.signs.cursor, Role::Heading);
