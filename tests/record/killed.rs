@@ -313,7 +313,7 @@ fn what_cannot_be_recorded_is_said() {
         (&["--listen", "localhost:0"], 2, "--to"),
         (&["--swap", "/nowhere/x.sock"], 3, "no such socket"),
         (&["--swap", "/dev/null"], 3, "not a Unix socket"),
-        (&["--listen", "unix:/dev/null", "--to", "localhost:1"], 3, "no socket"),
+        (&["--listen", "unix:/dev/null", "--to", "localhost:1"], 3, "not a socket"),
     ] {
         let output = command(&[arguments, &["-w", "/dev/null"]].concat()).output().expect("run");
         let errors = String::from_utf8_lossy(&output.stderr);

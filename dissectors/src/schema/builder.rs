@@ -90,7 +90,7 @@ impl ImportSource for NoImports {
 ///     true,
 /// );
 /// let (schema, diagnostics) = builder.finish(&mut NoImports);
-/// assert!(said.is_empty() && schema.message("A").is_some());
+/// assert!(diagnostics.is_empty() && schema.message("A").is_some());
 /// ```
 #[derive(Debug, Default)]
 pub struct Builder {

@@ -17,7 +17,7 @@
 //! use rpcshark_dissectors::schema::Schema;
 //!
 //! let (schema, diagnostics) = Schema::from_source("syntax = \"proto3\"; message Order { string order_id = 1; }");
-//! assert!(said.is_empty());
+//! assert!(diagnostics.is_empty());
 //! let order = &schema[schema.message("Order").expect("it is in the text")];
 //! assert_eq!(&*order.field(1).expect("it has one").json_name, "orderId");
 //!
