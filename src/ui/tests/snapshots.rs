@@ -51,7 +51,10 @@ const SCREENS: &[Shown] = &[
     }),
     ("connections", "shop", |rig| drop(rig.keys("3").until("Streams of c0"))),
     ("connections-unfolded", "shop", |rig| drop(rig.keys("3 Right").until("settings"))),
-    ("connections-streams", "shop", |rig| drop(rig.keys("3 Tab j j").until("stream 3 of"))),
+    ("connections-streams", "shop", |rig| {
+        rig.keys("3").until("Streams of c0");
+        rig.keys("Tab j j").until("stream 3 of");
+    }),
     ("connections-none-match", "shop", |rig| {
         rig.keys("3 /").text("rpc.no == 9999");
         rig.keys("Enter").until("Esc clears it.");
