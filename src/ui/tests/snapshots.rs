@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ratatui::buffer::Buffer;
 use ratatui::style::Style;
-use rpcshark_tui::{App, Theme};
+use rpcshark_tui::Theme;
 
 use super::rig::Rig;
 
@@ -96,20 +96,17 @@ fn screens_look_as_they_are_meant_to() {
     let update = std::env::var_os("RPCSHARK_UPDATE").is_some_and(|value| !value.is_empty());
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui/tests/snapshots");
     let mut faults = Vec::new();
-    let mut rigs: BTreeMap<(&str, bool), Rig> = BTreeMap::new();
     for (name, case, go) in SCREENS {
         for plain in [false, true] {
             let theme = Theme::new(!plain, plain);
-            let rig = rigs.entry((case, plain)).or_insert_with(|| Rig::open_with(case, theme.clone(), SIZES[0]));
-            // The recording is read once; the screens begin anew.
-            rig.app = App::new(theme, &format!("{case}.pcap"), "", &rig.backend);
-            rig.size = SIZES[0];
-            go(rig);
+            // With workers of its own: none answers what another screen has asked for.
+            let mut rig = Rig::open_with(case, theme, SIZES[0]);
+            go(&mut rig);
             for (width, height) in SIZES {
                 rig.size = (width, height);
                 let path = directory.join(format!("{name}-{width}x{height}{}.txt", if plain { "-ascii" } else { "" }));
                 let expected = fs::read_to_string(&path).unwrap_or_default();
-                let shown = shown(rig, &expected, update);
+                let shown = shown(&mut rig, &expected, update);
                 if shown == expected {
                     continue;
                 }
@@ -130,10 +127,9 @@ fn screens_look_as_they_are_meant_to() {
 
 #[test]
 fn no_size_makes_a_screen_panic() {
-    let mut rig = Rig::open_with("shop", Theme::new(true, false), (100, 30));
     for (_, case, go) in SCREENS.iter().filter(|(_, case, _)| *case == "shop") {
-        rig.app = App::new(Theme::new(true, false), &format!("{case}.pcap"), "", &rig.backend);
-        rig.size = (100, 30);
+        // With workers of its own: none answers what another screen has asked for.
+        let mut rig = Rig::open_with(case, Theme::new(true, false), (100, 30));
         go(&mut rig);
         for width in (0..60).step_by(13).chain((60..=200).step_by(5)) {
             for height in (0..12).step_by(5).chain((12..=60).step_by(4)) {

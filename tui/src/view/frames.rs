@@ -141,6 +141,10 @@ impl FramesScreen {
                     hub.fail(safe(failed.as_bytes()));
                 }
                 self.progress = progress.clone();
+                // The fields of a row that was not there yet are asked for again.
+                if self.fields.as_ref().is_none_or(|(row, _)| Some(*row) != self.asked_detail) {
+                    self.asked_detail = None;
+                }
             }
             FramesReply::Rows { generation, from, rows } if *generation == self.generation => {
                 self.known = (*from, Arc::new(rows.clone()));
