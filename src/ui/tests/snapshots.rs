@@ -40,7 +40,7 @@ const SCREENS: &[Shown] = &[
     ("call-bytes", "shop", |rig| drop(rig.keys("Enter j j Tab Right i").until("Message 1"))),
     ("call-failed", "shop", |rig| drop(rig.keys("e Enter").until("FAILED_PRECONDITION"))),
     ("frames", "shop", |rig| drop(rig.keys("e 2").until("HTTP/2 frame"))),
-    ("frames-fields", "shop", |rig| drop(rig.keys("e 2 Tab j j j j j j j").until("HTTP/2 frame"))),
+    ("frames-fields", "shop", |rig| drop(rig.keys("e 2 Tab j j j j j j j").until("HTTP/2 frame|HEADERS frame"))),
     ("frames-all", "shop", |rig| {
         rig.keys("2 A").until(" Conn ");
         rig.keys("g").until("frame 1 of 936");
