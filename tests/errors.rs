@@ -350,7 +350,7 @@ fn a_closed_pipe_ends_the_program_quietly() {
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     let status = child.wait().unwrap();
-    assert_eq!(said, "", "nothing is said of it");
+    assert_eq!(said, "", "it is not mentioned");
     assert!(status.success() || status.code().is_none(), "{status}");
 }
 

@@ -63,7 +63,7 @@ fn names_after<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a s
 }
 
 /// What each module of a directory uses of the others. Submodules with files of their own count as one with their
-/// parent; `mod.rs` only names what there is.
+/// parent; `mod.rs` only lists its modules.
 fn uses(directory: &str) -> BTreeMap<String, BTreeSet<String>> {
     let path = root().join(directory);
     let module = |file: &Path| {

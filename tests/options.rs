@@ -300,7 +300,7 @@ fn a_protocol_that_is_named_is_looked_for_whatever_the_beginning_looks_like() {
     assert_eq!(told.values().len(), 74, "{}", told.stderr);
     let wrong = run(&["calls", "--json", &file, "-d", &format!("tcp.port=={SHOP_PORT},ttrpc")]);
     assert_eq!(wrong.values().len(), 0, "{}", wrong.stdout);
-    // Where nothing of the kind is found, that is said.
+    // If nothing of the kind is found, that is reported.
     let plain = directory.path().join("noise.pcap");
     let mut capture = shop_capture();
     capture.packets.truncate(3);
@@ -465,7 +465,7 @@ fn the_configuration_file_names_more_fields_to_hide() {
     let agent = r#"{"name":"user-agent","value":"#;
     let hidden = r#"{"name":"user-agent","hidden":"#;
     let (status, plain, said) = show_secrets_with(None, home.path(), &[]);
-    assert_eq!((status, said.as_str()), (Some(0), ""), "no file is no configuration");
+    assert_eq!((status, said.as_str()), (Some(0), ""), "without a file there is no configuration");
     assert!(plain.contains(agent) && !plain.contains(hidden), "{plain}");
     // In the user's directory of configurations.
     let directory = home.path().join("config/rpcshark");

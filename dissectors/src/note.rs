@@ -1,4 +1,4 @@
-//! Notes: what there is to say about bytes that are wrong, missing or worth a look (Wireshark: expert info).
+//! Notes: remarks about bytes that are wrong, missing or unusual (Wireshark: expert info).
 
 use rpcshark_captures::{Direction, PacketNo};
 

@@ -1,6 +1,6 @@
 //! Finding a frame boundary in bytes that begin anywhere, whatever the protocol.
 //!
-//! One header that fits is no evidence: in runs of small numbers one fits every now and then. Frames in a chain, each
+//! One header that fits proves nothing: in runs of small numbers, some fit by chance. Frames in a chain, each
 //! beginning where the last one ends, are. How many it takes depends on what they show; a protocol gives points for that.
 //! Until there is enough evidence, no frame is returned.
 

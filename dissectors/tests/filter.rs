@@ -406,7 +406,7 @@ fn a_path_that_fits_some_methods_is_false_for_the_others() {
     table(CALL, &[("rpc.request.id == id", True), ("rpc.request.id == 5", False)]);
 }
 
-/// A wrong filter, what is said, and where it is wrong.
+/// A wrong filter, its error message, and where it is wrong.
 const WRONG: &[(&str, &str, &str)] = &[
     ("rpc.sttus == 14", "no field rpc.sttus; did you mean rpc.status?", "rpc.sttus"),
     ("rcp.status == 14", "no field rcp.status; did you mean rpc.status?", "rcp.status"),

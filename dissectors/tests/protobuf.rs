@@ -81,7 +81,7 @@ fn build(schema: &Schema, message: MessageIx, choices: &mut impl Iterator<Item =
             Kind::String if schema[message].well_known == Some(WellKnown::FieldMask) => b"a_b.c".to_vec(),
             Kind::String => "añ\"€zb".chars().take(number as usize % 7).collect::<String>().into_bytes(),
             Kind::Bytes => number.to_le_bytes()[..number as usize % 9].to_vec(),
-            // It leaves out a negative zero, which is no default.
+            // It leaves out a negative zero, which is not a default.
             Kind::Double if number == 1 << 63 => vec![0; 8],
             Kind::Float if number as u32 == 1 << 31 => vec![0; 4],
             Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => number.to_le_bytes().to_vec(),

@@ -73,7 +73,7 @@ Exit status:
   0  no differences
   1  differences, or calls that only one recording has
   2  the command line, a filter, a rule or a named schema file is wrong
-  3  a file could not be opened or is no capture
+  3  a file could not be opened or is not a capture file
   4  a file was read only in part
   130  interrupted";
 

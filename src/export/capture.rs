@@ -27,7 +27,7 @@ pub(crate) struct Exported {
     pub(crate) connections: usize,
     /// NRI trunks that were written whole, since their calls cannot be separated.
     pub(crate) whole_trunks: usize,
-    /// Connections of HTTP/1.1 that were written whole: their calls are not told apart.
+    /// Connections of HTTP/1.1 that were written whole: their calls are not separated.
     pub(crate) whole_http1: usize,
     /// Runs of bytes that could not be read again; they are gaps in the export.
     pub(crate) unreadable: u64,

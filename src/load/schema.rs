@@ -198,7 +198,7 @@ impl Finder {
         };
         let candidates = self.by_file_name.get(name.file_name()?)?.iter().map(|&at| &self.known[at]);
         let fitting = candidates.map(|known| (fits(known), known)).filter(|&(fit, _)| fit > 0);
-        // `max_by_key` takes the last of equals: turned round, the first.
+        // `max_by_key` returns the last of equals; reversed, the first.
         let best = fitting.rev().max_by_key(|&(fit, known)| (fit, near(known)))?;
         Some(best.1.path.clone())
     }

@@ -230,7 +230,7 @@ mod tests {
             let mut gates = gates(mode, connection);
             assert_eq!(gates.blocker(2, &client(9, None), true), expected, "{mode:?} {connection}");
             gates.server_did(1, Instant::now(), Some(server(20, 300)));
-            // What comes later in the recording is no gate.
+            // What comes later in the recording is not a gate.
             assert_eq!(gates.blocker(2, &client(9, None), true), None, "{mode:?}");
         }
     }

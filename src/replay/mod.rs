@@ -1,6 +1,6 @@
 //! Sending recorded calls again.
 //!
-//! [`Plan`] decides what is sent. [`Running`] carries it out on a thread of its own and tells what happens by [`Event`]s; it can be
+//! [`Plan`] decides what is sent. [`Running`] carries it out on a thread of its own and reports progress as [`Event`]s; it can be
 //! paused and ended ([`Control`]). The parts: `script` makes the steps of a call of the exact record, `gates` says what each waits
 //! for, `clock` when it is due, `connections` and `exchange` send it, and [`Live`] dissects all that is sent and received, so that
 //! replayed calls are the same kind of value as recorded ones. Comparing them is left to `dissectors::compare`.

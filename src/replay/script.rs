@@ -166,7 +166,7 @@ fn client_hung_up(store: &Store, at: CallRef, end: &Occurrence) -> Option<Occurr
 const CANCEL: u32 = 8;
 
 fn step(kind: StepKind, on: &Occurrence, server: &[ServerEvent]) -> Step {
-    // Of the events before it, those that the client cannot have received when it sent this are no gate.
+    // Of the events before it, those that the client cannot have received when it sent this are not gates.
     let received = |event: &&ServerEvent| on.origin.acked.is_none_or(|acked| acked >= event.end);
     Step { kind, on: *on, gate: server.iter().take_while(received).count() }
 }

@@ -63,7 +63,7 @@ fn rows(left: &[String], right: &[String]) -> Vec<Row> {
     let digests = |lines: &[String]| {
         let digest = |line: &String| {
             let mut hasher = DefaultHasher::new();
-            // Whether a comma follows is no difference of a line.
+            // A comma at the end does not make lines different.
             line.trim_end_matches(',').hash(&mut hasher);
             hasher.finish()
         };

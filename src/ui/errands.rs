@@ -112,7 +112,7 @@ impl Worker<'_> {
     }
 }
 
-/// Copies text; what came of it is said.
+/// Copies text, and reports the result.
 pub(super) fn copy(text: &str, to_file: bool, to: &Sender<Signal>) {
     let say = |text: String, error: bool| {
         // A terminal that is gone ended with the program.

@@ -156,7 +156,7 @@ impl Keeper {
             from = end;
             if self.order.is_some() {
                 self.dirty = true;
-                // How far it has come is told, without calls.
+                // Progress is reported, without calls.
                 self.send_grown(Vec::new(), to);
             } else {
                 self.send_grown(matching, to);

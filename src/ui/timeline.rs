@@ -278,7 +278,7 @@ impl Maker<'_> {
             current[index] += by;
             let (at, value) = (self.since_first(at), current[index]);
             match windows[index].last_mut() {
-                // Of values that cannot be told apart in time, the lowest one counts.
+                // Of values that fall into the same column, the lowest one counts.
                 Some((last, lowest)) if at - *last < bucket && bucket > 1 => *lowest = (*lowest).min(value),
                 _ => windows[index].push((at, value)),
             }

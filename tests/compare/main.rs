@@ -33,7 +33,7 @@ fn rules(mode: &str) -> Rules {
     match mode {
         "equivalent" => {
             rules.set_equivalent(true);
-            // There, and only there, the library passes over all unknown fields. We do not: they may be what changed.
+            // There, and only there, the library skips all unknown fields. We do not: they may be what changed.
             UNKNOWN.iter().for_each(|number| rules.ignore(&format!("**.{number}")).unwrap());
         }
         "set" => rules.unordered("**").unwrap(),

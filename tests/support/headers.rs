@@ -122,7 +122,7 @@ impl Table {
         let mut at = 0;
         while at < block.len() {
             let first = block[at];
-            // RFC 7541 §6.3: a size update is no field.
+            // RFC 7541 §6.3: a size update is not a field.
             if first & 0xe0 == 0x20 {
                 integer(block, &mut at, 5);
                 continue;

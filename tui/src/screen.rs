@@ -1,6 +1,6 @@
 //! What a screen is: its commands, its filter, its rows, what its keys do, and how one comes back to it.
 //!
-//! A screen keeps where it is scrolled to and what it was told. It changes nothing but itself: what it wants of the rest of the
+//! A screen keeps where it is scrolled to and what it received. It changes nothing but itself: what it wants of the rest of the
 //! program is an `Effect` or a request that it leaves with its `Hub`.
 
 use std::collections::BTreeSet;

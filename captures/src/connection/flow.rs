@@ -186,7 +186,7 @@ impl Flow {
         self.next.wrapping_add_signed(i64::from(seq.wrapping_sub(self.seq) as i32))
     }
 
-    /// Takes a segment that brings exactly what is expected, if nothing waits. False: it is no such segment.
+    /// Takes a segment that brings exactly what is expected, if nothing waits. False: it is not such a segment.
     #[inline]
     pub(super) fn deliver_in_order<T: Consumer>(
         &mut self,

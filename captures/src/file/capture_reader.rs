@@ -203,7 +203,7 @@ impl CaptureReader {
                 continue;
             }
             // Its packets were all handed out, and which one is next cannot be said before it has been read further.
-            // If it may have to be waited for, what there is must not wait with it.
+            // If it may have to be waited for, packets that are there must not wait with it.
             let live = self.readers.get(usize::from(file)).is_some_and(Reader::is_live);
             if live && !batch.is_empty() {
                 self.merge.wanting.push(file);
@@ -353,7 +353,7 @@ mod tests {
             assert!(read(&bytes).info.partial, "{method}");
         }
         let mut bytes = gzip(&many());
-        bytes.extend(b"this is no gzip");
+        bytes.extend(b"this is not gzip");
         let outcome = read(&bytes);
         assert_eq!((outcome.packets.len(), outcome.info.partial), (MANY as usize, true));
     }
@@ -383,7 +383,7 @@ mod tests {
         let batch = reading.next_batch(1_000).unwrap().unwrap();
         assert_eq!((batch.len(), batch.packet(0).packet.order), (2, 1));
         assert_eq!(reading.files()[0].notes, []);
-        // What cannot be read is said, and is no error.
+        // What cannot be read is reported, and is not an error.
         assert!(reading.next_batch(1_000).unwrap().is_none());
         assert_eq!(reading.files()[0].notes[0].text, "what follows cannot be read: waited");
         assert!(reading.files()[0].partial);

@@ -1,4 +1,4 @@
-//! What there is to say about a file besides its packets.
+//! Facts about a file besides its packets.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -401,7 +401,7 @@ mod tests {
         for step in [1, 7, usize::MAX] {
             let outcome = read_by(&bytes.bytes, step);
             assert_eq!(outcome.packets.len(), 10, "{outcome:?}");
-            let note = "packet 5 at byte 0x1e8: packet length 4294967280 cannot be right; 76 bytes are passed over";
+            let note = "packet 5 at byte 0x1e8: packet length 4294967280 cannot be right; 76 bytes are skipped";
             assert_eq!(outcome.notes(), [note]);
             assert_eq!(outcome.skipped("damaged bytes"), 1);
             assert!(!outcome.info.partial);

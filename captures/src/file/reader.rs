@@ -231,7 +231,7 @@ impl Buffer {
         }
     }
 
-    /// Reads what there is to be read at once.
+    /// Reads what can be read without waiting.
     fn read(&mut self, input: &mut Input) -> io::Result<usize> {
         if self.bytes.len() < self.filled + READ {
             self.bytes.resize(self.filled + READ, 0);

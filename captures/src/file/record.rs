@@ -113,7 +113,7 @@ impl Lost {
     pub(crate) fn found(self, to: u64, log: &mut Log<'_>) {
         let passed = to.saturating_sub(self.at);
         log.skip("damaged bytes");
-        log.note(self.at, format!("{}; {passed} bytes are passed over", self.why));
+        log.note(self.at, format!("{}; {passed} bytes are skipped", self.why));
     }
 
     /// Notes that no record was found before the end of the file, byte `end`.

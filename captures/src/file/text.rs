@@ -206,7 +206,7 @@ impl Text {
     fn record(&mut self, mut bytes: &[u8], start: usize, base: u64, found: &mut RecordList, log: &mut Log<'_>) {
         let number = log.info.packets + 1;
         if bytes.len() > MAX_RECORD {
-            log.note(base + start as u64, "this is too long: most of it is passed over".to_owned());
+            log.note(base + start as u64, "this is too long: most of it is skipped".to_owned());
             log.info.packets += lines(bytes).saturating_sub(1);
             bytes = bytes.get(..KEPT_OF_LONG).unwrap_or_default();
         }

@@ -177,7 +177,7 @@ impl Defragmenter {
 struct Key {
     source: u128,
     destination: u128,
-    /// RFC 8200 §4.5: in IPv6 it may differ between fragments, and is no part of the key.
+    /// RFC 8200 §4.5: in IPv6 it may differ between fragments, and is not part of the key.
     protocol: Option<u8>,
     id: u32,
 }

@@ -1,5 +1,5 @@
 //! Two files, one with what the client sent and one with what the server sent, and nothing around it (`socat -r -R`).
-//! There are no times, and nothing says which answer followed on what.
+//! There are no times, and nothing shows which answer belongs to which request.
 
 use super::event::{ClientBy, Opened, Sink, StreamNo};
 use crate::connection::Close;

@@ -271,7 +271,7 @@ impl<'r> Comparer<'r> {
         let [scratch_x, scratch_y] = &mut self.scratch;
         let (body_x, body_y) = (x.body(scratch_x), y.body(scratch_y));
         let (Some(a), Some(b)) = (body_x.content(), body_y.content()) else {
-            // A message that neither recording has in full is the same in both if what there is of it is.
+            // A message that neither recording has in full is the same in both if the parts that are there are.
             let (which, body, number) = match body_x.content() {
                 None => ("recorded", &body_x, numbers.recorded),
                 Some(_) => ("replayed", &body_y, numbers.replayed),
@@ -344,7 +344,7 @@ impl Pair<'_> {
     fn statuses(&mut self, recorded: &CallView<'_>, replayed: &CallView<'_>, endings: &(Ending, Ending)) {
         let (old, new) = endings;
         let equal = match (old, new) {
-            // What a lost connection means is told by the verdict.
+            // The verdict says what a lost connection means.
             (_, Ending::Lost | Ending::Unknown) => return,
             (Ending::Status(a), Ending::Status(b)) => a == b,
             // A call without an end in its recording may end well, or be ended by us; a cancelled one, too.

@@ -52,7 +52,7 @@ impl<'a> Walk<'_, 'a> {
         match own.message.well_known {
             Some(WellKnown::Timestamp | WellKnown::Duration) if within.is_some() => return hash("time"),
             Some(WellKnown::Any) => return self.any_digest(own, other, parts, depth),
-            // A set: its elements are not told apart here.
+            // A set: its elements are not distinguished here.
             Some(WellKnown::FieldMask) => return hash("mask"),
             _ => {}
         }

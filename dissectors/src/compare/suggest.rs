@@ -108,7 +108,7 @@ impl Suggestions {
     pub fn all(&self) -> Vec<Suggestion> {
         let suggested = self.places.iter().filter_map(|(name, place)| {
             let likely = match place {
-                // One value that is no clock makes it unlikely that the others are.
+                // One value that is not a clock makes it unlikely that the others are.
                 place if place.clocks == place.count => Likely::Clock,
                 place if place.identifiers == place.count => Likely::Identifier,
                 place

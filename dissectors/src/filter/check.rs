@@ -757,7 +757,7 @@ const fn mirrored(op: Op) -> Option<Op> {
     })
 }
 
-/// The literal that an operand is, if it is no more than that.
+/// The operand as a literal, if it is only that.
 fn literal_of(operand: &AstOperand) -> Option<(Literal<'_>, &Span)> {
     if !operand.slices.is_empty() || operand.mask.is_some() {
         return None;

@@ -61,7 +61,7 @@ struct Side {
     trial: Option<Box<Trial>>,
     /// Where messages begin is a guess.
     guessed: bool,
-    /// What it carries are no messages: a page that says what went wrong.
+    /// Its content is not messages but, for example, an error page.
     opaque: bool,
     /// It carries gRPC-Web.
     web: Option<Box<Web>>,
@@ -89,7 +89,7 @@ struct Trial {
 /// A message whose prefix says more than this is not believed on trial; implementations allow 4 MiB by default.
 const MAX_TRIED_LENGTH: u32 = 1 << 28;
 
-/// So many messages in a row are no accident, even where DATA does not end with one.
+/// This many messages in a row are not a coincidence, even where DATA does not end with one.
 const ENOUGH_MESSAGES: usize = 64;
 
 impl GrpcStream {
@@ -621,7 +621,7 @@ fn enter(lane: &mut Lane, id: CallId, direction: Direction, framed: &Framed, ord
     lane.add_message_event(id, &EventSpan { direction, first, end, last, order });
 }
 
-/// Whether a response's body is no messages: another content type, or an HTTP error without one.
+/// Whether a response's body is something else than messages: another content type, or an HTTP error without one.
 fn is_opaque(facts: &HeaderFacts) -> bool {
     match facts.content_type {
         HeaderValue::Known(carrier) => carrier == Carrier::Other,

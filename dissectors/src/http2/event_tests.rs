@@ -20,7 +20,7 @@ const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// A connection whose packets lie in two files in turn, and whose sides acknowledge as told.
+/// A connection whose packets lie in two files in turn, and whose sides acknowledge as given.
 struct Recorded {
     lane: Lane,
     session: Session,

@@ -94,7 +94,7 @@ impl Timed {
         calls.into_iter().find(|call| call.stream == id).expect("a call on the stream")
     }
 
-    /// Whether nothing is said about the waits of the call on the stream `id`.
+    /// Whether nothing is known about the waits of the call on the stream `id`.
     fn is_unknown(&self, id: u32) -> bool {
         let call = self.call(id);
         !call.flow_known && call.rare.as_ref().is_none_or(|rare| rare.flow.is_none())

@@ -53,7 +53,7 @@ impl FrameHeader {
     /// Whether an ordinary peer would send this header in `direction` with at most `max_length` bytes of payload.
     ///
     /// It is for looking for frames in bytes whose beginning is not known, and stricter than a reader of frames may be:
-    /// unknown types and flags are allowed by the RFC, but are no sign of a frame. One header that passes is no proof.
+    /// unknown types and flags are allowed by the RFC, but do not indicate a frame. One header that passes proves nothing.
     pub const fn is_plausible(self, direction: Direction, max_length: u32) -> bool {
         let to_client = matches!(direction, Direction::ToClient);
         // RFC 9113 §5.1.1: streams that clients open are odd, those that servers open even.

@@ -13,7 +13,7 @@ impl Settings<'_> {
     /// Bytes of a pair.
     pub const PAIR: usize = 6;
 
-    /// The pairs. A rest that is no whole pair is left out.
+    /// The pairs. An incomplete pair at the end is left out.
     pub fn iter(&self) -> impl Iterator<Item = Setting> + '_ {
         self.0.as_chunks().0.iter().map(|&[i0, i1, v0, v1, v2, v3]: &[u8; 6]| Setting {
             id: SettingId(u16::from_be_bytes([i0, i1])),

@@ -62,7 +62,7 @@ impl Http2Stream {
     pub(super) fn advance(&mut self, event: Event, direction: Direction, whole: bool) -> Option<&'static str> {
         let (next, wrong) = self.state.after(event, direction);
         self.state = next;
-        // What was on its way when the other side ended the stream is no violation (RFC 9113 §5.1, "closed").
+        // What was on its way when the other side ended the stream is not a violation (RFC 9113 §5.1, "closed").
         let own =
             self.ended[direction.index()] || !matches!(event, Event::Headers | Event::Data) || next == State::Open;
         wrong.filter(|_| whole && own)

@@ -11,7 +11,7 @@ pub struct Fit {
     pub fields: u32,
     /// Fields that the type does not have.
     pub unknown: u32,
-    /// Fields that cannot be what the type says, and bytes that are no field.
+    /// Fields that cannot be what the type says, and bytes that are not fields.
     pub wrong: u32,
 }
 

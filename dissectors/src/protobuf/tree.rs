@@ -191,7 +191,7 @@ impl<'a> Builder<'a> {
             return;
         }
         if let (Kind::Bytes, Value::Bytes(bytes)) = (field.kind, place.value) {
-            // As in the JSON form: what begins with a brace is no message.
+            // As in the JSON form: what begins with a brace is not a message.
             if message.is_some_and(|message| message.well_known == Some(WellKnown::Any))
                 && node.number == Some(2)
                 && bytes.first() == Some(&b'{')

@@ -444,7 +444,7 @@ impl Schema {
 
     /// The schema of an encoded `google.protobuf.FileDescriptorSet`, and what is to be said about it.
     ///
-    /// proto2, proto3 and editions. Files may stand in any order; what a missing file takes with it is said.
+    /// proto2, proto3 and editions. Files may come in any order; what a missing file affects is reported.
     pub fn from_descriptors(set: &[u8]) -> Result<(Schema, Vec<Diagnostic>), DescriptorSetError> {
         let mut builder = Builder::default();
         let (files, definitions) = decode(set)?;

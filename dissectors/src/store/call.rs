@@ -280,7 +280,7 @@ pub struct RareFacts {
     pub flow: Option<Box<CallFlow>>,
     /// The number of its connection inside an NRI trunk.
     pub trunk: Option<u32>,
-    /// What there is to say about it.
+    /// Notes about it.
     pub notes: Vec<Note>,
     /// How many notes there were beyond those kept.
     pub notes_dropped: u32,

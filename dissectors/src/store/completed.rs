@@ -95,7 +95,7 @@ mod tests {
         add(&mut call, down);
         assert_eq!(advance(&call, down), Some(0..3));
         add(&mut call, down);
-        // What another direction's frame passes over belongs to no frame.
+        // Messages that a frame of the other direction skips belong to no frame.
         assert_eq!(advance(&call, up), None);
         add(&mut call, down);
         assert_eq!(advance(&call, down), Some(4..5));

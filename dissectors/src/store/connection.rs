@@ -36,7 +36,7 @@ pub struct Connection {
     pub first: Timestamp,
     /// Whether the capture has times: all those of its calls and frames mean nothing where it has none.
     pub has_times: bool,
-    /// What there is to say about it.
+    /// Notes about it.
     pub notes: Vec<Note>,
     /// How many notes there were beyond those kept.
     pub notes_dropped: u32,

@@ -49,7 +49,7 @@ pub struct Frame {
     pub payload: Box<[u8]>,
     /// The number of the connection inside an NRI trunk.
     pub trunk: Option<u32>,
-    /// What there is to say about it.
+    /// Notes about it.
     pub notes: Vec<Note>,
 }
 

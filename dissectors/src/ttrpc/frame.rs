@@ -46,12 +46,12 @@ impl FrameHeader {
     /// Whether an ordinary peer would send this header.
     ///
     /// It is for looking for frames in bytes whose beginning is not known, and stricter than readers of frames are. One
-    /// header that passes is no proof.
+    /// header that passes proves nothing.
     pub const fn is_plausible(self) -> bool {
         let flags_fit = match self.kind {
             FrameType::REQUEST => matches!(self.flags.0, 0 | 1 | 2 | 6) && self.length > 0,
             FrameType::RESPONSE => self.flags.0 == 0,
-            // An empty one that closes always says that it is no message, and only an empty one says so.
+            // An empty one that closes always has the flag NO_DATA, and only an empty one has it.
             FrameType::DATA if self.length == 0 => matches!(self.flags.0, 0 | 4 | 5),
             FrameType::DATA => matches!(self.flags.0, 0 | 1),
             _ => false,

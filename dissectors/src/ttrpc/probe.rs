@@ -37,7 +37,7 @@ pub(crate) fn first(bytes: &[u8]) -> First {
 fn plain(bytes: &[u8]) -> First {
     let header = bytes.first_chunk().map(FrameHeader::parse);
     let Some(header) = header else {
-        // length, stream, type: what there is of them must fit.
+        // length, stream, type: the parts that are there must fit.
         let fits = |at: usize, ok: fn(u8) -> bool| bytes.get(at).is_none_or(|&byte| ok(byte));
         let type_fits = fits(8, |kind| matches!(kind, 1..=3));
         let fits = fits(1, |byte| byte <= 0x40) && fits(7, |byte| byte % 2 == 1) && type_fits;

@@ -435,7 +435,7 @@ fn with_a_piece_left_out_no_message_is_wrong_and_something_says_so() {
                         assert!(path == "?" || GOLDEN.contains(&format!("{} {path} ", call.stream)), "{path}");
                     }
                     // Where nothing more comes and every call is over, only the connection's gaps say so.
-                    assert!(notes > 0 || end == total, "{direction:?} {begin}..{end} {known}: nothing is said");
+                    assert!(notes > 0 || end == total, "{direction:?} {begin}..{end} {known}: no note");
                 }
             }
         }

@@ -29,7 +29,7 @@ use crate::load::LoadOptions;
 /// Entries that a filter judges before requests are looked for.
 const AT_ONCE: u64 = 4096;
 
-/// How often progress is told.
+/// How often progress is reported.
 const TELL: Duration = Duration::from_millis(100);
 
 /// Frames back from a header block that are searched for what it refers to.
@@ -99,9 +99,9 @@ struct List {
     sought: Option<u32>,
     /// The entry that had the cursor in the list before.
     kept: Option<u64>,
-    told: Option<Instant>,
+    reported_at: Option<Instant>,
     failed: Option<String>,
-    /// Something is still to be told.
+    /// There is progress that was not reported yet.
     dirty: bool,
 }
 
@@ -194,7 +194,7 @@ impl Worker<'_> {
             scratch: FilterScratch::default(),
             sought: None,
             kept,
-            told: None,
+            reported_at: None,
             failed: None,
             dirty: true,
         };
@@ -301,14 +301,14 @@ impl Worker<'_> {
         }
     }
 
-    /// Tells how far the list has come, if that is due.
+    /// Reports the progress of the list, if that is due.
     fn tell(&mut self, at_once: bool) {
         let Some(list) = &mut self.list else { return };
-        if !list.dirty || !at_once && list.told.is_some_and(|told| told.elapsed() < TELL) {
+        if !list.dirty || !at_once && list.reported_at.is_some_and(|reported_at| reported_at.elapsed() < TELL) {
             return;
         }
         list.dirty = false;
-        list.told = Some(Instant::now());
+        list.reported_at = Some(Instant::now());
         let progress = list.reading.progress();
         let size = progress.size.unwrap_or(progress.read).max(1);
         let done = list.reading.has_ended() && (list.filter.is_none() || list.judged >= list.log.len());

@@ -13,7 +13,7 @@ pub enum CallRequest {
     Detail(u32),
 }
 
-/// What is told of single calls.
+/// Replies about single calls.
 #[derive(Clone, Debug)]
 pub enum CallReply {
     /// A call in a few lines.

@@ -24,7 +24,7 @@ pub enum ConnectionsRequest {
     Cancel,
 }
 
-/// What is told of connections.
+/// Replies about connections.
 #[derive(Clone, Debug)]
 pub enum ConnectionsReply {
     /// The connections.

@@ -33,7 +33,7 @@ pub enum ConversationRequest {
     },
 }
 
-/// What is told of a conversation.
+/// Replies about a conversation.
 #[derive(Clone, Debug)]
 pub enum ConversationReply {
     /// What both sides of a call sent.

@@ -73,7 +73,7 @@ pub enum CopyForm {
     Grpcurl,
 }
 
-/// What is told of an export.
+/// Replies about an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExportReply {
     /// How far it has come, in percent.

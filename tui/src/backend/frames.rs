@@ -61,7 +61,7 @@ pub enum Sought {
     Number(u64),
 }
 
-/// What is told of frames.
+/// Replies about frames.
 #[derive(Clone, Debug)]
 pub enum FramesReply {
     /// How far the reading has come.

@@ -16,7 +16,7 @@ pub enum StatisticsRequest {
     Cancel,
 }
 
-/// What is told of statistics.
+/// Replies about statistics.
 #[derive(Clone, Debug)]
 pub enum StatisticsReply {
     /// Calls by method.

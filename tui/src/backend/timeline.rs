@@ -13,7 +13,7 @@ pub enum TimelineRequest {
     Cancel,
 }
 
-/// What is told of the timeline.
+/// Replies about the timeline.
 #[derive(Clone, Debug)]
 pub enum TimelineReply {
     /// A connection.

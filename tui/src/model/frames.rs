@@ -530,7 +530,7 @@ fn field_places(block: &[u8]) -> Vec<Range<usize>> {
             0x80.. => integer(block, at, 7).map(|(_, end)| end),
             // §6.2.1: literal, put into the table.
             0x40.. => literal(block, at, 6),
-            // §6.3: a table's size, which is no field.
+            // §6.3: a table's size, which is not a field.
             0x20.. => match integer(block, at, 5) {
                 Some((_, end)) => {
                     at = end;

@@ -47,7 +47,7 @@ pub struct ProblemRow {
     pub meaning: &'static str,
     /// What helps; empty where nothing does.
     pub help: &'static str,
-    /// The first places, each with what is said there.
+    /// The first places, each with its text.
     pub first: Vec<String>,
     /// The filter that shows the calls that have it, or those of the connections that have it. `None` where no call does.
     pub filter: Option<String>,
@@ -65,7 +65,7 @@ pub struct ProblemsBuilder {
 }
 
 impl ProblemsBuilder {
-    /// Adds what there is to say about a call. What it says about messages replaces nothing: a call is added once.
+    /// Adds the problems of a call. Each call is added once.
     pub fn add_call(&mut self, call: &CallView<'_>, scratch: Option<&mut rpcshark_dissectors::view::Scratch>) {
         let mut of_call = Problems::default();
         of_call.add_call(call, scratch);

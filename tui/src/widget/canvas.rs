@@ -50,7 +50,7 @@ pub struct Canvas<'a> {
     pub area: Rect,
     /// How things look.
     pub theme: &'a Theme,
-    /// The pane that is drawn: what a click on it is told apart by.
+    /// The pane that is drawn: by which a click on it is recognised.
     pub pane: u8,
     zones: &'a mut Zones,
 }

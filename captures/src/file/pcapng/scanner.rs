@@ -71,7 +71,7 @@ impl PcapNg {
                     }) {
                         Some((len, Candidate::Yes)) => {
                             log.skip("bad block");
-                            log.note(at, format!("{why}; the block is passed over"));
+                            log.note(at, format!("{why}; the block is skipped"));
                             upto += len;
                         }
                         Some((len, Candidate::Needs(need))) => return Progress { upto, need: len + need },

@@ -339,12 +339,12 @@ fn a_bad_interface_keeps_its_number() {
 
 #[test]
 fn damaged_lengths_are_got_over() {
-    // (what the lengths of the second packet are made to be, what is said)
+    // (the lengths that the second packet claims, the note)
     let cases = [
-        (Some(3), None, "block length 3 is shorter than its header; 40 bytes are passed over"),
-        (Some(0xfff0_0000), None, "block length 4293918720 cannot be right; 40 bytes are passed over"),
-        (None, Some(0), "block length 40 is followed by length 0; the block is passed over"),
-        (Some(44), None, "block length 44 is followed by length 6; 40 bytes are passed over"),
+        (Some(3), None, "block length 3 is shorter than its header; 40 bytes are skipped"),
+        (Some(0xfff0_0000), None, "block length 4293918720 cannot be right; 40 bytes are skipped"),
+        (None, Some(0), "block length 40 is followed by length 0; the block is skipped"),
+        (Some(44), None, "block length 44 is followed by length 6; 40 bytes are skipped"),
     ];
     for (len, trailer, note) in cases {
         let mut file = File::new(ByteOrder::Little);

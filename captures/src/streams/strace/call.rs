@@ -82,7 +82,7 @@ pub(super) enum Call {
     Fcntl,
     Clone,
     Execute,
-    /// Makes a descriptor that is no socket.
+    /// Makes a descriptor that is not a socket.
     Opens,
     /// Makes two of them.
     Pipe,

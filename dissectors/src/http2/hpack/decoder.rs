@@ -63,7 +63,7 @@ impl Decoder {
         Self { table: Table::new(from_start), limit: None, scratch: Vec::new(), fields: Vec::new() }
     }
 
-    /// Begins a new epoch: blocks may have been lost, and what the table holds is no longer known.
+    /// Begins a new epoch: blocks may have been lost, and the contents of the table are no longer known.
     pub fn new_epoch(&mut self) {
         self.table.new_epoch();
     }
@@ -318,7 +318,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Where the next byte stands. A block is no longer than [`MAX_BLOCK`], or nothing of it is read.
+    /// The position of the next byte. A block is no longer than [`MAX_BLOCK`], or nothing of it is read.
     fn here(&self) -> u32 {
         self.cursor.position() as u32
     }

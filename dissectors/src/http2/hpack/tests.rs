@@ -420,7 +420,7 @@ mod repeated {
     }
 }
 
-/// One field as some encoder may send it; numbers are taken modulo what there is.
+/// One field as some encoder may send it; numbers are reduced modulo the table's size.
 #[derive(Clone, Debug)]
 enum Op {
     Indexed(usize),
@@ -456,7 +456,7 @@ fn session() -> impl Strategy<Value = Vec<(Option<u32>, Vec<Op>)>> {
     vec((update, vec(op(), 0..12)), 1..12)
 }
 
-/// An encoder that does what it is told, and keeps its table only as sizes.
+/// An encoder that follows instructions and keeps its table only as sizes.
 #[derive(Default)]
 struct Encoder {
     sizes: std::collections::VecDeque<(Vec<u8>, usize)>,
@@ -604,7 +604,7 @@ proptest! {
         }
     }
 
-    /// After any gap that is said, nothing is wrong either.
+    /// After any gap that is reported, nothing is wrong either.
     #[test]
     fn after_lost_blocks_nothing_is_wrong(session in session(), lost in vec(any::<bool>(), 12)) {
         let mut whole = Decoder::new(true);

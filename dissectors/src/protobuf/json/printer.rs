@@ -20,7 +20,7 @@ pub struct JsonPrinter {
     hide_redacted: bool,
 }
 
-/// What there is to say about a message besides its JSON.
+/// Notes about a message besides its JSON.
 #[derive(Debug, Default)]
 pub struct Findings {
     /// What is wrong with it.

@@ -7,7 +7,7 @@ use crate::schema::Diagnostic;
 /// one long package or many nested messages can add up to.
 pub(super) const MAX_NAME: usize = 512;
 
-/// How much is said about one file: who reads further has understood, and finding lines and columns takes time.
+/// Diagnostics for one file: further ones are of little use, and finding lines and columns takes time.
 pub(super) const MAX_WARNINGS: usize = 100;
 
 impl<'a, 's> Linker<'a, 's> {

@@ -26,7 +26,7 @@ fn file(name: &str, message_type: Vec<descriptor::Message>) -> File {
     File { name: Some(name.into()), syntax: Some("proto3".into()), message_type, ..Default::default() }
 }
 
-/// The table of these files, and the texts of what is said.
+/// The table of these files, and the texts of the diagnostics.
 fn linked(files: Vec<File>) -> (Schema, Vec<String>) {
     let (schema, diagnostics) = Schema::from_descriptors(&FileSet { file: files }.encode_to_vec()).unwrap();
     (schema, diagnostics.iter().map(ToString::to_string).collect())

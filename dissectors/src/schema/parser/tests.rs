@@ -148,7 +148,7 @@ fn editions_set_what_syntax_did() {
     assert!(schema[entry].fields[0].utf8, "the feature of a map field holds for its key");
     let inherits = &schema[schema.message("e.Inherits").unwrap()];
     assert!(matches!(inherits.fields[0].kind, Kind::Group(_)));
-    let Kind::Message(entry) = inherits.fields[1].kind else { panic!("a map field is no group") };
+    let Kind::Message(entry) = inherits.fields[1].kind else { panic!("a map field is not a group") };
     assert!(matches!(schema[entry].fields[1].kind, Kind::Message(_)), "nor is its value");
     let inner = &schema[schema.message("e.Inherits.In").unwrap()];
     assert_eq!(inner.fields[0].cardinality, Cardinality::Explicit);

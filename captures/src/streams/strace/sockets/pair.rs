@@ -27,7 +27,7 @@ const MAX_RECENT: usize = 1 << 10;
 /// The same for all connections together. Those that open when it is used up are aligned by their counts.
 pub(super) const MAX_RECENT_BYTES: usize = 16 << 20;
 
-/// Fewer equal bytes are no evidence: so many has the header of an HTTP/2 frame.
+/// Fewer equal bytes prove nothing: the header of an HTTP/2 frame has that many.
 const MIN_OVERLAP: usize = 9;
 
 /// A connection, numbered in the order in which connections are first seen.
