@@ -1,4 +1,4 @@
-//! What an engine tells about a replay while it runs.
+//! What an engine reports about a replay while it runs.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ pub(crate) struct PlanIx(pub(crate) u32);
 
 /// Something that happened.
 #[derive(Debug)]
+#[expect(dead_code, reason = "a screen shows more of it than the command, which reads the endings only")]
 pub(crate) enum Event {
     /// A connection was made.
     ConnectionUp {

@@ -28,7 +28,8 @@ use crate::rpc::{GrpcStream, drain};
 /// Why a call does not go on as recorded.
 enum Interrupt {
     Ended(Ending),
-    Lost(String),
+    /// Its connection; why stands in [`Active::lost`].
+    Lost,
     Stalled(String),
     Deadline,
     Stopped,
@@ -218,7 +219,7 @@ impl Engine {
                 });
             }
             Interrupt::Ended(_) => return Ok(How::Answered),
-            Interrupt::Lost(_) => self.lost_or_unprocessed(active)?,
+            Interrupt::Lost => self.lost_or_unprocessed(active)?,
             Interrupt::Stalled(text) => How::Stalled(text),
             Interrupt::Deadline => How::Deadline,
             Interrupt::Stopped => How::Skipped("the replay was ended while it was in progress".to_owned()),
@@ -419,8 +420,8 @@ impl Engine {
                 if let Some(ending) = active.ended.get() {
                     return Interrupt::Ended(ending);
                 }
-                if let Some(why) = active.lost.borrow().clone() {
-                    return Interrupt::Lost(why);
+                if active.lost.borrow().is_some() {
+                    return Interrupt::Lost;
                 }
                 if let Some(text) = active.stalled.borrow().clone() {
                     return Interrupt::Stalled(text);

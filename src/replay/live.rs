@@ -15,7 +15,7 @@ use rpcshark_captures::streams::StreamNo;
 use rpcshark_captures::write::{About, Ends, Party, StreamWriter, WrittenStream};
 use rpcshark_captures::{Data, Direction, Endpoint, Input, Packet, PacketNo, Place, Sources, Spill, Timestamp};
 use rpcshark_dissectors::store::{
-    CallEventKind, CallRef, ClientBy, Connection, ConnectionEventKind, ConnectionId, ConnectionRef, Keep, LaneNo, Store,
+    CallEventKind, CallRef, ClientBy, Connection, ConnectionEventKind, Keep, LaneNo, Store,
 };
 use rpcshark_dissectors::tls::Keys;
 use rpcshark_dissectors::{DecodeAs, Joining};
@@ -264,12 +264,6 @@ impl Live {
     /// The call on a stream of a connection.
     pub(crate) fn call(&self, connection: u32, stream: u32) -> Option<CallRef> {
         self.calls.get(&(connection, stream)).map(|call| call.at)
-    }
-
-    /// Which connection of the store the one with this number is.
-    pub(crate) fn connection(&self, number: u32) -> Option<ConnectionRef> {
-        let id: ConnectionId = self.connections.get(number as usize)?.driver.id;
-        Some(ConnectionRef { lane: LaneNo(0), id })
     }
 
     /// Frees the memory of a call: nobody looks at it any more.

@@ -5,8 +5,6 @@
 //! for, `clock` when it is due, `connections` and `exchange` send it, and [`Live`] dissects all that is sent and received, so that
 //! replayed calls are the same kind of value as recorded ones. Comparing them is left to `dissectors::compare`.
 
-#![allow(dead_code, reason = "the report and the terminal UI use the rest of what is told")]
-
 mod active;
 mod clock;
 mod connections;

@@ -86,7 +86,6 @@ pub(super) struct Manners {
 /// A call, as its server sees it.
 pub(super) struct Peer {
     pub(super) path: String,
-    pub(super) headers: HeaderMap,
     pub(super) log: Arc<Mutex<Vec<String>>>,
     body: RecvStream,
     buffer: BytesMut,
@@ -155,7 +154,6 @@ async fn accept(listener: TcpListener, manners: Manners, handler: Handler, log: 
                 let (parts, body) = request.into_parts();
                 let peer = Peer {
                     path: parts.uri.path().to_owned(),
-                    headers: parts.headers,
                     log: Arc::clone(&log),
                     body,
                     buffer: BytesMut::new(),
@@ -373,7 +371,6 @@ pub(super) struct Outcome {
     /// By number.
     pub(super) calls: Vec<(u32, Ended, Comparison)>,
     pub(super) finished: Finished,
-    pub(super) skipped: usize,
     pub(super) capture: PathBuf,
 }
 
@@ -492,7 +489,7 @@ pub(super) fn replay(file: &Path, to: &str, directory: &Path, change: impl FnOnc
         }
     }
     ended_calls.sort_by_key(|(no, ..)| *no);
-    Outcome { calls: ended_calls, finished, skipped: plan.skipped.len(), capture }
+    Outcome { calls: ended_calls, finished, capture }
 }
 
 /// What the command makes of it.
