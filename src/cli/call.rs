@@ -22,13 +22,12 @@ use tokio::sync::mpsc;
 use super::Talk;
 use super::input::{FileBodies, SchemaArgs};
 use super::output::{CANNOT_OPEN, Output, Problem, complain};
-use super::replay::header;
 use crate::address::Address;
 use crate::call::{Ask, ReflectionError, Session, Ways, encode, reflected};
 use crate::config::Config;
 use crate::decode_as::DecodeAsRules;
 use crate::load::{Inputs, LoadOptions, Loader};
-use crate::replay::parse_duration;
+use crate::replay::{CommandErrors, header, parse_duration};
 use crate::rpc::{TlsArgs, TlsSettings};
 use crate::signals::{INTERRUPTED, Stop};
 
@@ -259,7 +258,7 @@ impl CallArgs {
         let metadata = self.headers.iter().map(|given| {
             let (name, value) =
                 given.split_once(':').ok_or_else(|| Problem::Usage(format!("-H '{given}': it is 'name: value'")))?;
-            header(&format!("{}={}", name.trim(), value.trim())).map_err(Problem::Usage)
+            header(&format!("{}={}", name.trim(), value.trim()), CommandErrors::Shown).map_err(Problem::Usage)
         });
         let metadata = metadata.collect::<Result<Vec<_>, _>>()?;
         if let Some([file, no]) = self.from.as_deref() {

@@ -21,7 +21,6 @@ mod paint;
 mod problems;
 mod remarks;
 mod replay;
-mod replay_plan;
 mod replay_run;
 mod schema;
 mod selected;

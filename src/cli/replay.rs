@@ -2,8 +2,8 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,21 +12,19 @@ use parking_lot::Mutex;
 use rpcshark_dissectors::filter::Target;
 use rpcshark_dissectors::store::Keep;
 
+use super::InputArgs;
 use super::filter::FilterArgs;
 use super::input::{FileBodies, Viewing, tell_files};
 use super::output::{Bar, Output, Problem, remark};
 use super::replay_run::{NoiseFrom, Reporting, carry_out};
 use super::why::tell_why_none;
-use super::{InputArgs, replay_plan};
 use crate::load::Inputs;
 use crate::output_file::OutputFile;
-use crate::replay::edit::{Capture, Change, Edits};
 use crate::replay::{
-    Allow, Connections, Deadline, HeaderPolicy, Identity, Journal, JournalError, Journaled, Live, OnConnectionLoss,
-    OnStall, Order, Pace, Plan, Recording, Settings, SkipReason, To, Wanted, Work, parse_duration,
+    CommandErrors, Identity, Journal, JournalError, Journaled, Live, Plan, Recording, ReplayOptions, Settings, To,
+    Wanted, Work, skipped_lines, write_plan,
 };
-use crate::report::{CompareArgs, ReportArgs};
-use crate::rpc::{TlsArgs, TlsSettings};
+use crate::report::ReportArgs;
 
 /// Send recorded calls again to a live server, and compare the answers
 ///
@@ -45,125 +43,16 @@ pub(super) struct ReplayArgs {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
-    /// Where to send the calls; with RECORDED=, those that went to the server RECORDED (may be repeated)
-    #[arg(long, value_name = "[RECORDED=]ADDR", required = true)]
-    to: Vec<To>,
-
     /// Print what would be sent, and send nothing
     #[arg(long, help_heading = "Safety")]
     plan: bool,
-
-    /// Send calls of these methods, too: package.Service/Method, with * for any characters (may be repeated)
-    #[arg(long, value_name = "METHOD", help_heading = "Safety")]
-    allow: Vec<String>,
-
-    /// Send calls of all methods
-    #[arg(long, help_heading = "Safety")]
-    allow_all: bool,
-
-    /// Allow the server of the recording as a target
-    #[arg(long, help_heading = "Safety")]
-    allow_recorded_target: bool,
 
     /// Do not ask before methods are called that may change something
     #[arg(long, help_heading = "Safety")]
     yes: bool,
 
-    /// Send no more than N calls
-    #[arg(long, value_name = "N", help_heading = "Safety")]
-    max_calls: Option<usize>,
-
-    /// Start no more than N calls per second
-    #[arg(long, value_name = "N", value_parser = parse_speed, help_heading = "Safety")]
-    max_rate: Option<f64>,
-
-    /// End the replay when N calls have stalled or lost their connections
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Safety")]
-    max_errors: Option<u64>,
-
-    /// When calls and messages are sent: think (after the recorded think times), recorded (at the recorded times), asap, rate=N (calls per second)
-    #[arg(long, value_name = "PACE", default_value = "think", help_heading = "Timing")]
-    pace: Pace,
-
-    /// Divide all times by N
-    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = parse_speed, help_heading = "Timing")]
-    speed: f64,
-
-    /// Shorten longer pauses to this: 500ms, 5s
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Timing")]
-    max_gap: Option<Duration>,
-
-    /// Leave out calls that began before this, counted from the first packet: 90s
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Timing")]
-    from: Option<Duration>,
-
-    /// Leave out calls that began at or after this, counted from the first packet
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Timing")]
-    to_time: Option<Duration>,
-
-    /// Deadlines of calls: recorded, none, xN (N times as long), or a duration
-    #[arg(long, value_name = "DEADLINE", default_value = "recorded", help_heading = "Timing")]
-    deadline: Deadline,
-
-    /// What a call waits for on other calls
-    #[arg(long, value_name = "ORDER", value_enum, default_value_t, help_heading = "Order")]
-    order: Order,
-
-    /// What happens to a call that waits for something that does not come
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t, help_heading = "Order")]
-    on_stall: OnStall,
-
-    /// How long to wait at least before a call has stalled
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "5s", help_heading = "Order")]
-    stall_after: Duration,
-
-    /// Calls in progress at the same time, at most
-    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65_536), help_heading = "Order")]
-    concurrency: u32,
-
-    /// Which connections calls are sent on: recorded, per-call, pool=N
-    #[arg(long, value_name = "WHICH", default_value = "recorded", help_heading = "Connections")]
-    connections: Connections,
-
-    /// What happens when a connection is lost
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t, help_heading = "Connections")]
-    on_conn_loss: OnConnectionLoss,
-
-    /// How long to try to connect to a server that cannot be reached
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "10s", help_heading = "Connections")]
-    connect_for: Duration,
-
-    /// The :authority of requests, if it is not the target's address (localhost for Unix sockets and vsock)
-    #[arg(long, value_name = "NAME", help_heading = "Connections")]
-    authority: Option<String>,
-
-    /// Set a header field in all requests: NAME=VALUE, NAME=env:VARIABLE, NAME=file:PATH, NAME=cmd:COMMAND (may be repeated)
-    #[arg(long, value_name = "NAME=VALUE", help_heading = "Requests")]
-    header: Vec<String>,
-
-    /// Send recorded credentials (authorization, cookie, *-token, ...), which are withheld otherwise
-    #[arg(long, help_heading = "Requests")]
-    keep_auth: bool,
-
-    /// Set a field of requests: Service/Method.request.path=value, Service/Method.metadata.name=value; {{NAME}} as the value stands
-    /// for what --capture NAME took in place of the recorded value (may be repeated)
-    #[arg(long, value_name = "PLACE=VALUE", value_parser = Change::set, help_heading = "Requests")]
-    set: Vec<Change>,
-
-    /// Leave out a field of requests: Service/Method.request.path, Service/Method.metadata.name (may be repeated)
-    #[arg(long, value_name = "PLACE", value_parser = Change::drop, help_heading = "Requests")]
-    drop: Vec<Change>,
-
-    /// Take values from answers for later requests: NAME=Method.response.path (may be repeated)
-    #[arg(long, value_name = "NAME=PLACE", help_heading = "Requests")]
-    capture: Vec<Capture>,
-
     #[command(flatten)]
-    tls: TlsArgs,
-
-    /// The client's private key, PEM; --key FILE is the same
-    #[arg(long, value_name = "FILE", help_heading = "TLS")]
-    tls_key: Option<PathBuf>,
+    options: ReplayOptions,
 
     /// Replay to this server first, one that is known to be right: what differs there is noise, and no difference
     #[arg(long, value_name = "ADDR", help_heading = "Comparing", conflicts_with = "twice")]
@@ -172,9 +61,6 @@ pub(super) struct ReplayArgs {
     /// Replay twice: what the server answers differently each time is noise, and no difference
     #[arg(long, help_heading = "Comparing")]
     twice: bool,
-
-    #[command(flatten)]
-    compare: CompareArgs,
 
     #[command(flatten)]
     report: ReportArgs,
@@ -204,12 +90,12 @@ pub(super) struct ReplayArgs {
 
 pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
     let talk = args.input.talk;
-    let rules = args.compare.rules()?;
+    let rules = args.options.compare.rules()?;
     args.report.check()?;
-    let settings = args.settings()?;
+    let settings = args.options.settings().map_err(Problem::Usage)?;
     let schema = args.input.load_schema()?;
     let mut sieve = args.filter.compile(&schema, Target::Calls)?;
-    let headers = args.headers()?;
+    let headers = args.options.headers(args.input.credentials()?, CommandErrors::Shown).map_err(Problem::Usage)?;
     let needs = sieve.needs();
     let kept = Keep { bodies: true, frames: needs.frames, events: true };
     let loader = args.input.open(Inputs::Paths(args.files.clone()), false, kept)?;
@@ -245,7 +131,7 @@ pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
         let first = loaded.first.unwrap_or_default();
         offset.map(|offset| first.plus(offset))
     };
-    let allow = Allow { all: args.allow_all, patterns: args.allow.clone() };
+    let allow = args.options.allow();
     let identity = Identity { calls: loaded.store.call_count(), first: loaded.first.unwrap_or_default().as_nanos() };
     let resumed = match &args.journal {
         Some(path) if args.resume => Some(Journal::resume(path, &identity).map_err(journal_problem)?),
@@ -254,26 +140,26 @@ pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
     let wanted = Wanted {
         calls: &chosen,
         allow: &allow,
-        from: since(args.from),
-        until: since(args.to_time),
-        max_calls: args.max_calls,
+        from: since(args.options.from),
+        until: since(args.options.to_time),
+        max_calls: args.options.max_calls,
         journaled: resumed.as_ref().map(|(_, journaled)| journaled),
     };
     let plan = Plan::new(&recording, &settings, &headers, &wanted);
     let plan = plan.map_err(|error| Problem::Usage(error.to_string()))?;
     if args.plan {
         let mut out = Output::new();
-        replay_plan::write_plan(&plan, &settings, out.buffer());
+        write_plan(&plan, &settings, out.buffer());
         out.flush()?;
         return Ok(ExitCode::SUCCESS);
     }
-    args.refuse(&plan)?;
+    args.options.refuse(&plan).map_err(Problem::Refused)?;
     let baseline = match &args.baseline {
         Some(to) => {
-            let settings = Settings { to: vec![to.clone()], ..args.settings()? };
+            let settings = Settings { to: vec![to.clone()], ..settings.clone() };
             let plan = Plan::new(&recording, &settings, &headers, &wanted);
             let plan = plan.map_err(|error| Problem::Usage(format!("--baseline: {error}")))?;
-            args.refuse(&plan)?;
+            args.options.refuse(&plan).map_err(Problem::Refused)?;
             Some((plan, settings))
         }
         None => None,
@@ -351,81 +237,6 @@ fn tell_in_flight(journaled: &Journaled, quiet: bool) {
 }
 
 impl ReplayArgs {
-    fn settings(&self) -> Result<Settings, Problem> {
-        let protocols: &[&[u8]] = &[b"h2"];
-        // A --key without = is not about lists.
-        let mut keys = self.compare.other_keys().map(Path::new).chain(self.tls_key.as_deref());
-        let key = keys.next();
-        if keys.next().is_some() {
-            return Err(Problem::Usage("there can be only one private key (--key, --tls-key)".to_owned()));
-        }
-        let tls = TlsSettings::new(&self.tls, key, protocols);
-        Ok(Settings {
-            to: self.to.clone(),
-            order: self.order,
-            pace: self.pace,
-            speed: self.speed,
-            max_gap: self.max_gap,
-            connections: self.connections,
-            on_stall: self.on_stall,
-            on_connection_loss: self.on_conn_loss,
-            deadline: self.deadline,
-            concurrency: self.concurrency as usize,
-            max_rate: self.max_rate,
-            max_errors: self.max_errors,
-            stall_after: self.stall_after,
-            connect_for: self.connect_for,
-            tls: tls.map_err(|error| Problem::Usage(error.to_string()))?,
-            authority: self.authority.clone(),
-        })
-    }
-
-    fn headers(&self) -> Result<HeaderPolicy, Problem> {
-        let replace = self.header.iter().map(|given| header(given).map_err(Problem::Usage));
-        Ok(HeaderPolicy {
-            keep_auth: self.keep_auth,
-            replace: replace.collect::<Result<_, _>>()?,
-            credentials: self.input.credentials()?,
-            edits: Edits {
-                changes: self.set.iter().chain(&self.drop).cloned().collect(),
-                captures: self.capture.clone(),
-            },
-        })
-    }
-
-    /// Refuses what is not safe.
-    fn refuse(&self, plan: &Plan) -> Result<(), Problem> {
-        if plan.calls.is_empty() {
-            let unsafe_calls = plan.skipped.iter().filter(|call| call.why == SkipReason::Unsafe).count();
-            if unsafe_calls > 0 {
-                return Err(Problem::Refused(format!(
-                    "none of the calls may be sent: the methods of {unsafe_calls} may change something (see --plan); --allow permits them"
-                )));
-            }
-            if let Some(first) = plan.skipped.first() {
-                let count = plan.skipped.len();
-                return Err(Problem::Refused(format!(
-                    "none of the {count} calls can be sent; call {}: {}",
-                    first.no, first.why
-                )));
-            }
-            return Ok(());
-        }
-        if let Some(target) = plan.recorded_targets().next().filter(|_| !self.allow_recorded_target) {
-            return Err(Problem::Refused(format!(
-                "{} is the server of the recording ({}); --allow-recorded-target permits it",
-                target.address, target.recorded
-            )));
-        }
-        if let Some((name, (since, calls))) = plan.expired.iter().next() {
-            return Err(Problem::Refused(format!(
-                "the token in {name} of {calls} calls ran out {} ago; give a new one with --header {name}=env:NAME",
-                replay_plan::duration_text(*since)
-            )));
-        }
-        Ok(())
-    }
-
     fn warn(&self, plan: &Plan) {
         if self.input.talk.quiet {
             return;
@@ -435,7 +246,7 @@ impl ReplayArgs {
                 "{name} of {calls} calls is withheld; --header {name}=env:NAME sends another one, --keep-auth the recorded one"
             ));
         }
-        for (count, text) in replay_plan::skipped_lines(plan) {
+        for (count, text) in skipped_lines(plan) {
             remark(&format!("{count} left out: {text}"));
         }
     }
@@ -447,7 +258,7 @@ impl ReplayArgs {
             return Ok(true);
         }
         let mut text = Vec::new();
-        replay_plan::write_plan(plan, settings, &mut text);
+        write_plan(plan, settings, &mut text);
         let mut stderr = io::stderr();
         stderr.write_all(&text)?;
         write!(stderr, "Send these calls? [y/N] ")?;
@@ -458,57 +269,8 @@ impl ReplayArgs {
     }
 }
 
-/// Reads `NAME=VALUE`, with a value that may stand elsewhere.
-pub(super) fn header(given: &str) -> Result<(String, Vec<u8>), String> {
-    let (name, value) = given.split_once('=').ok_or_else(|| format!("--header {given}: it is NAME=VALUE"))?;
-    let name = name.trim().to_ascii_lowercase();
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(is_name) || name.starts_with("grpc-") {
-        return Err(format!("--header {name}: it is not a name of a header field that can be set"));
-    }
-    let value = if let Some(variable) = value.strip_prefix("env:") {
-        let value = std::env::var(variable);
-        value.map_err(|_| format!("--header {name}: the environment has no variable {variable}"))?.into_bytes()
-    } else if let Some(path) = value.strip_prefix("file:") {
-        std::fs::read(path).map_err(|error| format!("--header {name}: {path}: {error}"))?
-    } else if let Some(command) = value.strip_prefix("cmd:") {
-        let output = Command::new("sh").arg("-c").arg(command).stderr(std::process::Stdio::inherit()).output();
-        let output = output.map_err(|error| format!("--header {name}: {command}: {error}"))?;
-        if !output.status.success() {
-            return Err(format!("--header {name}: {command}: {}", output.status));
-        }
-        output.stdout
-    } else {
-        value.as_bytes().to_vec()
-    };
-    Ok((name, value.trim_ascii().to_vec()))
-}
-
-fn parse_speed(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(speed) if speed > 0.0 && speed <= 1e6 => Ok(speed),
-        _ => Err("is not a number above 0".to_owned()),
-    }
-}
-
 /// What sequence numbers of a written capture begin with.
 fn now_seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_micros()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_come_from_the_command_line_a_file_or_a_command() {
-        assert_eq!(header("X-Tenant=t1"), Ok(("x-tenant".to_owned(), b"t1".to_vec())));
-        assert_eq!(header("a=cmd:printf 'b\\n'"), Ok(("a".to_owned(), b"b".to_vec())));
-        for wrong in
-            ["a", "=b", "a b=c", "grpc-timeout=1S", "a=env:NOT_THERE_AT_ALL", "a=file:/not/there", "a=cmd:false"]
-        {
-            assert!(header(wrong).is_err(), "{wrong}");
-        }
-    }
 }

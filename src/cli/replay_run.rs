@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpcshark_captures::Timestamp;
-use rpcshark_dissectors::compare::{Comparer, Comparison, Mapped, Noise, Rules, Scope, Verdict};
+use rpcshark_dissectors::compare::{Comparer, Comparison, Noise, Rules};
 use rpcshark_dissectors::print::{Line, duration_text};
 use rpcshark_dissectors::statistics::Latencies;
 use rpcshark_dissectors::store::Store;
@@ -16,7 +16,7 @@ use super::Talk;
 use super::input::FileBodies;
 use super::output::{CANNOT_OPEN, DIFFERENT, IN_PART, Problem, complain, remark};
 use super::paint;
-use crate::replay::{CutShort, Ended, Event, Finished, How, Live, PlannedCall, Running, Work};
+use crate::replay::{CutShort, Ended, Event, Finished, Live, PlannedCall, Running, Work, compared_call};
 use crate::report::{CallFacts, CallReport, Report, ReportArgs, Subject, sides};
 use crate::signals::{INTERRUPTED, Stop};
 
@@ -197,22 +197,7 @@ fn compared(
     comparer: &mut Comparer<'_>,
     shows_sides: bool,
 ) -> CallReport {
-    let mapped: Mapped = ended.mapped.iter().map(|(recorded, live)| (recorded, live)).collect();
-    let mut compare = |prefix| match replayed {
-        Some(replayed) => {
-            let scope = Scope { requests: false, prefix, mapped: Some(&mapped) };
-            comparer.compare(recorded, replayed, &scope)
-        }
-        None => Comparison::of(Verdict::ConnectionLost, Some("nothing was sent".to_owned())),
-    };
-    let comparison = match &ended.how {
-        How::Answered | How::Deadline => compare(false),
-        // As the recorded client did, or because the recording has no end: what came until then is compared.
-        How::Cancelled => compare(true),
-        How::Stalled(why) => compare(true).ended(Verdict::Stalled, why.clone()),
-        How::ConnectionLost(why) => compare(true).ended(Verdict::ConnectionLost, why.clone()),
-        How::Skipped(why) => Comparison::skipped(why.clone()),
-    };
+    let comparison = compared_call(recorded, replayed, ended, comparer);
     CallReport {
         no: Some(call.no),
         other_no: None,

@@ -7,6 +7,7 @@
 
 mod active;
 mod clock;
+mod compared;
 mod connections;
 mod control;
 pub(crate) mod edit;
@@ -17,7 +18,9 @@ mod gates;
 mod headers;
 mod journal;
 mod live;
+mod options;
 mod plan;
+mod plan_text;
 mod recording;
 mod safety;
 mod script;
@@ -25,14 +28,17 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use compared::compared_call;
 pub(crate) use engine::{Running, Work};
+pub(crate) use event::{CutShort, Ended, Event, Finished};
 #[cfg(test)]
-pub(crate) use event::Timing;
-pub(crate) use event::{CutShort, Ended, Event, Finished, How};
+pub(crate) use event::{How, Timing};
 pub(crate) use headers::HeaderPolicy;
 pub(crate) use journal::{Identity, Journal, JournalError, Journaled};
 pub(crate) use live::Live;
+pub(crate) use options::{CommandErrors, ReplayOptions, header};
 pub(crate) use plan::{Plan, PlannedCall, SkipReason, Wanted};
+pub(crate) use plan_text::{skipped_lines, write_plan};
 pub(crate) use recording::Recording;
 pub(crate) use safety::Allow;
 pub(crate) use settings::{

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use rpcshark_dissectors::print::Escaped;
 
-use crate::replay::{Connections, Order, Pace, Plan, Settings};
+use super::{Connections, Order, Pace, Plan, Settings};
 
 /// Appends the plan.
-pub(super) fn write_plan(plan: &Plan, settings: &Settings, out: &mut Vec<u8>) {
+pub(crate) fn write_plan(plan: &Plan, settings: &Settings, out: &mut Vec<u8>) {
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = lines(plan, settings, &mut text);
@@ -67,11 +67,7 @@ fn lines(plan: &Plan, settings: &Settings, out: &mut String) -> std::fmt::Result
         }
         for (name, (since, calls)) in &plan.expired {
             let calls = count(*calls as usize, "call");
-            writeln!(
-                out,
-                "  the token in {name} of {calls} ran out {} ago: the replay is refused",
-                duration_text(*since)
-            )?;
+            writeln!(out, "  the token in {name} of {calls} ran out {} ago: the replay is refused", span_text(*since))?;
         }
     }
     Ok(())
@@ -81,7 +77,7 @@ fn lines(plan: &Plan, settings: &Settings, out: &mut String) -> std::fmt::Result
 const MAX_NAME: usize = 60;
 
 /// Why calls are left out, with how many, and the numbers of the first.
-pub(super) fn skipped_lines(plan: &Plan) -> Vec<(String, String)> {
+pub(crate) fn skipped_lines(plan: &Plan) -> Vec<(String, String)> {
     let mut by_reason: BTreeMap<_, Vec<u32>> = BTreeMap::new();
     for call in &plan.skipped {
         by_reason.entry((&call.why, call.method)).or_default().push(call.no);
@@ -103,12 +99,12 @@ fn time(plan: &Plan, settings: &Settings) -> String {
         Pace::Asap => "as fast as the answers come".to_owned(),
         Pace::Rate(rate) => {
             let needed = Duration::from_secs_f64(plan.calls.len() as f64 / rate);
-            format!("{rate} calls per second: about {}", duration_text(needed))
+            format!("{rate} calls per second: about {}", span_text(needed))
         }
         Pace::Think | Pace::Recorded => {
             let needed = recorded.div_f64(settings.speed);
             let at_most = if settings.max_gap.is_some() { "at most" } else { "about" };
-            format!("{at_most} {}", duration_text(needed))
+            format!("{at_most} {}", span_text(needed))
         }
     }
 }
@@ -124,7 +120,7 @@ const fn order(order: Order) -> &'static str {
 }
 
 /// A duration for people.
-pub(super) fn duration_text(duration: Duration) -> String {
+pub(crate) fn span_text(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0 => format!("{} ms", duration.as_millis()),
