@@ -5,11 +5,13 @@ mod support;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::fs::{FileType, Mode};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything may take on a machine that has other things to do.
@@ -53,6 +55,8 @@ struct Terminal {
     keys: Option<Box<dyn Write + Send>>,
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser<Watch>>>,
+    /// The thread that reads what the program writes, and what tells it to end.
+    reader: Option<(JoinHandle<()>, Arc<AtomicBool>)>,
 }
 
 fn some(number: u16) -> NonZeroU16 {
@@ -90,16 +94,20 @@ impl Terminal {
         let keys = pair.master.take_writer().expect("the terminal can be written");
         let parser = vt100::Parser::new_with_callbacks(some(at.1), some(at.0), 0, Watch::default());
         let screen = Arc::new(Mutex::new(parser));
-        thread::spawn({
-            let screen = Arc::clone(&screen);
+        let leaves = Arc::new(AtomicBool::new(false));
+        let reader = thread::spawn({
+            let (screen, leaves) = (Arc::clone(&screen), Arc::clone(&leaves));
             move || {
                 let mut bytes = [0; 4096];
                 while let Ok(read @ 1..) = output.read(&mut bytes) {
                     screen.lock().expect("no panic").process(&bytes[..read]);
+                    if leaves.load(Ordering::Acquire) {
+                        return;
+                    }
                 }
             }
         });
-        Self { master: Some(pair.master), keys: Some(keys), child, screen }
+        Self { master: Some(pair.master), keys: Some(keys), child, screen, reader: Some((reader, leaves)) }
     }
 
     /// The terminal UI on the recording of the shop.
@@ -138,6 +146,17 @@ impl Terminal {
     fn signal(&self, signal: Signal) {
         let pid = self.child.process_id().and_then(|pid| Pid::from_raw(pid.cast_signed())).expect("it runs");
         kill_process(pid, signal).expect("the signal is sent");
+    }
+
+    /// Closes the terminal, as one closes a window.
+    fn hang_up(&mut self) {
+        let (reader, leaves) = self.reader.take().expect("the terminal is there");
+        leaves.store(true, Ordering::Release);
+        // The reader holds the terminal, too, and leaves it at the next bytes: those of the new selection.
+        self.type_keys("j");
+        reader.join().expect("no panic");
+        self.keys = None;
+        self.master = None;
     }
 
     /// Waits for the end of the program. Its exit status.
@@ -268,13 +287,33 @@ fn signals_end_it_and_give_the_terminal_back() {
 
 #[test]
 fn it_ends_when_the_terminal_goes() {
-    let mut terminal = Terminal::shop((100, 30));
-    terminal.until_text("74 calls");
-    terminal.keys = None;
-    terminal.master = None;
-    // The reader still holds the terminal; what a closed window sends is the hang-up.
-    terminal.signal(Signal::HUP);
-    terminal.ends();
+    let directory = tempfile::tempdir().expect("a directory");
+    let pipe = directory.path().join("capture");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+    let shop = capture("shop", "shop.pcap");
+    for hang_up in ["", "trap '' HUP; "] {
+        for input in [format!("'{shop}'"), format!("- --tui < '{}'", pipe.display())] {
+            // Open at both ends, so that the pipe does not end as long as this lives.
+            let mut writer = std::fs::File::options().read(true).write(true).open(&pipe).expect("the pipe");
+            let bytes = std::fs::read(&shop).expect("a capture");
+            let is_piped = input.starts_with('-');
+            let writer = thread::spawn(move || {
+                if is_piped {
+                    writer.write_all(&bytes).expect("the pipe takes it");
+                }
+                writer
+            });
+            let line = format!("{hang_up}exec '{}' {input}", binary());
+            let mut terminal = Terminal::start((100, 30), "/bin/sh", &["-c", &line]);
+            terminal.until_text("Orders/GetOrder");
+            terminal.hang_up();
+            let began = Instant::now();
+            let status = terminal.ends();
+            assert!(matches!(status, 0 | 130), "{line}: it ended with {status}");
+            assert!(began.elapsed() < Duration::from_secs(10), "{line}: it ended after {:?}", began.elapsed());
+            drop(writer.join());
+        }
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod errands;
 mod export;
 mod frames;
 mod history;
+mod keyboard;
 mod list;
 mod sort_keys;
 mod statistics;

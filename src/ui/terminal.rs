@@ -1,19 +1,18 @@
 //! The terminal: taken over, drawn on, and given back whatever happens.
 
 use std::io::{self, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{
-    self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event,
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event,
 };
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::crossterm::{cursor, execute};
@@ -28,6 +27,7 @@ use rpcshark_tui::theme::Role;
 use rpcshark_tui::{App, Theme};
 
 use super::backend::{Decoding, ScreenBackend, Shared};
+use super::keyboard::Keyboard;
 use super::workers::Workers;
 use crate::load::{LoadOptions, SharedStore, schema};
 use crate::signals::Stop;
@@ -129,46 +129,17 @@ pub(crate) fn run(options: Options) -> anyhow::Result<Ended> {
     app.set_saved_filters(options.saved);
     app.set_history(options.history.as_deref().map(super::history::read).unwrap_or_default());
     let screen = Screen::take(options.mouse)?;
-    let ended = Arc::new(AtomicBool::new(false));
-    let keys = thread::Builder::new().name("keys".to_owned()).spawn({
-        let ended = Arc::clone(&ended);
-        move || forward_events(&to_main, &ended)
-    });
-    let keys = keys.context("cannot start a thread")?;
-    let mut main = Main { app, backend, screen, stop: options.stop, spool, next: None };
+    let keyboard = Keyboard::start(to_main).context("cannot read keys from the terminal")?;
+    let mut main = Main { app, backend, screen, keyboard, stop: options.stop, spool, next: None };
     let code = main.run(&signals);
-    ended.store(true, Ordering::Release);
-    // Keys that come from here on are for whoever reads the terminal next.
-    let _ = keys.join();
-    Ok(match main.next.take() {
+    let Main { keyboard, screen, next, .. } = main;
+    // First its keys, then the terminal itself is left to whoever uses it next.
+    keyboard.leave();
+    drop(screen);
+    Ok(match next {
         Some(path) => Ended::Other(path),
         None => Ended::Left(code?),
     })
-}
-
-/// How long keys are waited for before it is seen whether they are still wanted.
-const KEYS: Duration = Duration::from_millis(100);
-
-/// Hands on what the terminal says until it is gone, or `ended` is set.
-fn forward_events(to: &Sender<Signal>, ended: &AtomicBool) {
-    while !ended.load(Ordering::Acquire) {
-        let event = match event::poll(KEYS) {
-            Ok(false) => continue,
-            Ok(true) => event::read(),
-            Err(error) => Err(error),
-        };
-        match event {
-            Ok(event) => {
-                if to.send(Signal::Event(event)).is_err() {
-                    return;
-                }
-            }
-            Err(_) => {
-                let _ = to.send(Signal::Gone);
-                return;
-            }
-        }
-    }
 }
 
 /// The main thread's loop.
@@ -176,6 +147,7 @@ struct Main {
     app: App,
     backend: ScreenBackend,
     screen: Screen,
+    keyboard: Keyboard,
     stop: Option<Arc<Stop>>,
     /// Where standard input is kept.
     spool: Option<Arc<Spool>>,
@@ -192,6 +164,9 @@ impl Main {
         loop {
             if self.stop.as_ref().is_some_and(|stop| stop.is_raised()) {
                 return Ok(ExitCode::from(crate::signals::INTERRUPTED));
+            }
+            if self.keyboard.is_gone() {
+                return Ok(ExitCode::SUCCESS);
             }
             // Input is drained before anything is drawn, so that held keys do not lag.
             let wait = match drawn_at {
@@ -270,7 +245,7 @@ impl Main {
 
 /// The terminal, as long as it is ours. It is given back when this is dropped, and before a panic is reported.
 struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl Screen {
@@ -281,7 +256,7 @@ impl Screen {
             before(panic);
         }));
         take_over(mouse).context("cannot use the terminal; --no-tui prints calls instead")?;
-        Ok(Self { terminal: Terminal::new(CrosstermBackend::new(io::stdout()))? })
+        Ok(Self { terminal: ManuallyDrop::new(Terminal::new(CrosstermBackend::new(io::stdout()))?) })
     }
 
     fn draw(&mut self, app: &mut App, backend: &ScreenBackend) -> anyhow::Result<()> {
@@ -318,6 +293,8 @@ impl Screen {
 }
 
 impl Drop for Screen {
+    /// ratatui's terminal is not dropped: it would show the cursor, which is done here, and panic where neither the terminal
+    /// nor standard error is there any more.
     fn drop(&mut self) {
         give_back();
     }
