@@ -44,7 +44,7 @@ pub(crate) struct SavedFilter {
     pub(crate) name: String,
     /// The filter. Whether it is valid depends on the schema.
     pub(crate) filter: String,
-    /// The line that it stands on, from 1.
+    /// The line that it is on, from 1.
     line: usize,
 }
 
@@ -217,7 +217,7 @@ fn parse_style(text: &str) -> Result<Style, String> {
         if let Some((_, modifier)) = MODIFIERS.iter().find(|(name, _)| *name == word) {
             style = style.add_modifier(*modifier);
         } else if word == "on" {
-            style = style.bg(color(words.next().ok_or("a colour is missing behind `on`")?)?);
+            style = style.bg(color(words.next().ok_or("a colour is missing after `on`")?)?);
         } else {
             style = style.fg(color(word)?);
         }

@@ -68,7 +68,7 @@ pub(crate) fn watch(stop: Arc<Stop>) -> anyhow::Result<()> {
     let guard = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for signals")?;
     let mut terminate = signal(SignalKind::terminate())?;
-    // Whoever starts the program with `nohup` wants it to go on when the terminal goes.
+    // Whoever starts the program with `nohup` wants it to continue when the terminal goes.
     let mut hang_up = if is_ignored(SignalKind::hangup()) { None } else { Some(signal(SignalKind::hangup())?) };
     // A write beyond the limit on the size of files then fails with a reason instead of ending the program.
     let file_size = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;

@@ -31,7 +31,7 @@ enum Wanted {
 #[derive(Debug, Default)]
 struct Tapped {
     deliveries: Vec<Delivery>,
-    /// By direction: the offset behind what was delivered.
+    /// By direction: the offset after what was delivered.
     ends: [u64; 2],
     /// It is encrypted: what it delivers is what was decrypted.
     decrypted: bool,

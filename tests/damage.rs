@@ -314,7 +314,7 @@ impl<'a> Damaged<'a> {
             if !code.is_null() && code.as_i64() != truth.status {
                 fault(format!("status {code} is not {:?}", truth.status));
             }
-            // A call of which a part is lost may seem to go on; a reset after lost trailers is the first end that is seen.
+            // A call of which a part is lost may seem to continue; a reset after lost trailers is the first end that is seen.
             let was_reset = self.frames_of(truth.stream).any(|frame| frame.kind == RST_STREAM);
             let shown = call["outcome"].as_str();
             if !(shown.is_none_or(|shown| {
@@ -562,7 +562,7 @@ fn the_reckoning_finds_what_it_is_for() {
     assert!(
         damaged.blocks[Side::Client as usize].iter().flat_map(|block| &block.fields).all(|field| field.value_known)
     );
-    // A message's bytes and nothing else: framing goes on by count.
+    // A message's bytes and nothing else: framing continues by count.
     let messages = http2::messages(&shop.flows[Side::Server as usize], frames);
     assert_eq!(
         messages.values().map(Vec::len).sum::<usize>(),

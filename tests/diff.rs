@@ -200,7 +200,7 @@ fn slower_calls_are_reported_and_are_no_difference() {
 fn a_wrong_rule_or_report_is_refused_before_anything_is_read() {
     let file = shop_file();
     for (arguments, part) in [
-        (&["--ignore", "shop.Orders/Get"][..], "--ignore 'shop.Orders/Get': behind the method a path is missing"),
+        (&["--ignore", "shop.Orders/Get"][..], "--ignore 'shop.Orders/Get': a path is missing after the method"),
         (&["--float", "a.b=much"], "a tolerance is a number"),
         (&["--report", "xml"], "the formats are text, json, junit and html"),
         (&["--report", "json", "--report", "text"], "only one report can go to standard output"),
@@ -269,7 +269,7 @@ fn html_is_one_file_that_needs_no_network_and_shows_hostile_text_as_text() {
     else {
         return support::skip::skip(format_args!("no headless browser is installed (chromium)"));
     };
-    // The page searches itself when it is opened with words behind #.
+    // The page searches itself when it is opened with words after #.
     let look = |fragment: &str| {
         let page = format!("file://{}{fragment}", text(&out));
         let home = directory.path().join("home");

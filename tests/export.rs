@@ -136,7 +136,7 @@ fn without_packets(value: &mut Value) {
     }
 }
 
-/// How two lists of calls differ. Calls that begin at one time may stand in another order.
+/// How two lists of calls differ. Calls that begin at one time may be in another order.
 fn differences(expected: &[Value], found: &[Value]) -> Option<String> {
     let key = |call: &Value| call.to_string();
     let sorted = |calls: &[Value]| {
@@ -318,7 +318,7 @@ fn calls_of_a_trunk_are_exported_one_by_one_though_their_frames_are_cut() {
     };
     send(false, &[trunk_piece(2, &ttrpc_frame(1, 1, register))]);
     send(true, &[trunk_piece(2, &ttrpc_frame(1, 2, b""))]);
-    // A request and an answer, on two connections, each in two pieces that stand between each other.
+    // A request and an answer, on two connections, each in two pieces that are between each other.
     let one = ttrpc_frame(1, 1, &request(&b"first".repeat(9)));
     let two = ttrpc_frame(3, 2, &[&b"\x12\x5a"[..], &b"answer".repeat(15)].concat());
     let cut = |number, frame: &[u8]| frame.chunks(60).map(|part| trunk_piece(number, part)).collect::<Vec<_>>();

@@ -14,7 +14,7 @@ use serde_json::Value;
 use support::run::{rpcshark, run, text};
 use support::{environment, shop};
 
-/// A run that goes on.
+/// A run that continues.
 struct Running {
     child: Child,
     lines: BufReader<ChildStdout>,

@@ -104,7 +104,7 @@ fn frames_of_files_read_together_name_their_files() {
 #[test]
 fn notes_and_gaps_of_files_read_together_name_their_files() {
     let (directory, names) = halves();
-    // Without some of the packets there are gaps, and notes at the packets behind them.
+    // Without some of the packets there are gaps, and notes at the packets after them.
     let thinned = directory.path().join("thinned.pcap");
     let recorded = std::fs::read(&names[1]).unwrap();
     let (mut kept, mut rest, mut index) = (recorded[..24].to_vec(), &recorded[24..], 0);

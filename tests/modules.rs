@@ -46,7 +46,7 @@ fn code(path: &Path) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The names directly behind each `prefix` in a source: `x` of `super::x::Y`, and `x`, `y` of `super::{x::X, y}`.
+/// The names directly after each `prefix` in a source: `x` of `super::x::Y`, and `x`, `y` of `super::{x::X, y}`.
 fn names_after<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
     let starts = code.match_indices(prefix).map(|(at, _)| at);
     let whole = starts.filter(move |&at| !code[..at].ends_with(|c: char| c == ':' || c == '_' || c.is_alphanumeric()));

@@ -13,7 +13,7 @@ fn capture(case: &str) -> String {
     text(&environment::captures().join(case).join(format!("{case}.pcap")))
 }
 
-/// The column of times of a listing, as it stands there.
+/// The column of times of a listing, as written there.
 fn times(arguments: &[&str]) -> Vec<String> {
     let run = run(arguments);
     assert_eq!(run.status, Some(0), "{}: {}", run.line, run.stderr);
@@ -245,7 +245,7 @@ fn assert_without_times(value: &serde_json::Value) {
         serde_json::Value::Object(members) => {
             for (name, member) in members {
                 let is_time = ["start", "time", "first", "last", "duration_ns"].contains(&&**name);
-                // What stands in `packets` are numbers.
+                // What is in `packets` are numbers.
                 if name.ends_with("_at_ns") || name == "at_ns" || is_time && !member.is_number() {
                     assert!(member.is_null(), "{name}: {member}");
                 }

@@ -80,7 +80,7 @@ fn recording(directory: &Path) -> (PathBuf, PathBuf) {
     (capture, proto)
 }
 
-/// What a server answers: its text, its time, and whether its revisions begin anew or go on.
+/// What a server answers: its text, its time, and whether its revisions begin anew or continue.
 #[derive(Clone, Copy)]
 struct Answers {
     text: &'static str,

@@ -1,6 +1,6 @@
 //! The memory budget: how much may be held back for all connections together, and who lets go first.
 //!
-//! A reader of captures holds bytes back in many places: segments behind a hole, IP fragments, connections that have
+//! A reader of captures holds bytes back in many places: segments after a hole, IP fragments, connections that have
 //! sent nothing but a SYN, header blocks without their end, bytes in which a frame boundary is searched. Each has its own
 //! limit for one connection. This budget bounds all of them together, however many connections there are.
 //!
@@ -72,7 +72,7 @@ impl Held {
 pub enum Holder {
     /// All half-open TCP connections of the lane. They release among themselves by age.
     HalfOpen,
-    /// A flow of a TCP connection: bytes behind a hole.
+    /// A flow of a TCP connection: bytes after a hole.
     Flow {
         /// The number of the connection in [`Connections`](crate::connection::Connections).
         slot: u32,
@@ -91,7 +91,7 @@ pub enum Holder {
 /// Kinds of things that are released when the budget is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Bytes behind a hole of a TCP flow. The hole becomes a gap.
+    /// Bytes after a hole of a TCP flow. The hole becomes a gap.
     OutOfOrder,
     /// Connections of which only the first SYN was seen.
     HalfOpen,

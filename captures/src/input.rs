@@ -54,7 +54,7 @@ pub struct Data<'a> {
     /// Where in the flow the first of them stands: bytes and gaps (of known length) before it.
     pub offset: u64,
     /// How much of the other flow their sender had acknowledged when it sent them, counted as `offset` counts: what lies
-    /// before this it may have known, what lies behind it cannot have known. `None` where nothing tells.
+    /// before this it may have known, what lies after it cannot have known. `None` where nothing tells.
     pub acked: Option<u64>,
 }
 

@@ -60,7 +60,7 @@ impl LinkType {
     // Recordings that hold no packets have no number. Those here are ours, at the end of the range; the readers of pcap
     // and pcapng do not give them to packets.
 
-    /// A line of a strace log, with the lines of a dump behind it.
+    /// A line of a strace log, with the lines of a dump after it.
     pub const STRACE: Self = Self(0xfff0);
     /// A block of what `socat -x` writes.
     pub const SOCAT: Self = Self(0xfff1);

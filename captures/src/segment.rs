@@ -19,7 +19,7 @@ pub struct Segment<'a> {
     pub window: u16,
     /// The payload, as far as it was captured.
     pub payload: &'a [u8],
-    /// How many payload bytes were sent but not captured, behind `payload`.
+    /// How many payload bytes were sent but not captured, after `payload`.
     pub cut: u32,
     /// Where `payload` begins: bytes from the beginning of the packet's data. (In a reassembled IP packet, which
     /// lies nowhere, bytes from the beginning of the IP header.)

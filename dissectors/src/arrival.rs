@@ -1,4 +1,4 @@
-//! When something arrived, in which packet, and where it stands in its flow.
+//! When something arrived, in which packet, and where it is in its flow.
 
 use rpcshark_captures::{Data, Gap, PacketNo, Timestamp};
 
@@ -26,7 +26,7 @@ impl From<&Gap> for Arrival {
 /// The place of a byte in its flow, and what its sender had acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// Where it stands in its flow, as [`Data::offset`] counts.
+    /// Where it is in its flow, as [`Data::offset`] counts.
     pub offset: u64,
     /// How much of the other flow its sender had acknowledged when it sent it, as [`Data::acked`] has it.
     pub acked: Option<u64>,
@@ -43,7 +43,7 @@ impl From<&Data<'_>> for Origin {
 pub struct FirstByte {
     /// When it arrived.
     pub arrival: Arrival,
-    /// Where it stands in its flow.
+    /// Where it is in its flow.
     pub origin: Origin,
     /// The position of its packet in the reading, as [`Packet::order`](rpcshark_captures::Packet::order).
     pub order: u64,

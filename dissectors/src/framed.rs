@@ -1,5 +1,5 @@
 //! What all protocols of frames on a connection share: a frame header that arrives in parts, the search for a frame
-//! boundary behind a gap, the decision which side is the client, and the end.
+//! boundary after a gap, the decision which side is the client, and the end.
 //!
 //! A protocol implements [`Framed`] and reads frames; the methods that the trait provides do the rest.
 
@@ -35,7 +35,7 @@ pub(crate) struct Framing<O, const N: usize> {
 #[derive(Debug)]
 pub(crate) struct Half<O, const N: usize> {
     pub(crate) position: Position<O, N>,
-    /// Gaps behind which a boundary had to be found. A flow whose beginning was not seen begins with one.
+    /// Gaps after which a boundary had to be found. A flow whose beginning was not seen begins with one.
     pub(crate) breaks: u32,
     /// The last of them.
     pub(crate) broken_at: Arrival,
@@ -76,7 +76,7 @@ impl<const N: usize> Default for PartialHeader<N> {
 }
 
 impl<const N: usize> PartialHeader<N> {
-    /// Reads on. Once the header is complete: its bytes and the first of them; the next one begins behind it.
+    /// Reads on. Once the header is complete: its bytes and the first of them; the next one begins after it.
     fn read(&mut self, data: &mut Data<'_>) -> Option<([u8; N], FirstByte)> {
         if self.len == 0 {
             let first = FirstByte::from(&*data);
@@ -203,7 +203,7 @@ pub(crate) trait Framed<const N: usize> {
     /// `length` bytes of the open frame of a direction are missing; no more than are to come.
     fn frame_gap(&mut self, direction: Direction, length: u32, now: Arrival, lane: &mut Lane);
 
-    /// A gap begins in an open frame and ends behind it, or nobody knows where.
+    /// A gap begins in an open frame and ends after it, or nobody knows where.
     fn frame_cut(&mut self, direction: Direction, open: Self::Open, now: Arrival, lane: &mut Lane);
 
     /// Bytes of a direction are missing, and what they held is not known.
@@ -250,7 +250,7 @@ pub(crate) trait Framed<const N: usize> {
         }
     }
 
-    /// Reads what lies behind a boundary that was found. Each round gives up a boundary that the last one had found, and
+    /// Reads what lies after a boundary that was found. Each round gives up a boundary that the last one had found, and
     /// retries are few.
     fn read_found(&mut self, seen: Direction, lane: &mut Lane) {
         while let Some(held) = self.take_found(self.framing().oriented(seen), lane) {
@@ -258,7 +258,7 @@ pub(crate) trait Framed<const N: usize> {
         }
     }
 
-    /// The bytes behind a boundary that was found.
+    /// The bytes after a boundary that was found.
     fn take_found(&mut self, direction: Direction, lane: &mut Lane) -> Option<Held> {
         let half = self.framing_mut().half(direction);
         if !matches!(&half.position, Position::Seeking(seeker) if seeker.is_found()) {
@@ -286,7 +286,7 @@ pub(crate) trait Framed<const N: usize> {
         Some(held)
     }
 
-    /// Counts a frame behind the last boundary that was found. True: the boundary is given up, since `is_plausible` says
+    /// Counts a frame after the last boundary that was found. True: the boundary is given up, since `is_plausible` says
     /// that no frame begins here.
     fn gives_up_boundary(
         &mut self,

@@ -26,7 +26,7 @@ struct Chunk {
 }
 
 impl Held {
-    /// Adds bytes behind those that are held.
+    /// Adds bytes after those that are held.
     pub(crate) fn push(&mut self, data: &Data<'_>) {
         if self.start > self.bytes.len() / 2 && self.start > 4096 {
             self.compact();

@@ -31,7 +31,7 @@ pub(crate) struct Http1 {
     responses: Reader,
     /// Requests that are not answered, the oldest first.
     unanswered: VecDeque<Request>,
-    /// What the client sent behind a request that offers an upgrade, while the answer is awaited.
+    /// What the client sent after a request that offers an upgrade, while the answer is awaited.
     behind: Held,
     /// How many requests there were, and how many final responses.
     asked: u32,
@@ -81,7 +81,7 @@ enum State {
     Head,
     /// In a body: so many bytes are left.
     Body(u64),
-    /// In a chunked body: in a chunk's size line (RFC 9112 §7.1); its value so far, whether digits go on.
+    /// In a chunked body: in a chunk's size line (RFC 9112 §7.1); its value so far, whether digits continue.
     ChunkSize {
         size: u64,
         in_digits: bool,
@@ -351,7 +351,7 @@ impl Http1 {
             None if !is_delimited => State::UntilClose,
             body => body.unwrap_or(State::Head),
         };
-        // The offer was not accepted: what the client sent behind it is HTTP/1.
+        // The offer was not accepted: what the client sent after it is HTTP/1.
         if request.is_some_and(|request| request.offer.is_some()) && !self.behind.bytes().is_empty() {
             let behind = std::mem::take(&mut self.behind);
             behind.data().for_each(|data| self.read_requests(data, context));
@@ -592,7 +592,7 @@ fn offers_h2c(head: &[u8]) -> bool {
     lists.flat_map(|list| list.split(|&byte| byte == b',')).any(|name| name.trim_ascii().eq_ignore_ascii_case(b"h2c"))
 }
 
-/// The state behind a head whose message has a body; `None` where it has none.
+/// The state after a head whose message has a body; `None` where it has none.
 fn body_of(head: &[u8]) -> Option<State> {
     let mut length = None;
     for (name, value) in fields(head) {
@@ -701,7 +701,7 @@ mod tests {
     const CALLS: [&str; 2] =
         ["1 /a.B/One ↑3\"one\" ↓5\"first\" trailers", "2 /a.B/Two ↑3\"two\" ↓6\"second\" trailers"];
 
-    /// Two calls, one behind the other.
+    /// Two calls, one after the other.
     fn two_calls() -> [Vec<u8>; 2] {
         let requests = [request("/a.B/One", &message("one")), request("/a.B/Two", &message("two"))].concat();
         let responses = [chunked(&answer("first"), 7), chunked(&answer("second"), 100)].concat();

@@ -169,7 +169,7 @@ pub fn write_string(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
 }
 
-/// Whether `text` is ASCII that stands in a string as it is. Without a branch a byte: most strings are short and plain.
+/// Whether `text` is ASCII that is in a string as it is. Without a branch a byte: most strings are short and plain.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
     text.iter().fold(true, |plain, &b| plain & (0x20..0x7f).contains(&b) & (b != b'"') & (b != b'\\'))
@@ -279,7 +279,7 @@ pub(crate) fn write_small_numbers(out: &mut Vec<u8>, values: &[u8]) {
     out.truncate(from + written.saturating_sub(1));
 }
 
-/// The numbers below 128 in decimal with a comma behind each, and how long that is.
+/// The numbers below 128 in decimal with a comma after each, and how long that is.
 const SMALL_NUMBERS: [([u8; 4], u8); 128] = {
     let mut all = [([0; 4], 0); 128];
     let mut value = 0;
@@ -358,7 +358,7 @@ fn write_decimal(out: &mut Vec<u8>, digits: &str, magnitude: f64) {
 
     out.extend_from_slice(sign.as_bytes());
     if (-3..=16).contains(&point) {
-        // `at` counts digits from the first kept one; those outside of it are zeros. One stands before the point, one behind.
+        // `at` counts digits from the first kept one; those outside of it are zeros. One comes before the point, one after.
         for at in (point - 1).min(0)..(point + 1).max(kept.len() as i32) {
             out.push(usize::try_from(at).ok().and_then(|at| kept.get(at)).copied().unwrap_or(b'0'));
             if at + 1 == point {
@@ -381,7 +381,7 @@ fn write_decimal(out: &mut Vec<u8>, digits: &str, magnitude: f64) {
     write_unsigned(out, u64::from(power.unsigned_abs()));
 }
 
-/// Bytes that may not stand in a string as they are. 0xc2 begins the C1 controls, and much else.
+/// Bytes that may not be in a string as they are. 0xc2 begins the C1 controls, and much else.
 const SPECIAL: [bool; 256] = {
     let mut table = [false; 256];
     let mut at = 0;

@@ -8,7 +8,7 @@ use crate::{Arrival, Context};
 
 /// One protocol on one connection, both directions.
 ///
-/// A parser never fails: what is wrong with the bytes is a note, and it goes on.
+/// A parser never fails: what is wrong with the bytes is a note, and it continues.
 pub trait Parser: Send + std::fmt::Debug {
     /// What comes next in one direction. A parser may end itself and say what follows in the same stream.
     fn input(&mut self, direction: Direction, input: Input<'_>, context: &mut Context<'_>) -> Option<HandOver>;
@@ -42,7 +42,7 @@ pub trait Parser: Send + std::fmt::Debug {
 /// What follows in the same stream when a parser has ended itself.
 #[derive(Debug)]
 pub struct HandOver {
-    /// The parser that goes on.
+    /// The parser that continues.
     pub parser: Box<dyn Parser>,
     /// How many bytes of the input it was given are not used up: they are the next parser's.
     pub unused: usize,

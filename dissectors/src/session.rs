@@ -31,7 +31,7 @@ pub struct Session {
     decode_as: Option<DecodeAs>,
     /// The lines of a hybrid vsock socket that were there: the client's, the server's.
     preamble: [bool; 2],
-    /// By direction, as the input calls them: the offset behind what has come, and what its sender had acknowledged.
+    /// By direction, as the input calls them: the offset after what has come, and what its sender had acknowledged.
     ends: [Origin; 2],
     /// Nothing has come yet; then whether the beginning of the connection will be seen.
     unopened: Option<bool>,

@@ -1,4 +1,4 @@
-//! A display filter, and behind a zero byte the body of a message to ask it about.
+//! A display filter, and after a zero byte the body of a message to ask it about.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -287,7 +287,7 @@ impl<'s> Job<'s> {
                     members.iter().filter(|(name, _)| *name != "@type").map(|(n, v)| (n.clone(), v.clone())).collect();
                 self.members(message, &rest, &mut bytes, depth + 1)?;
             }
-            // Types with a form of their own stand in `value`.
+            // Types with a form of their own are in `value`.
             Some(_) => {
                 let value = members.get("value").ok_or_else(|| format!("an Any of {name} has its value in value"))?;
                 self.message(message, value, &mut bytes, depth + 1)?;

@@ -326,7 +326,7 @@ impl CallArgs {
             let name = String::from_utf8_lossy(name).into_owned();
             let replaced = metadata.iter().any(|(given, _)| given.eq_ignore_ascii_case(&name));
             if !replaced && (self.keep_auth || !hidden.hides_name(name.as_bytes())) {
-                // Some peers send the bytes themselves behind a NUL, which no other one need understand.
+                // Some peers send the bytes themselves after a NUL, which no other one need understand.
                 let value = match field.binary_values() {
                     Some(values) => {
                         let values = values.map(|value| BASE64_STANDARD_NO_PAD.encode(value.unwrap_or_default()));

@@ -201,7 +201,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let is_left = |at: &CallRef| !live || !store.call(*at).is_complete();
     let rest: Vec<CallRef> = store.calls().iter().copied().filter(is_left).collect();
     lines.begin(|| columns(&args.time, loaded.first, loaded.decimals));
-    // What was read before a signal is shown; one that comes now ends the listing behind a whole line.
+    // What was read before a signal is shown; one that comes now ends the listing after a whole line.
     lines.stop = stop.filter(|_| !loaded.interrupted);
     let printer = viewing.printer(store);
     let rest = order.sort_calls(printer.viewer, sieve.choose(printer.viewer, rest));

@@ -34,7 +34,7 @@ impl OrderArgs {
         self.sort.is_some() || self.limit.is_some()
     }
 
-    /// Looks the field up. `follow`: whether the listing goes on for ever.
+    /// Looks the field up. `follow`: whether the listing continues for ever.
     pub(super) fn compile(&self, schema: &Schema, target: Target, follow: bool) -> Result<Order, Problem> {
         let Some(sort) = &self.sort else { return Ok(Order { by: None, limit: self.limit }) };
         if follow {

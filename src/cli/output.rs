@@ -36,7 +36,7 @@ pub(super) const IN_PART: u8 = 4;
 /// Exit status: refused for safety.
 pub(super) const REFUSED: u8 = 5;
 
-/// Why a command cannot go on.
+/// Why a command cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
     /// What was asked for makes no sense.
@@ -190,7 +190,7 @@ impl Output {
         let out = &mut self.out;
         write(&mut self.buffer, &mut |buffer| {
             drain_to(buffer, |text| {
-                // Nothing more is written behind what could not be.
+                // Nothing more is written after what could not be.
                 if result.is_ok() {
                     result = out.write_all(text);
                 }
@@ -215,7 +215,7 @@ impl Output {
             }
         };
         write(&mut self.buffer, &mut |buffer| {
-            // Whole lines, as far as there are any; a long value is cut behind a character.
+            // Whole lines, as far as there are any; a long value is cut after a character.
             let lines = buffer.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
             let cut = match lines {
                 0 => buffer.iter().rposition(u8::is_ascii).unwrap_or(0),

@@ -82,7 +82,7 @@ pub(super) fn call_line(out: &mut Vec<u8>, status: usize) {
 
 /// The line of a frame: arrows by their direction, what ends something in red.
 pub(super) fn frame_line(line: &str) -> String {
-    // Before the arrow there are only numbers, and behind it the type.
+    // Before the arrow there are only numbers, and after it the type.
     let Some((before, arrow, after)) = split_arrow(line) else { return line.to_owned() };
     let word = after.trim_start().split(' ').next().unwrap_or_default();
     let painted = match word {

@@ -16,7 +16,7 @@ const AHEAD: usize = 2 << 20;
 const FINISHED: usize = 16 << 20;
 
 /// Lets all threads make the text of `count` shares, and writes the shares in their order. Whatever a share holds, only a bounded
-/// part of it is in memory: the share whose turn it is is written as it is made. With `stop` it ends behind a whole share.
+/// part of it is in memory: the share whose turn it is is written as it is made. With `stop` it ends after a whole share.
 pub(super) fn in_order(
     count: usize,
     stop: Option<&Stop>,

@@ -107,7 +107,7 @@ fn write<W: Write>(
     Ok(())
 }
 
-/// Whether a packet acknowledges bytes that are delivered later: while a flow waits for missing bytes, those behind them
+/// Whether a packet acknowledges bytes that are delivered later: while a flow waits for missing bytes, those after them
 /// are held back.
 fn acknowledges_ahead(connection: &ExactConnection) -> bool {
     let mut ends = [0; 2];
@@ -412,7 +412,7 @@ impl<'a> Rewriting<'a> {
         }
         let piece = flow.pieces.get(flow.next).filter(|piece| piece.range.start < begin);
         let rewrites = piece.is_some_and(|piece| matches!(piece.action, Action::Parts(_) | Action::Data(_)));
-        // Inside a frame whose length is known its reader goes on behind it.
+        // Inside a frame whose length is known its reader continues after it.
         let inside = piece.filter(|piece| length.is_some() && end <= piece.range.end);
         let is_inside = inside.is_some();
         if rewrites {

@@ -1,7 +1,7 @@
 //! The DATA frames of a flow when secrets are replaced: cut anew out of messages that were written again.
 //!
-//! A message that is as long as before stands in the frames in which it stood. One of another length stands in the frame in
-//! which it ended. Of one that is left out the prefix stands there, and its bytes are missing. Bytes of DATA frames that belong
+//! A message that is as long as before is in the frames in which it stood. One of another length is in the frame in
+//! which it ended. Of one that is left out the prefix is there, and its bytes are missing. Bytes of DATA frames that belong
 //! to no message are missing, too.
 
 use std::collections::HashMap;
@@ -21,13 +21,13 @@ pub(super) struct Bodies<'a>(HashMap<u32, Messages<'a>>);
 
 #[derive(Default)]
 struct Messages<'a> {
-    /// In the order in which they stand in the flow.
+    /// In the order in which they are in the flow.
     list: Vec<Extent<'a>>,
     /// The one that is open, or the next one.
     next: usize,
 }
 
-/// A message, and where it stands in the flow: frames of other streams may stand between its parts.
+/// A message, and where it is in the flow: frames of other streams may be between its parts.
 struct Extent<'a> {
     range: Range<u64>,
     message: MessageView<'a>,
@@ -173,7 +173,7 @@ impl<'a> Bodies<'a> {
 }
 
 impl Extent<'_> {
-    /// Adds what is written for the bytes that stand at `range` in the flow.
+    /// Adds what is written for the bytes that are at `range` in the flow.
     fn write(&mut self, range: Range<u64>, redactor: &Redactor<'_>, done: &mut Redacted, parts: &mut Vec<(u64, Part)>) {
         let open = self.open.get_or_insert_with(|| Open { bytes: written(self.message, redactor, done), passed: 0 });
         let len = (range.end - range.start) as usize;

@@ -11,7 +11,7 @@ pub(crate) struct FlowBytes<'a> {
     sources: &'a Sources,
     /// By offset: where a run of bytes stands, how long it is, and where it lies.
     runs: Vec<(u64, u32, Place)>,
-    /// The offset behind all that was delivered.
+    /// The offset after all that was delivered.
     end: u64,
 }
 
@@ -33,7 +33,7 @@ impl<'a> FlowBytes<'a> {
         Self { sources, runs, end }
     }
 
-    /// The offset behind all that was delivered.
+    /// The offset after all that was delivered.
     pub(crate) const fn end(&self) -> u64 {
         self.end
     }

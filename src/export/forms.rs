@@ -42,7 +42,7 @@ fn write_csv(values: impl Iterator<Item = String>, out: &mut Vec<u8>) {
         if index > 0 {
             out.push(b',');
         }
-        // RFC 4180 §2: such values stand in quotes, and quotes in them are doubled.
+        // RFC 4180 §2: such values are in quotes, and quotes in them are doubled.
         match value.contains([',', '"', '\r', '\n']) {
             true => out.extend_from_slice(format!("\"{}\"", value.replace('"', "\"\"")).as_bytes()),
             false => out.extend_from_slice(value.as_bytes()),
@@ -122,7 +122,7 @@ pub(crate) fn grpcurl(call: &CallView<'_>, schema: &Sources) -> Result<(String, 
             let encoded = values.flatten().map(|value| {
                 let mut text = Vec::new();
                 write_base64(&mut text, &value);
-                // As JSON has it, it stands in quotes.
+                // As JSON has it, it is in quotes.
                 text.retain(|&byte| byte != b'"');
                 text
             });

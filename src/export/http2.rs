@@ -132,7 +132,7 @@ fn without_secrets(frame: &ExactFrame, bytes: &FlowBytes<'_>) -> Option<Piece> {
     })
 }
 
-/// What stands before the first frame: of a client the preface, and before it HTTP/1.1 that was upgraded. That request is
+/// What precedes the first frame: of a client the preface, and before it HTTP/1.1 that was upgraded. That request is
 /// stream 1.
 fn beginning(
     range: Range<u64>,

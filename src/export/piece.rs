@@ -30,7 +30,7 @@ pub(super) enum Action {
     Parts(Vec<(u64, Part)>),
     /// A DATA frame without secrets.
     Data(DataFrame),
-    /// Nothing. `counted`: bytes that are missing from it change nothing, since its reader goes on by its length.
+    /// Nothing. `counted`: bytes that are missing from it change nothing, since its reader continues by its length.
     Drop {
         /// See above.
         counted: bool,

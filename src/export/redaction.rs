@@ -1,4 +1,4 @@
-//! What stands in an export in place of secrets.
+//! What is in an export in place of secrets.
 //!
 //! Secrets are the values of hidden header fields and of message fields that the schema marks `debug_redact` or that are
 //! named. Each becomes a pseudonym: the same secret has the same one everywhere in one export, and another one in the next,

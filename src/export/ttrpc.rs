@@ -92,7 +92,7 @@ fn trunk_pieces(
     done: &mut Redacted,
 ) -> Option<Vec<Piece>> {
     let trunk = TrunkPieces::read(bytes)?;
-    // Where a frame is cut into several pieces of the trunk, pieces of other connections can stand between them.
+    // Where a frame is cut into several pieces of the trunk, pieces of other connections can be between them.
     let mut cuts: Vec<Cut> = Vec::new();
     for frame in frames {
         let number = frame.trunk?;

@@ -41,7 +41,7 @@ pub(crate) struct ExactConnection {
 pub(crate) struct ExactFrame {
     /// The direction, with the roles as they were assumed at the beginning.
     pub(crate) seen: Direction,
-    /// Where it stands in its flow.
+    /// Where it is in its flow.
     pub(crate) extent: Range<u64>,
     /// Which protocol's frame it is.
     pub(crate) protocol: Framing,

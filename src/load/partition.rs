@@ -50,7 +50,7 @@ pub(super) struct Partition {
     by_lane: Vec<u32>,
     /// Used by the sort.
     counts: Vec<usize>,
-    /// Where each lane begins in `by_lane`, and behind them the end of the last.
+    /// Where each lane begins in `by_lane`, and after them the end of the last.
     starts: [usize; LANES as usize + 1],
     /// Datagrams put together from fragments, by the packet that completed them, in order.
     datagrams: Vec<(usize, Vec<u8>)>,
@@ -298,7 +298,7 @@ impl Partition {
     /// Puts the packets into the order of their lanes and groups: a counting sort.
     fn order_by_lane(&mut self) {
         let Self { lanes, groups, by_lane, starts, counts, .. } = self;
-        // What is in no lane is counted behind the last one.
+        // What is in no lane is counted after the last one.
         let bucket = |lane: u8, group: u8| usize::from(lane).min(LANES as usize) * GROUPS + usize::from(group) % GROUPS;
         counts.clear();
         counts.resize((LANES as usize + 1) * GROUPS, 0);

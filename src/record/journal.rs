@@ -46,7 +46,7 @@ pub struct Journal {
 /// What happens to events that arrive when the buffer is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
-    /// They are not recorded, which is reported; the traffic goes on.
+    /// They are not recorded, which is reported; the traffic continues.
     #[default]
     Lose,
     /// They wait, and the traffic with them.
@@ -151,7 +151,7 @@ impl Entry {
             self.lost[direction.index()] += bytes.len() as u64;
             return;
         }
-        // Copied outside of the lock: other connections go on meanwhile.
+        // Copied outside of the lock: other connections continue meanwhile.
         let bytes = Bytes::copy_from_slice(bytes);
         let lost = mem::take(&mut self.lost);
         self.shared.push(self.shared.queue(), connection, time, lost, EventKind::Data(direction, bytes, descriptors));

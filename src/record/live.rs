@@ -181,7 +181,7 @@ impl Tap for Live {
         for &at in &completed {
             Printer::new(viewer).write_call_text(&viewer.call(at), &columns, None, &mut text);
         }
-        // Whoever reads the calls may go away; the recording goes on.
+        // Whoever reads the calls may go away; the recording continues.
         let _ = self.out.write_all(&text).and_then(|()| self.out.flush());
         self.store.forget(&completed);
     }

@@ -37,7 +37,7 @@ fn question(inode: u32) -> Vec<u8> {
     question
 }
 
-/// The peer among the attributes behind `struct nlmsghdr` and `struct unix_diag_msg`.
+/// The peer among the attributes after `struct nlmsghdr` and `struct unix_diag_msg`.
 fn peer(answer: &[u8]) -> Option<u32> {
     let number = |bytes: &[u8]| Some(u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?));
     if number(answer.get(4..)?)? != SOCK_DIAG_BY_FAMILY {

@@ -343,7 +343,7 @@ impl End {
     }
 
     /// Reads `len` bytes, the end of which is that of the first message with descriptors. Only a read tells where it
-    /// begins: the kernel, when asked to peek, also tells of descriptors behind the bytes that it gives.
+    /// begins: the kernel, when asked to peek, also tells of descriptors after the bytes that it gives.
     fn receive_with_descriptors(&mut self, len: usize) -> Result<usize, Errno> {
         let mut at = 0;
         while at < len {

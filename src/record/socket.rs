@@ -32,7 +32,7 @@ pub enum SocketError {
     /// The system has no sockets of that kind.
     #[error("{0}: this system has no vsock sockets")]
     NoVsock(Address),
-    /// Something stands at the path already.
+    /// Something is at the path already.
     #[error("{}: there is a file already, and it is not a socket", .0.display())]
     NoSocket(PathBuf),
     /// A server listens at the path.

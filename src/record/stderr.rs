@@ -8,7 +8,7 @@ use rpcshark_captures::text::Escaped;
 /// Prints one line.
 pub(super) fn report(text: impl Display) {
     let text = text.to_string();
-    // Nothing can be done when not even standard error can be written to; the traffic goes on.
+    // Nothing can be done when not even standard error can be written to; the traffic continues.
     // In one piece: several recorders may share one log.
     let _ = std::io::stderr().write_all(format!("rpcshark: {}\n", Escaped(text.as_bytes())).as_bytes());
 }

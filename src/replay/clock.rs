@@ -15,7 +15,7 @@ pub(crate) struct Clock {
     first: Timestamp,
     speed: f64,
     max_gap: Option<Duration>,
-    /// Recorded times behind which time was cut out, with all that was cut out so far, in nanoseconds.
+    /// Recorded times after which time was cut out, with all that was cut out so far, in nanoseconds.
     cuts: Vec<(Timestamp, i64)>,
     /// How long the run was paused.
     paused: Duration,
@@ -108,7 +108,7 @@ mod tests {
         let clock = Clock::start(&sent, 2.0, Some(Duration::from_secs(1)));
         let offsets: Vec<_> = sent.iter().map(|&at| clock.offset(at).as_millis()).collect();
         assert_eq!(offsets, [0, 50, 550, 600]);
-        // A gap behind something else is at most as long, too.
+        // A gap after something else is at most as long, too.
         let live = Instant::now();
         assert_eq!(clock.after(live, at(0), at(9_000)), live + Duration::from_secs(1));
     }

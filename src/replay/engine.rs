@@ -87,7 +87,7 @@ impl Running {
         Ok(Self { events, control, live, thread: Some(thread) })
     }
 
-    /// The next event; `None` behind the last one.
+    /// The next event; `None` after the last one.
     pub(crate) fn next(&mut self) -> Option<Event> {
         self.events.blocking_recv()
     }

@@ -25,10 +25,10 @@ use super::settings::Pace;
 use crate::address::Address;
 use crate::rpc::{GrpcStream, drain};
 
-/// Why a call does not go on as recorded.
+/// Why a call does not continue as recorded.
 enum Interrupt {
     Ended(Ending),
-    /// Its connection; why stands in [`Active::lost`].
+    /// Its connection; why is in [`Active::lost`].
     Lost,
     Stalled(String),
     Deadline,
@@ -322,7 +322,7 @@ impl Engine {
         }
     }
 
-    /// The client's steps behind the beginning.
+    /// The client's steps after the beginning.
     async fn steps(
         &self,
         active: &Active,

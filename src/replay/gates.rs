@@ -1,4 +1,4 @@
-//! What must have happened before a call, or the next step of one, may go on.
+//! What must have happened before a call, or the next step of one, may continue.
 //!
 //! Each call in progress has a *frontier*: the next thing that the recorded server did and the live one has not done yet. Servers
 //! do things in a call in order, so a client event waits for nothing if no frontier of a call that it depends on lies before it

@@ -1,7 +1,7 @@
 //! The journal of a replay: which calls were begun, and which are over. With it a replay that was cut short is continued.
 //!
 //! It is written line by line, each a JSON object, before what it says happens. It holds no values of the recording but those
-//! that were captured from answers and are needed to go on.
+//! that were captured from answers and are needed to continue.
 //!
 //! ```text
 //! {"version":1,"journal":"rpcshark replay","calls":120,"first":1700000000000000000}

@@ -487,7 +487,7 @@ fn may_send_data(call: &CallView<'_>) -> bool {
     client_streams && (call.outcome() == Some(Outcome::Ok) || answered)
 }
 
-/// Whether the client of a ttrpc call sends anything behind its Request.
+/// Whether the client of a ttrpc call sends anything after its Request.
 fn sends_data(call: &CallView<'_>) -> bool {
     call.ttrpc_flags() & TTRPC_REMOTE_OPEN != 0 || call.messages(Direction::ToServer).nth(1).is_some()
 }

@@ -52,7 +52,7 @@ pub(crate) struct ServerEvent {
     pub(crate) order: EventOrder,
     /// When.
     pub(crate) at: Timestamp,
-    /// The offset in its flow behind its last byte.
+    /// The offset in its flow after its last byte.
     pub(crate) end: u64,
     /// Whether it ended the call; else it is a message.
     pub(crate) ends: bool,

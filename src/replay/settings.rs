@@ -40,7 +40,7 @@ pub(crate) enum Pace {
 pub(crate) enum OnStall {
     /// Go on without it
     Send,
-    /// Cancel the call, and go on with the others
+    /// Cancel the call, and continue with the others
     #[default]
     SkipCall,
     /// End the replay
@@ -178,7 +178,7 @@ impl std::str::FromStr for To {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // A path may hold `=`, too: what stands before it must be an address.
+        // A path may hold `=`, too: what precedes it must be an address.
         for (at, _) in text.match_indices('=') {
             let (recorded, address) = (&text[..at], &text[at + 1..]);
             if let (Ok(recorded), Ok(address)) = (recorded.parse(), address.parse()) {

@@ -29,7 +29,7 @@ pub(crate) struct CallReport {
 /// What is reported of each side of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CallFacts {
-    /// The status or what stands in its place, as text.
+    /// The status or what is in its place, as text.
     pub(crate) status: String,
     /// When it began.
     pub(crate) start: Option<Timestamp>,

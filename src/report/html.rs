@@ -16,7 +16,7 @@ use super::sides::Sides;
 use super::summary::Summary;
 use super::writer::{Form, Subject};
 
-/// Keeps calls until the summary is written, which stands before them.
+/// Keeps calls until the summary is written, which comes before them.
 pub(super) struct HtmlForm {
     out: Box<dyn Write + Send>,
     subject: Subject,

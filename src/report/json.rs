@@ -56,7 +56,7 @@ impl Form for JsonForm {
         self.out.write_all(&self.buffer)?;
         self.out.write_all(b"\n]")?;
         let mut end = Vec::new();
-        // The writer puts a comma behind a value that ends so.
+        // The writer puts a comma after a value that ends so.
         end.push(b'0');
         write_end(summary, &mut Writer::new(&mut end));
         end.extend_from_slice(b"}\n");

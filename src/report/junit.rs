@@ -9,7 +9,7 @@ use super::call::{CallReport, message_text, value_text};
 use super::summary::Summary;
 use super::writer::{Form, Subject};
 
-/// Writes each call as it comes. The counts stand at the beginning, where blanks leave room for them.
+/// Writes each call as it comes. The counts are at the beginning, where blanks leave room for them.
 pub(super) struct JUnitForm {
     out: Target,
     /// Where the room for the counts begins.

@@ -146,7 +146,7 @@ mod tests {
             ("ignored = []", "1:1", "unknown field `ignored`"),
             ("[key]\n\"a.b\" = \"\"", "2:10", "the name of a field is missing"),
             ("[float]\n\"a.b\" = \"much\"", "2:10", "a tolerance is a number"),
-            ("[time-within]\n\n'shop.Orders/Get' = \"5s\"", "3:14", "behind the method a path is missing"),
+            ("[time-within]\n\n'shop.Orders/Get' = \"5s\"", "3:14", "a path is missing after the method"),
         ] {
             let (got, said) = wrong(text);
             assert!(said.starts_with(cause), "{text}: {said}");

@@ -23,7 +23,7 @@ pub(super) fn read(path: &Path) -> Vec<String> {
     text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-/// Adds a filter. It stands in the file once.
+/// Adds a filter. It is in the file once.
 ///
 /// # Errors
 ///

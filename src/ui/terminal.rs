@@ -275,7 +275,7 @@ impl Screen {
         }
     }
 
-    /// Gives the terminal back, stops the process group, and goes on where it was when it is continued.
+    /// Gives the terminal back, stops the process group, and continues where it was when it is continued.
     fn suspend(&mut self, mouse: bool) -> anyhow::Result<()> {
         give_back();
         rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;

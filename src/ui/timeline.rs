@@ -217,7 +217,7 @@ impl Maker<'_> {
         left_out
     }
 
-    /// By the offset behind them: when the bytes of a flow arrived.
+    /// By the offset after them: when the bytes of a flow arrived.
     fn arrivals(&self, seen: Direction) -> Vec<(u64, When)> {
         let of_flow = self.exact.deliveries.iter().filter(|delivery| delivery.seen == seen);
         let arrived = of_flow.filter_map(|delivery| match delivery.what {

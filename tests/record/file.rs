@@ -223,7 +223,7 @@ fn packet_tools_find_every_message_of_several_busy_clients() {
             let mut server = listener.accept().expect("accepted").0;
             let sent: Vec<u8> = SIZES.iter().flat_map(|&size| message_in_frames(size)).collect();
             let back = sent.clone();
-            // As clients do: first the preface, then the rest. (Wireshark does not go on with a frame that is cut in the
+            // As clients do: first the preface, then the rest. (Wireshark does not continue with a frame that is cut in the
             // packet in which it came upon HTTP/2.)
             client.write_all(up).expect("written");
             server.read_exact(&mut vec![0; up.len()]).expect("read");

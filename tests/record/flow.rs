@@ -42,7 +42,7 @@ impl Drop for Server {
     }
 }
 
-/// The call of a client that lets the server use up `full` bytes of windows, pauses, and then reads on.
+/// The call of a client that lets the server use up `full` bytes of windows, pauses, and then continues reading.
 fn slow_call(python: &Path, initial_window: u32, full: usize) -> Value {
     let (_server, port) = Server::start(python);
     let rig = Rig::new("127.0.0.1:0", &format!("127.0.0.1:{port}"));

@@ -68,7 +68,7 @@ impl Place {
         }
     }
 
-    /// A question and its answer through whatever stands at the path.
+    /// A question and its answer through whatever is at the path.
     fn call(&self) -> (UnixStream, UnixStream) {
         let mut client = UnixStream::connect(self.path("x.sock")).expect("connected");
         client.write_all(b"question").expect("written");
@@ -293,7 +293,7 @@ fn a_call_is_printed_when_its_connection_ends_with_the_time_that_the_file_gives(
     server.read_exact(&mut vec![0; up.len()]).expect("read");
     drop(client);
 
-    // The server and the recorder go on.
+    // The server and the recorder continue.
     let printed = BufReader::new(child.stdout.take().expect("piped")).lines();
     let line = printed.map_while(Result::ok).find(|line| line.contains("a.B/Watch")).expect("the call is printed");
     signal(&child, Signal::INT);

@@ -59,7 +59,7 @@ impl Block {
     }
 }
 
-/// Decodes every block of a flow. A block that begins at or behind one of `restarts` knows nothing of what was inserted
+/// Decodes every block of a flow. A block that begins at or after one of `restarts` knows nothing of what was inserted
 /// before that place.
 pub(crate) fn blocks(flow: &Flow, frames: &[Frame], restarts: &[usize]) -> Vec<Block> {
     let mut decoder = hpack::Decoder::new();

@@ -85,6 +85,6 @@ fn boundary(flow: &Flow, frames: &[Frame], from: usize, limit: usize) -> usize {
         debug_assert!(last.to <= limit);
         return frame.from;
     }
-    // The next gap, if there is one, goes on from here with framing unknown.
+    // The next gap, if there is one, continues from here with framing unknown.
     if limit < flow.bytes.len() { limit + 1 } else { limit }
 }

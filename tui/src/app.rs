@@ -399,7 +399,7 @@ impl App {
         self.show_filter();
     }
 
-    /// The call before or behind the one that is shown, in the list below it.
+    /// The call before or after the one that is shown, in the list below it.
     fn neighbour(&mut self, by: i64, backend: &dyn Backend) {
         let mut hub = Self::hub(&mut self.session, self.window, backend);
         let next = self.views.get_mut(&self.view).and_then(|view| view.neighbour(by, &mut hub));

@@ -242,7 +242,7 @@ const fn command(
     Command { action, name, title, footer, keys, contexts }
 }
 
-/// Every command. In the footer they stand in this order.
+/// Every command. In the footer they are in this order.
 pub static COMMANDS: &[Command] = &[
     command(Action::Open, "open", "Open the selected call", "open", &["Enter"], &[Streams, Calls, Frames, Timeline]),
     command(

@@ -85,7 +85,7 @@ struct Gaps {
 pub struct Faults {
     /// Segments that could not belong to the flow and were ignored.
     pub implausible: u64,
-    /// Holes that were skipped early because too many bytes waited behind them.
+    /// Holes that were skipped early because too many bytes waited after them.
     pub overflowed: u64,
     /// Segments that are second copies of packets: they repeat bytes with an acknowledgment that was out of date.
     pub copies: u64,
@@ -158,7 +158,7 @@ pub struct KnownGap {
     pub length: Option<u64>,
     /// Why the bytes are missing.
     pub cause: GapCause,
-    /// The packet at which the bytes were given up. Where a count of packets decided that, the packet behind the gap.
+    /// The packet at which the bytes were given up. Where a count of packets decided that, the packet after the gap.
     pub packet: PacketNo,
 }
 

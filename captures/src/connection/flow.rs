@@ -28,7 +28,7 @@ pub(super) struct Flow {
     base: u64,
     /// The position of the next byte to be handed on.
     next: u64,
-    /// The position behind everything that was seen.
+    /// The position after everything that was seen.
     high: u64,
     /// The highest position that was acknowledged and believed.
     acked: u64,
@@ -38,7 +38,7 @@ pub(super) struct Flow {
     dropped: u64,
     /// The latest time since the last gap.
     time: Timestamp,
-    /// How many segments in a row did not fit, and with which sequence number they go on.
+    /// How many segments in a row did not fit, and with which sequence number they continue.
     strays: Option<(u8, u32)>,
     repeats: Option<Box<Repeats>>,
     /// What is known of its beginning while it is joining.
@@ -93,7 +93,7 @@ impl Range {
 /// Bytes that came more than once.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Repeats {
-    /// The position behind the last one that was counted.
+    /// The position after the last one that was counted.
     end: u64,
     /// How many different bytes came again.
     pub(super) bytes: u64,
@@ -162,7 +162,7 @@ impl Flow {
         self.acked > self.base
     }
 
-    /// What waits behind holes.
+    /// What waits after holes.
     pub(super) fn held(&self) -> Held {
         let Some(wait) = &self.wait else { return Held::NOTHING };
         let since = wait.segments.oldest().map_or(0, |origin| origin.order);
@@ -446,7 +446,7 @@ impl Flow {
     fn fin<T: Consumer>(&mut self, at: u64, origin: Origin, delivery: &mut Delivery<'_, T>) {
         let Some(wait) = &mut self.wait else { return };
         let is_new = wait.fin.is_none();
-        // Bytes behind it that were seen first speak against it.
+        // Bytes after it that were seen first speak against it.
         if is_new && at >= self.high {
             wait.fin = Some((at, origin));
             self.high = self.high.max(at);
@@ -495,7 +495,7 @@ impl Flow {
         delivery.gap(offset, Some(length), cause, said);
     }
 
-    /// Gives up the hole at the expected place, up to the first thing behind it, but not beyond `limit`.
+    /// Gives up the hole at the expected place, up to the first thing after it, but not beyond `limit`.
     fn skip_hole<T: Consumer>(
         &mut self,
         limit: u64,
@@ -793,7 +793,7 @@ impl Flow {
         self.drop_idle_state();
     }
 
-    /// The order of what remains, whether ready or behind a hole.
+    /// The order of what remains, whether ready or after a hole.
     pub(super) fn first_remaining(&self) -> Option<u64> {
         let wait = self.wait.as_ref().filter(|_| self.stage == Stage::Open)?;
         let held = wait.segments.first().map(|(_, origin)| origin.order);

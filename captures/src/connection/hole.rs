@@ -17,7 +17,7 @@ pub(super) const SILENT_SEGMENTS: u64 = 256;
 /// After how many later bytes of the flow a hole becomes a gap if nothing is acknowledged.
 pub(super) const SILENT_BYTES: usize = 1 << 20;
 
-/// What may wait behind the holes of one flow, in bytes: the largest receive window that common systems use (6 MiB)
+/// What may wait after the holes of one flow, in bytes: the largest receive window that common systems use (6 MiB)
 /// fits.
 pub(super) const FLOW_COST: usize = 8 << 20;
 

@@ -14,7 +14,7 @@ pub(super) struct OutOfOrder {
     pieces: BTreeMap<u64, Piece>,
     /// By position; where a piece lies in one, the piece counts.
     cuts: BTreeMap<u64, Cut>,
-    /// Of what waits, by position: everything that came before all that lies behind it. So the first one is the
+    /// Of what waits, by position: everything that came before all that lies after it. So the first one is the
     /// oldest of all, and stays so until it is taken.
     oldest: VecDeque<(u64, Origin)>,
     /// How much memory all this takes, in bytes.
@@ -82,7 +82,7 @@ impl OutOfOrder {
         }
     }
 
-    /// The first position behind everything.
+    /// The first position after everything.
     pub(super) fn end(&self) -> Option<u64> {
         let pieces = self.pieces.last_key_value().map(|(at, piece)| at + piece.bytes.len() as u64);
         self.cuts.values().map(|cut| cut.end).chain(pieces).max()
@@ -93,7 +93,7 @@ impl OutOfOrder {
         self.oldest.front().map(|(_, origin)| *origin).or_else(|| self.first().map(|(_, origin)| origin))
     }
 
-    /// Something came that lies at a position: it can only become the oldest if it lies behind everything.
+    /// Something came that lies at a position: it can only become the oldest if it lies after everything.
     fn note_age(&mut self, position: u64, origin: Origin) {
         if self.oldest.back().is_none_or(|(last, _)| *last < position) {
             self.oldest.push_back((position, origin));
@@ -141,7 +141,7 @@ impl OutOfOrder {
             }
             let piece = self.pieces.first_key_value().map_or(u64::MAX, |(&at, _)| at);
             if cut.end > piece {
-                // It goes on behind bytes that another packet brought.
+                // It continues after bytes that another packet brought.
                 self.insert_cut(piece, cut.end, cut.origin);
                 if self.oldest.front().is_none_or(|(_, oldest)| cut.origin.order < oldest.order) {
                     self.oldest.push_front((piece, cut.origin));

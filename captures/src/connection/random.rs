@@ -22,7 +22,7 @@ struct Cut {
     lost: bool,
     /// Captured again, this many packets later.
     again: Option<u64>,
-    /// Captured again together with the bytes around it: this many before, and behind.
+    /// Captured again together with the bytes around it: this many before, and after.
     around: Option<(usize, usize)>,
     /// How many bytes of it the snap length cut off.
     snapped: usize,

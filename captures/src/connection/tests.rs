@@ -791,7 +791,7 @@ fn overlaps_and_holes_together_leave_the_gaps_that_they_should() {
 fn what_is_handed_on_says_how_much_of_the_other_flow_its_sender_had_acknowledged() {
     let mut capture = Capture::open();
     capture.up(1001, 5001, ACK, b"question").down(5001, 1009, ACK, b"ans").down(5007, 1009, ACK, b"end");
-    // Sent before anything of the answer was there, delivered behind all of it.
+    // Sent before anything of the answer was there, delivered after all of it.
     capture.down(5004, 1009, ACK, b"wer").up(1009, 5001, ACK, b"more").up(1013, 5010, ACK, b"!");
     let known = &capture.log.known;
     assert_eq!(known[0], ('>', 0, Some(0)));

@@ -2,7 +2,7 @@
 
 use crate::{Packet, PacketNo, Timestamp};
 
-/// The position of what only the end of the capture delivers: behind all packets.
+/// The position of what only the end of the capture delivers: after all packets.
 pub const END_OF_CAPTURE: u64 = u64::MAX;
 
 /// What makes a flow deliver something.

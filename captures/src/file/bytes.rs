@@ -96,7 +96,7 @@ fn unpack(method: Method, input: Input, name: &str) -> Result<Input, Error> {
     })
 }
 
-/// LZ4 frames, one behind the other.
+/// LZ4 frames, one after the other.
 ///
 /// The decoder says "end" between two frames as well as where the input is cut between two blocks; only what it read
 /// of its input tells the one from the other. And it takes no second frame with other sizes than the first, so that each
@@ -229,7 +229,7 @@ pub(crate) struct Growing {
     successor: Successor,
 }
 
-/// The file that took the place of one that was followed, for whoever reads on in it.
+/// The file that took the place of one that was followed, for whoever continues reading in it.
 pub(crate) type Successor = Arc<Mutex<Option<File>>>;
 
 /// Is called with what happens to a file that is followed, at the moment when it happens.

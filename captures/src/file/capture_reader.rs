@@ -24,7 +24,7 @@ const MAX_FILES: usize = 60_000;
 const AHEAD: usize = 1024;
 
 /// One or several inputs, read as one: packets in the order of their times, those of one input in the order in which
-/// they stand there whatever their times, those of the same time in the order of the inputs.
+/// they are there whatever their times, those of the same time in the order of the inputs.
 ///
 /// ```no_run
 /// use rpcshark_captures::file::{OpenOptions, CaptureReader};
@@ -129,7 +129,7 @@ impl CaptureReader {
     ///
     /// # Errors
     ///
-    /// None at present: an input that cannot be read any further says so in its [`FileInfo`], and the others go on.
+    /// None at present: an input that cannot be read any further says so in its [`FileInfo`], and the others continue.
     pub fn next_batch(&mut self, max_packets: usize) -> Result<Option<Batch>, Error> {
         let mut batch = Batch::default();
         Ok(self.next_batch_into(max_packets, &mut batch)?.then_some(batch))

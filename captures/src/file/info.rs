@@ -69,7 +69,7 @@ impl Skipped {
 /// `Display` writes `packet 1042 at byte 0x3f2a0: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileNote {
-    /// The number (from 1) of the packet that stands here or would come next.
+    /// The number (from 1) of the packet that is here or would come next.
     pub packet: u64,
     /// The byte of the file, after decompression where it is compressed.
     pub at: u64,
@@ -83,7 +83,7 @@ impl fmt::Display for FileNote {
     }
 }
 
-/// Key material that a capture carries (a Decryption Secrets Block), as it stands there.
+/// Key material that a capture carries (a Decryption Secrets Block), as written there.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DecryptionSecrets {
     /// Which file it was in.

@@ -12,7 +12,7 @@
 //! format 1.6.
 //!
 //! A file that is not a capture is an [`Error`]. Bytes of a capture that are wrong are a [`FileNote`] on its
-//! [`FileInfo`], and reading goes on behind them where it can.
+//! [`FileInfo`], and reading continues after them where it can.
 
 mod batch;
 mod bytes;

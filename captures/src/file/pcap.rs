@@ -25,13 +25,13 @@ const TRUSTED_PACKET: usize = 1 << 20;
 /// No packet is longer: a pipe is never read further than this for one.
 const MAX_PACKET: usize = 64 << 20;
 
-/// While looking for records behind damage: no packet is longer. The less is possible, the less chance is mistaken.
+/// While looking for records after damage: no packet is longer. The less is possible, the less chance is mistaken.
 const SEARCHED_PACKET: u32 = 256 << 10;
 
-/// While looking for records behind damage: how far their times may lie from the last one before it, in seconds.
+/// While looking for records after damage: how far their times may lie from the last one before it, in seconds.
 const SEARCHED_SECONDS: u32 = 7 * 24 * 60 * 60;
 
-/// While looking for records behind damage: so many in a row must look right.
+/// While looking for records after damage: so many in a row must look right.
 const SEARCHED_CHAIN: usize = 3;
 
 /// Finds the records of one pcap file.
@@ -172,7 +172,7 @@ impl Pcap {
         })
     }
 
-    /// Whether a record or the end of the file stands at index `at` of `rest`; `None` before that can be seen.
+    /// Whether a record or the end of the file is at index `at` of `rest`; `None` before that can be seen.
     fn follows(&self, rest: &[u8], at: usize, ended: bool) -> Option<bool> {
         match rest.get(at..) {
             Some([]) if ended => Some(true),
@@ -198,7 +198,7 @@ impl Pcap {
             && self.last.is_none_or(|last| header.seconds.abs_diff(last) <= SEARCHED_SECONDS)
     }
 
-    /// Looks for the place where reading can go on.
+    /// Looks for the place where reading can continue.
     fn search(&mut self, rest: &[u8], at: u64, ended: bool, log: &mut Log<'_>) -> Step {
         // The place that was wrong is not looked at again.
         let first = usize::from(self.lost.as_ref().is_some_and(|lost| lost.at == at));
@@ -304,7 +304,7 @@ mod tests {
             .raw(data);
     }
 
-    /// Three packets; the lengths of the file up to behind each of them.
+    /// Three packets; the lengths of the file up to after each of them.
     fn three(order: ByteOrder, magic: u32) -> (Vec<u8>, [usize; 3]) {
         let mut bytes = header(order, magic);
         record(&mut bytes, 1_700_000_000, 5, b"one", 3);

@@ -51,7 +51,7 @@ pub(crate) struct ByteStream {
     pub(crate) pace: Pace,
     /// Where the first byte of the file lies.
     pub(crate) at: Place,
-    /// The bytes that are there, and room behind them.
+    /// The bytes that are there, and room after them.
     pub(crate) buffer: Buffer,
     spare: Vec<Arc<Vec<u8>>>,
     /// No further ones will come.
@@ -190,7 +190,7 @@ impl ByteStream {
         }
     }
 
-    /// Gives the buffer away to who reads the packets found in it; goes on with the bytes that are not done with.
+    /// Gives the buffer away to who reads the packets found in it; continues with the bytes that are not done with.
     fn lend(&mut self, found: &RecordList) -> Holder {
         let at = self.at.plus(self.buffer.base);
         if found.records.is_empty() {

@@ -53,7 +53,7 @@ pub(crate) struct Window<'a> {
 pub(crate) struct Progress {
     /// Everything before this index is done with.
     pub(crate) upto: usize,
-    /// How many bytes from there on it takes to go on; 0 where as many packets were found as were wanted.
+    /// How many bytes from there on it takes to continue; 0 where as many packets were found as were wanted.
     pub(crate) need: usize,
 }
 
@@ -82,7 +82,7 @@ impl Log<'_> {
 
     /// Says something about the byte `at` of the file, in front of the packet that would come next.
     pub(crate) fn note(&mut self, at: u64, text: String) {
-        /// Damage comes in thousands; what stands behind the first notes is counted.
+        /// Damage comes in thousands; what follows the first notes is counted.
         const MOST_NOTES: usize = 100;
         match self.info.notes.len() < MOST_NOTES {
             true => self.info.notes.push(FileNote { packet: self.info.packets + 1, at, text }),
@@ -99,7 +99,7 @@ impl Log<'_> {
     }
 }
 
-/// Damage behind which the next record is being searched.
+/// Damage after which the next record is being searched.
 #[derive(Debug)]
 pub(crate) struct Lost {
     /// Where in the file it began.

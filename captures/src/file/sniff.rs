@@ -38,7 +38,7 @@ pub(crate) enum Kind {
 pub(crate) struct PcapKind {
     /// How its numbers are stored.
     pub(crate) order: ByteOrder,
-    /// Nanoseconds, not microseconds, stand behind the seconds.
+    /// Nanoseconds, not microseconds, follow the seconds.
     pub(crate) nanos: bool,
     /// Each record has the eight further bytes of Alexey Kuznetzov's patched libpcap.
     pub(crate) modified: bool,

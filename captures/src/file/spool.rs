@@ -32,7 +32,7 @@ impl Spool {
         self.len() == 0
     }
 
-    /// Why it lacks bytes that were piped in, if it does: the disk is full. The first reading went on without it.
+    /// Why it lacks bytes that were piped in, if it does: the disk is full. The first reading continued without it.
     pub fn fault(&self) -> Option<String> {
         self.with(|state| state.fault.as_ref().map(ToString::to_string))
     }

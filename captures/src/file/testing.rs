@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::record::ByteOrder;
 use super::{Batch, CaptureReader, DecryptionSecrets, FileInfo};
 
-/// Numbers put one behind the other.
+/// Numbers put one after the other.
 pub(crate) struct Bytes {
     pub(crate) order: ByteOrder,
     pub(crate) bytes: Vec<u8>,

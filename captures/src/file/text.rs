@@ -74,7 +74,7 @@ impl TextKind {
 #[derive(Debug)]
 pub(crate) struct Text {
     kind: TextKind,
-    /// How many bytes from the place where it goes on have no end of line in them.
+    /// How many bytes from the place where it continues have no end of line in them.
     searched: usize,
     /// In the middle of a line that is too long.
     is_long: bool,
@@ -87,7 +87,7 @@ pub(crate) struct Text {
     has_dumps: bool,
 }
 
-/// What stands at the beginning of the rest.
+/// What is at the beginning of the rest.
 enum Next {
     /// A record of so many bytes.
     Record(usize),
@@ -178,7 +178,7 @@ impl Text {
         }
     }
 
-    /// A line of strace and the lines of the dump behind it.
+    /// A line of strace and the lines of the dump after it.
     fn with_dump(&mut self, rest: &[u8], line_len: usize, is_all: bool) -> Option<usize> {
         let line = rest.get(..line_len)?;
         if text::is_dump(line) {

@@ -38,11 +38,11 @@ pub struct Fragment<'a> {
     pub id: u32,
     /// Where the piece begins in what the datagram carries, in bytes.
     pub offset: u32,
-    /// Whether more follows behind this piece.
+    /// Whether more follows after this piece.
     pub more: bool,
     /// The piece, as far as it was captured.
     pub payload: &'a [u8],
-    /// How many bytes were sent but not captured, behind `payload`.
+    /// How many bytes were sent but not captured, after `payload`.
     pub cut: u32,
 }
 

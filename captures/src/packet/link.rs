@@ -168,7 +168,7 @@ pub(super) fn pppoe(rest: &mut Rest<'_>) -> Step {
     }
 }
 
-/// PPP, perhaps behind HDLC's address and control bytes. Cisco's HDLC has an Ethernet type instead of PPP's protocol.
+/// PPP, perhaps after HDLC's address and control bytes. Cisco's HDLC has an Ethernet type instead of PPP's protocol.
 pub(super) fn hdlc(rest: &mut Rest<'_>) -> Step {
     match *rest.peek(Layer::Ppp)? {
         [0xff, 0x03] => {

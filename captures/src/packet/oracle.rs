@@ -231,7 +231,7 @@ proptest! {
     }
 }
 
-/// How many bytes the IP packet of a plan carries behind its extension headers; behind a fragment header, further ones
+/// How many bytes the IP packet of a plan carries after its extension headers; after a fragment header, further ones
 /// belong to the fragment.
 fn payload_of_ip(plan: &Plan) -> usize {
     let authentication = if plan.authenticated { 24 } else { 0 };

@@ -12,7 +12,7 @@ const MAX_DEPTH: u8 = 16;
 pub(super) struct Rest<'a> {
     /// As far as they were captured.
     pub(super) data: &'a [u8],
-    /// How many more were sent behind `data`, but not captured.
+    /// How many more were sent after `data`, but not captured.
     pub(super) cut: u32,
     /// Where `data` begins, from the beginning of the packet.
     pub(super) at: u32,

@@ -107,13 +107,13 @@ pub(super) const V6: (Address, Address) = (
     Address::v6([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2], 50051),
 );
 
-/// [`TCP`] comes out of a packet with [`ipv4`], also with bytes behind it and cut anywhere.
+/// [`TCP`] comes out of a packet with [`ipv4`], also with bytes after it and cut anywhere.
 #[track_caller]
 pub(super) fn assert_peels(link: LinkType, packet: &[u8]) {
     assert_peels_between(link, packet, V4);
 }
 
-/// [`TCP`] comes out of a packet with [`ipv6`], also with bytes behind it and cut anywhere.
+/// [`TCP`] comes out of a packet with [`ipv6`], also with bytes after it and cut anywhere.
 #[track_caller]
 pub(super) fn assert_peels_v6(link: LinkType, packet: &[u8]) {
     assert_peels_between(link, packet, V6);

@@ -84,7 +84,7 @@ pub(super) fn gre(rest: &mut Rest<'_>) -> Step {
     }
 }
 
-/// A mirrored Ethernet frame behind the last `len` bytes of an ERSPAN header.
+/// A mirrored Ethernet frame after the last `len` bytes of an ERSPAN header.
 fn erspan(rest: &mut Rest<'_>, len: usize) -> Step {
     rest.nest()?;
     rest.advance(len, Layer::Gre)?;

@@ -81,7 +81,7 @@ impl SourceFile {
 }
 
 impl Window {
-    /// Whether a read at `at` goes on where the last one ended.
+    /// Whether a read at `at` continues where the last one ended.
     fn is_before(&self, at: u64) -> bool {
         at >= self.next && at - self.next < WINDOW as u64
     }

@@ -62,7 +62,7 @@ pub(super) struct SpillFile {
     file: OnceLock<File>,
     /// How many bytes are in the file. They never change, so they are read without a lock.
     flushed: AtomicU64,
-    /// The bytes behind them.
+    /// The bytes after them.
     tail: Mutex<Vec<u8>>,
 }
 

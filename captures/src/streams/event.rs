@@ -35,7 +35,7 @@ pub enum EventKind {
         direction: Direction,
         /// Which bytes of the [`Events::bytes`] they are; never none.
         bytes: Range<usize>,
-        /// Where the first of them lies, the others behind it.
+        /// Where the first of them lies, the others after it.
         at: Place,
     },
     /// Bytes that are missing.
@@ -162,7 +162,7 @@ impl Sink<'_> {
         self.events.events.push(Event { connection, packet, time, kind });
     }
 
-    /// Bytes that stand in the buffer already.
+    /// Bytes that are in the buffer already.
     pub(super) fn data(&mut self, no: StreamNo, direction: Direction, bytes: Range<usize>) {
         if !bytes.is_empty() {
             self.push(no, EventKind::Data { direction, bytes, at: Place::NOWHERE });

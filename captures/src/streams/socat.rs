@@ -3,14 +3,14 @@
 //! ```text
 //! > 2023/05/01 10:20:30.123456  length=5 from=0 to=4
 //!  68 65 6c 6c 6f
-//! < 2023/05/01 10:20:30.123456  length=7 from=0 to=6            -x -v: a line ends behind 0a
+//! < 2023/05/01 10:20:30.123456  length=7 from=0 to=6            -x -v: a line ends after 0a
 //!  68 65 6c 6c 6f 0a                                hello.
 //!  21                                               !
 //! --
 //! ```
 //!
 //! Positions count the bytes of each direction: what is missing shows, and a new connection begins at 0. With `fork`, the
-//! blocks of several connections stand between each other, and nothing says which is whose: a direction that goes on
+//! blocks of several connections are between each other, and nothing says which is whose: a direction that continues
 //! where a connection stands belongs to that one. `-v` alone shows no bytes, only how many there were.
 
 use super::event::{ClientBy, Opened, Sink, StreamNo};

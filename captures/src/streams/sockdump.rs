@@ -7,7 +7,7 @@
 //! +------------+------------+------
 //!  0     1                   109          117          125
 //! +-----+-------------------+------------+------------+------      since then
-//! | len | path, NULs behind | peer's pid | pid        | bytes
+//! | len | path, NULs after | peer's pid | pid        | bytes
 //! +-----+-------------------+------------+------------+------
 //! ```
 //!
@@ -239,7 +239,7 @@ mod tests {
             found,
             format!("{opened}\n0 ToServer \"request\"\n0 ToClient \"answer\"\n0 ToClient gap 5 snapped\n{ENDS}")
         );
-        // Bytes behind the header that look like one, and an abstract name, which is left out.
+        // Bytes after the header that look like one, and an abstract name, which is left out.
         for path in ["/run/s", ""] {
             let found = packets(&[(new(path, 12, 43, &[0; 130]), 0), (new(path, 43, 12, b"answer"), 0)]);
             assert!(found.contains(&format!("0 ToServer \"{}\"", "\\x00".repeat(130))), "{found}");

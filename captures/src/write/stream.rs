@@ -28,7 +28,7 @@ pub struct StreamWriter<W> {
     packet: Vec<u8>,
 }
 
-/// A connection that is being written: what it needs to go on.
+/// A connection that is being written: what it needs to continue.
 #[derive(Debug)]
 pub struct WrittenStream {
     /// What its handshake will say, while that is not written.
@@ -109,7 +109,7 @@ impl<W: Write> StreamWriter<W> {
         self.packet(&mut stream, Direction::ToClient, TcpFlags::RST.with(TcpFlags::ACK), &[], time, comment)
     }
 
-    /// Bytes were sent; `comment` stands on the first packet that carries them. Nothing is written for no bytes, nor
+    /// Bytes were sent; `comment` is on the first packet that carries them. Nothing is written for no bytes, nor
     /// after a close of that direction or a reset.
     pub fn data(
         &mut self,
@@ -134,8 +134,8 @@ impl<W: Write> StreamWriter<W> {
         Ok(())
     }
 
-    /// Bytes were sent that were not recorded: the sequence numbers go on without them, and the comment of an empty
-    /// packet behind them says so.
+    /// Bytes were sent that were not recorded: the sequence numbers continue without them, and the comment of an empty
+    /// packet after them says so.
     pub fn lost(
         &mut self,
         stream: &mut WrittenStream,

@@ -57,7 +57,7 @@ enum Ending {
     Unknown,
 }
 
-/// Messages of a stream that are aligned; what is behind them is compared by position.
+/// Messages of a stream that are aligned; what is after them is compared by position.
 const MAX_ALIGNED: usize = 1 << 20;
 
 /// A deadline is taken for the reason of a client's cancel if the cancel came after it, or before it by less than this.

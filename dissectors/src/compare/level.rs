@@ -35,7 +35,7 @@ impl Budget {
     }
 }
 
-/// The bytes of a message. One that came in several pieces has several, which together mean the same as one behind the other.
+/// The bytes of a message. One that came in several pieces has several, which together mean the same as one after the other.
 pub(super) type Parts<'a> = SmallVec<[&'a [u8]; 1]>;
 
 /// All bytes of a message.

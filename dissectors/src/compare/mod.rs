@@ -18,7 +18,7 @@
 //! let mut rules = Rules::default();
 //! rules.ignore("shop.Order.created").expect("it is the name of a field");
 //! rules.key("shop.Order.items=sku").expect("it names a list, and a field of its elements");
-//! assert!(rules.ignore("shop.Orders/Get.created").is_err(), "behind a method stands request, response, …");
+//! assert!(rules.ignore("shop.Orders/Get.created").is_err(), "after a method stands request, response, …");
 //! ```
 
 mod align;

@@ -102,7 +102,7 @@ impl Pattern {
         let behind = &text[slash + 1..];
         let Some((method, path)) = behind.split_once('.') else {
             return wrong(
-                "behind the method a path is missing, as in Service/Method.response.field",
+                "a path is missing after the method, as in Service/Method.response.field",
                 slash + 1..text.len(),
             );
         };
@@ -218,7 +218,7 @@ fn matches(pattern: &[StepPattern], items: &[Item<'_>]) -> bool {
     }
 }
 
-/// The steps that `text` names; `from`: where it stands in the whole pattern.
+/// The steps that `text` names; `from`: where it is in the whole pattern.
 fn steps(text: &str, from: usize) -> Result<Vec<StepPattern>, PatternError> {
     let mut steps = Vec::new();
     let mut at = 0;
@@ -241,7 +241,7 @@ fn step(text: &str, at: usize, from: usize) -> Result<(StepPattern, usize), Patt
         Err(PatternError { cause: cause.into(), span: from + at..from + end })
     };
     let rest = text.get(at..).unwrap_or_default();
-    // The name of an extension stands in brackets.
+    // The name of an extension is in brackets.
     let name = match rest.strip_prefix('[') {
         Some(extension) => match extension.find(']') {
             Some(end) => &rest[..end + 2],
@@ -385,7 +385,7 @@ mod tests {
             ("a.b[\"x\"", "a ] is missing", 3..7),
             ("a[1]b", "a dot is missing", 4..5),
             ("/Get.response.x", "a service is missing", 0..1),
-            ("shop.Orders/Get", "behind the method a path is missing", 12..15),
+            ("shop.Orders/Get", "a path is missing after the method", 12..15),
             ("shop.Orders/.x", "a method is missing", 11..12),
             ("shop.Orders/Get.created", "behind the method stands one of response", 16..23),
         ] {

@@ -200,7 +200,7 @@ impl Rules {
 }
 
 impl RuleError {
-    /// Marks an error as one in what stands behind the `=`.
+    /// Marks an error as one in what follows the `=`.
     fn in_value(mut self) -> Self {
         self.span = self.span.start + IN_VALUE..self.span.end + IN_VALUE;
         self
@@ -374,7 +374,7 @@ mod tests {
             (rules.float("shop.P.price=much"), "a tolerance is a number", 13..17),
             (rules.float("much"), "a tolerance is a number", 0..4),
             (rules.time_within("a.b=5"), "a duration is a number with a unit", 4..5),
-            (rules.ignore("shop.Orders/Get"), "behind the method a path is missing", 12..15),
+            (rules.ignore("shop.Orders/Get"), "a path is missing after the method", 12..15),
         ] {
             let error = result.unwrap_err();
             assert!(error.cause.starts_with(cause), "{error}");

@@ -92,7 +92,7 @@ impl Op {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Operand {
     pub(super) base: Base,
-    /// `[…]` behind it: slices of the value.
+    /// `[…]` after it: slices of the value.
     pub(super) slices: Vec<Slices>,
     /// `& mask`
     pub(super) mask: Option<Text>,
@@ -102,7 +102,7 @@ pub(super) struct Operand {
 /// What an operand begins with.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Base {
-    /// A word that may name a field, with map keys and further steps behind it.
+    /// A word that may name a field, with map keys and further steps after it.
     Word(Text, Vec<Step>),
     /// Text or bytes in quotes.
     Quoted(Quoted),
@@ -110,7 +110,7 @@ pub(super) enum Base {
     Function(Text, Vec<Operand>),
 }
 
-/// A step of a path behind the first word.
+/// A step of a path after the first word.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
     /// `["key"]` or `[true]`; also `[5]` if another step follows it.
@@ -126,14 +126,14 @@ pub(super) struct Text {
     pub(super) span: Span,
 }
 
-/// What stands between quotes, escapes resolved.
+/// What is between quotes, escapes resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Quoted {
     pub(super) bytes: Vec<u8>,
     pub(super) span: Span,
 }
 
-/// What stands between one pair of brackets: parts that are joined.
+/// What is between one pair of brackets: parts that are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Slices {
     pub(super) parts: Vec<Slice>,

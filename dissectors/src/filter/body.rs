@@ -55,7 +55,7 @@ enum Leaf {
     Duration,
 }
 
-/// A part of a path as it stands in a filter.
+/// A part of a path as written in a filter.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part<'p> {
     Name(&'p str),
@@ -316,7 +316,7 @@ impl BodyPath {
         typed::lookup(message, number)?.1.oneof
     }
 
-    /// A value of the field at `step`: the walk goes on inside of it, or is at its end.
+    /// A value of the field at `step`: the walk continues inside of it, or is at its end.
     fn found(
         &self,
         schema: &Schema,
@@ -434,7 +434,7 @@ impl Reach {
                 mark(&mut reaches, MessageIx(at));
             }
         }
-        // Types mostly name types that stand before or near them, so this ends after a few rounds.
+        // Types mostly name types that come before or near them, so this ends after a few rounds.
         loop {
             let mut changed = false;
             for (message, at) in schema.messages.iter().zip(0..) {

@@ -316,7 +316,7 @@ impl<'s> Checker<'s> {
         Ok(self.test(Test::Pair { quantifier: all, left, op, right }))
     }
 
-    /// What an operand is. `after_field`: it stands on the right of a field, where a word without points is a value.
+    /// What an operand is. `after_field`: it is on the right of a field, where a word without points is a value.
     fn side<'e>(&mut self, operand: &'e AstOperand, after_field: bool) -> Result<Side<'e>> {
         let base = match &operand.base {
             Base::Word(word, steps) => {
@@ -420,7 +420,7 @@ impl<'s> Checker<'s> {
             };
         };
         let end = steps.last().map_or(word.span.end, |step| match step {
-            // The bracket behind a key.
+            // The bracket after a key.
             Step::Key(key) => key.span.end + 1,
             Step::Name(name) => name.span.end,
         });
@@ -491,8 +491,8 @@ impl<'s> Checker<'s> {
         let here: Vec<&Miss> = misses.iter().filter(|miss| miss.part == longest).collect();
         let of = |miss: &Miss| self.schema.messages.get(miss.message.0 as usize).map_or("", |message| &*message.name);
         let message = match here.first().map(|miss| miss.cause) {
-            Some(MissCause::NotAMessage) => format!("{text} is not a field: what stands before it is not a message"),
-            Some(MissCause::NotAMap) => "what stands before [ is not a map".to_owned(),
+            Some(MissCause::NotAMessage) => format!("{text} is not a field: what precedes it is not a message"),
+            Some(MissCause::NotAMap) => "what precedes [ is not a map".to_owned(),
             Some(MissCause::WrongKey) => format!("{text} is not a key of the map"),
             Some(MissCause::TooLong) => "the path is deeper than messages can be nested".to_owned(),
             Some(MissCause::NoField) | None => match here[..] {
@@ -586,7 +586,7 @@ impl<'s> Checker<'s> {
             .filter_map(FieldSpec::family)
             .find(|family| family.trim_end_matches('.') == text.trim_end_matches('.'));
         let message = match family {
-            Some(family) => format!("the name behind {family} is missing"),
+            Some(family) => format!("the name after {family} is missing"),
             None => format!("no field {text}{hint}"),
         };
         FilterError::new(span.clone(), message).suggest(near).incomplete(incomplete)
@@ -600,7 +600,7 @@ struct Parts<'p> {
 }
 
 impl<'p> Parts<'p> {
-    /// The parts of `rest`, the end of `word`, and of the steps behind it.
+    /// The parts of `rest`, the end of `word`, and of the steps after it.
     fn of(word: &Text, rest: &'p str, steps: &'p [Step]) -> Self {
         let mut all = Self { parts: Vec::new(), spans: Vec::new() };
         if !rest.is_empty() {

@@ -11,16 +11,16 @@ use super::value::Type;
 use crate::schema::{MessageIx, Schema};
 use rpcshark_captures::Direction;
 
-/// What may stand at a place.
+/// What may be at a place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Completion {
     /// What a candidate takes the place of.
     pub range: Span,
-    /// What may stand there.
+    /// What may be there.
     pub candidates: Vec<Candidate>,
 }
 
-/// Something that may stand at a place.
+/// Something that may be at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// The text. Of a family of fields, what their names begin with.
@@ -34,7 +34,7 @@ pub struct Candidate {
 /// Candidates that are offered at once.
 const MAX_CANDIDATES: usize = 500;
 
-/// What may stand in `source` at the byte offset `cursor`, where the word before it ends.
+/// What may be in `source` at the byte offset `cursor`, where the word before it ends.
 pub fn complete(source: &str, cursor: usize, schema: &Schema) -> Completion {
     let before = source.get(..cursor).unwrap_or(source);
     let Ok(tokens) = tokens(before) else { return Completion::default() };
@@ -53,7 +53,7 @@ pub fn complete(source: &str, cursor: usize, schema: &Schema) -> Completion {
     Completion { range, candidates }
 }
 
-/// The text of the field that a value is compared with, if a value stands behind `tokens`.
+/// The text of the field that a value is compared with, if a value follows `tokens`.
 fn field_of_value<'s>(source: &'s str, tokens: &[Token]) -> Option<&'s str> {
     let operator = match &tokens.last()?.kind {
         Kind::Op(_) => tokens.len() - 1,
@@ -61,7 +61,7 @@ fn field_of_value<'s>(source: &'s str, tokens: &[Token]) -> Option<&'s str> {
         _ => return None,
     };
     let left = tokens.get(..operator)?;
-    // The operand begins behind the last logical operator or parenthesis that is not its own.
+    // The operand begins after the last logical operator or parenthesis that is not its own.
     let begin =
         left.iter().rposition(|token| matches!(token.kind, Kind::And | Kind::Or | Kind::Not | Kind::Quantifier(_)));
     let operand = left.get(begin.map_or(0, |at| at + 1)..)?;
@@ -157,7 +157,7 @@ fn paths(schema: &Schema, mut roots: Vec<MessageIx>, family: &str, rest: &str) -
     candidates
 }
 
-/// The message types whose names begin with `typed`; behind the name of one, its fields.
+/// The message types whose names begin with `typed`; after the name of one, its fields.
 fn messages(schema: &Schema, family: &'static str, typed: &str) -> Vec<Candidate> {
     let own = schema.messages.iter().filter(|message| !message.map_entry && message.name.starts_with(typed));
     let mut candidates: Vec<Candidate> = own

@@ -16,7 +16,7 @@ use crate::view::{CallView, FrameView, MessageView};
 pub(super) use call::Ends;
 pub(super) use header::{HeaderName, Headers};
 
-/// Whether a walk over values goes on.
+/// Whether a walk over values continues.
 pub(super) type Flow = ControlFlow<()>;
 
 /// What is called for each value of a field.
@@ -139,7 +139,7 @@ pub fn fields() -> impl Iterator<Item = &'static FieldSpec> + Clone {
     call::FIELDS.iter().chain(frame::FIELDS).chain(header::FIELDS).chain(frame::SETTINGS).chain(frame::OTHERS)
 }
 
-/// The field called `name`, or the family that it is of, and what of the name lies behind the family's beginning.
+/// The field called `name`, or the family that it is of, and what of the name lies after the family's beginning.
 pub(super) fn field(name: &str) -> Option<(&'static FieldSpec, &str)> {
     if let Some(spec) = fields().find(|spec| spec.name == name) {
         return Some((spec, ""));

@@ -8,7 +8,7 @@ use super::error::{FilterError, Span};
 pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) span: Span,
-    /// Whether white space stands before it.
+    /// Whether white space comes before it.
     pub(super) spaced: bool,
 }
 
@@ -99,7 +99,7 @@ const SIGNS: &[(&str, Kind)] = &[
 /// Signs that end a word.
 const ENDS_WORD: &[char] = &['=', '!', '<', '>', '&', '|', '~', '(', ')', '{', '}', '[', ']', ',', '"'];
 
-/// The tokens of a filter, with an [`Kind::End`] behind them.
+/// The tokens of a filter, with an [`Kind::End`] after them.
 pub(super) fn tokens(source: &str) -> Result<Vec<Token>, FilterError> {
     let mut lexer = Lexer { source, at: 0, pattern: false };
     let mut tokens = Vec::new();
@@ -216,7 +216,7 @@ fn word(rest: &str) -> &str {
     }
 }
 
-/// What the escape at the beginning of `rest` (behind its backslash) stands for, and how many characters it has.
+/// What the escape at the beginning of `rest` (after its backslash) stands for, and how many characters it has.
 fn unescape(rest: &str) -> Option<(Vec<u8>, usize)> {
     let digits = |from: usize, most: usize, radix: u32| {
         let digits = rest.get(from..)?.chars().take(most).take_while(|c| c.is_digit(radix)).count();

@@ -8,7 +8,7 @@ use super::suggest::nearest;
 use super::value::{Type, Value};
 use crate::schema::Schema;
 
-/// A literal as it stands in the filter.
+/// A literal as written in the filter.
 #[derive(Clone, Debug)]
 pub(super) enum Literal<'a> {
     /// Without quotes.
@@ -55,7 +55,7 @@ const SIZE_UNITS: &[(&str, i128)] = &[
     ("TiB", 1 << 40),
 ];
 
-/// Whether a word is a unit that may stand behind a number and a space.
+/// Whether a word is a unit that may follow a number and a space.
 pub(super) fn is_unit(word: &str) -> bool {
     TIME_UNITS.iter().chain(SIZE_UNITS).any(|(unit, _)| *unit == word)
 }
@@ -290,7 +290,7 @@ fn hexadecimal(text: &str) -> Option<Vec<u8>> {
     (0..text.len()).step_by(2).map(|at| text.get(at..at + 2).and_then(byte)).collect()
 }
 
-/// The number of a mask behind `&`.
+/// The number of a mask after `&`.
 pub(super) fn mask(text: &str) -> Option<i128> {
     number(text).filter(|&mask| mask >= 0)
 }

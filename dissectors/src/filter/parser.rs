@@ -275,7 +275,7 @@ impl Parser<'_> {
 
     fn expected_relation(&self) -> FilterError {
         let token = self.peek();
-        let message = "any and all stand before a comparison: all tcp.port > 1024";
+        let message = "any and all must precede a comparison: all tcp.port > 1024";
         FilterError::new(token.span.clone(), message).incomplete(token.kind == Kind::End)
     }
 
@@ -335,7 +335,7 @@ impl Parser<'_> {
         Ok(operand)
     }
 
-    /// A number may have its unit behind a space (`4 MiB`), and a date its time of day.
+    /// A number may have its unit after a space (`4 MiB`), and a date its time of day.
     fn with_unit(&mut self, mut text: Text) -> Text {
         let Kind::Word(next) = &self.peek().kind else { return text };
         let is_number = text.text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
@@ -363,7 +363,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What stands in brackets behind an operand: a map key, or slices. `[5].name` is a key, `[5]` a slice (the checker
+    /// What is in brackets after an operand: a map key, or slices. `[5].name` is a key, `[5]` a slice (the checker
     /// makes a key of it where the field is a map).
     fn bracket(&mut self, operand: &mut Operand) -> Result<(), FilterError> {
         let open = self.advance().span;
@@ -402,7 +402,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// `.name.name` directly behind a bracket.
+    /// `.name.name` directly after a bracket.
     fn steps_behind(&mut self, operand: &mut Operand) {
         let Base::Word(_, steps) = &mut operand.base else { return };
         let token = &self.tokens[self.at];
@@ -426,7 +426,7 @@ fn bare(operand: Operand) -> Expr {
     }
 }
 
-/// The slices in `text`, which stands between brackets: `i:j`, `i-j`, `i`, `:j`, `i:`, joined by commas.
+/// The slices in `text`, which is between brackets: `i:j`, `i-j`, `i`, `:j`, `i:`, joined by commas.
 fn slices(text: &str, span: &Span) -> Result<Vec<Slice>, FilterError> {
     let wrong = || {
         let message = "expected a slice: [offset:length], [first-last], [offset], [:length] or [offset:]";

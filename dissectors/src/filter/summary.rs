@@ -1,4 +1,4 @@
-//! Text that stands in the filter without any operator looks for itself in what a listing says about a call or a frame.
+//! Text that is in the filter without any operator looks for itself in what a listing says about a call or a frame.
 
 use std::io::Write as _;
 

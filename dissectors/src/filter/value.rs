@@ -244,7 +244,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Nanoseconds as seconds with nine digits behind the point.
+/// Nanoseconds as seconds with nine digits after the point.
 fn write_seconds(nanos: i128, out: &mut String) -> std::fmt::Result {
     let sign = if nanos < 0 { "-" } else { "" };
     let nanos = nanos.unsigned_abs();

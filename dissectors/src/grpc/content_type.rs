@@ -29,7 +29,7 @@ pub enum Codec<'a> {
 }
 
 impl<'a> ContentType<'a> {
-    /// Reads a content type. Letters of either case; parameters behind `;` do not matter.
+    /// Reads a content type. Letters of either case; parameters after `;` do not matter.
     pub fn parse(value: &'a [u8]) -> Self {
         let media = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
         let (kind, codec) = match media.iter().position(|&byte| byte == b'+') {

@@ -42,7 +42,7 @@ pub struct Framed {
     pub first: FirstByte,
     /// When its last byte arrived.
     pub last: Arrival,
-    /// The offset in its flow behind its last byte.
+    /// The offset in its flow after its last byte.
     pub end: u64,
     /// It is not a message but the trailers of gRPC-Web: these bytes as sent, up to [`MAX_WEB_TRAILERS`].
     pub trailers: Option<Box<Vec<u8>>>,
@@ -112,9 +112,9 @@ impl Framer {
         Some((flag, u32::from_be_bytes([a, b, c, d])))
     }
 
-    /// Reads on over `len` missing bytes. Either the message that is open goes on behind them or ends with them
+    /// Reads on over `len` missing bytes. Either the message that is open continues after them or ends with them
     /// (`Kept`), or they hide where the next message begins (`Lost`, with what had begun).
-    /// `end` is the offset behind them.
+    /// `end` is the offset after them.
     pub fn gap(&mut self, len: u64, now: Arrival, end: u64) -> AfterGap {
         let Some(open) = self.open.as_deref_mut() else {
             self.prefix_len = 0;
@@ -156,7 +156,7 @@ impl Framer {
 /// What a gap does to the framing of messages.
 #[derive(Debug)]
 pub enum AfterGap {
-    /// It lies inside of a message (which is given if it ends with the gap); framing goes on.
+    /// It lies inside of a message (which is given if it ends with the gap); framing continues.
     Kept(Option<Framed>),
     /// Where the next message begins is lost; what had begun before is given, marked as cut.
     Lost(Option<Framed>),

@@ -27,7 +27,7 @@ pub fn is_binary(name: &[u8]) -> bool {
 
 /// The values in a binary field: base64, of either alphabet, several separated by commas. `None` for one that is not base64.
 ///
-/// Peers that have agreed on it (`GRPC_ALLOW_TRUE_BINARY_METADATA`) send the bytes themselves behind a zero byte.
+/// Peers that have agreed on it (`GRPC_ALLOW_TRUE_BINARY_METADATA`) send the bytes themselves after a zero byte.
 pub fn binary_values(value: &[u8]) -> impl Iterator<Item = Option<Vec<u8>>> + '_ {
     let (raw, base64) = match value.split_first() {
         Some((0, raw)) => (Some(raw), None),

@@ -44,7 +44,7 @@ struct Undecided {
 /// A header block that most calls do not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OtherBlock {
-    /// Of the client, behind its first one.
+    /// Of the client, after its first one.
     RequestTrailers,
     /// Of the server, with a 1xx status.
     Interim,
@@ -105,7 +105,7 @@ impl GrpcStream {
         Self { call: None, undecided: Some(Box::new(undecided)), sides }
     }
 
-    /// A stream that goes on after it was [at rest](Self::at_rest).
+    /// A stream that continues after it was [at rest](Self::at_rest).
     pub fn resumed(call: CallId) -> Self {
         Self { call: Some(call), undecided: None, sides: Default::default() }
     }
@@ -160,7 +160,7 @@ impl GrpcStream {
 
     /// The first header block of the client.
     pub fn request_headers(&mut self, lane: &mut Lane, list: HeaderListId, span: &EventSpan) {
-        // Nothing of the request was sent before: its messages begin behind this.
+        // Nothing of the request was sent before: its messages begin after this.
         self.align(Direction::ToServer);
         let web = web_of(&lane.headers[list].facts);
         if let Some(undecided) = &mut self.undecided {
@@ -223,7 +223,7 @@ impl GrpcStream {
         let status_too_soon = matches!(facts.grpc_status, HeaderValue::Known(_));
         let web = web_of(facts);
         let opaque = is_opaque(facts);
-        // Nothing of the response was sent before: its messages begin behind this.
+        // Nothing of the response was sent before: its messages begin after this.
         self.align(Direction::ToClient);
         self.sides[Direction::ToClient.index()].opaque = opaque;
         if let Some(undecided) = &mut self.undecided {
@@ -264,7 +264,7 @@ impl GrpcStream {
         let without_status = facts.is_some_and(|facts| facts.grpc_status == HeaderValue::Absent);
         let Some(id) = self.call else { return };
         lane.add_event(id, CallEventKind::Trailers(list), span);
-        // Trailers in the body of gRPC-Web say more than an empty block behind it.
+        // Trailers in the body of gRPC-Web say more than an empty block after it.
         let in_body = self.side(Direction::ToClient).web.as_ref().and_then(|web| web.trailers);
         let list = if without_status { in_body.or(list) } else { list };
         let call = lane.call_mut(id);
@@ -391,7 +391,7 @@ impl GrpcStream {
         }
     }
 
-    /// Bytes of a DATA payload whose frame is known are missing; `end` is the offset in the flow behind them.
+    /// Bytes of a DATA payload whose frame is known are missing; `end` is the offset in the flow after them.
     pub fn data_gap(&mut self, lane: &mut Lane, direction: Direction, len: u64, now: Arrival, end: u64) {
         let side = &mut self.sides[direction.index()];
         if side.opaque {
@@ -528,7 +528,7 @@ impl GrpcStream {
         &self.sides[direction.index()]
     }
 
-    /// A direction carries gRPC-Web. What of a message has begun goes on.
+    /// A direction carries gRPC-Web. What of a message has begun continues.
     fn set_web(&mut self, direction: Direction, text: bool) {
         let side = &mut self.sides[direction.index()];
         let framer_is_fresh = side.framer.at_boundary();

@@ -1,6 +1,6 @@
 //! gRPC-Web: trailers in the body, and bodies in base64.
 //!
-//! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md>. Messages are framed as in gRPC; behind them a frame
+//! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md>. Messages are framed as in gRPC; after them a frame
 //! with the flag 0x80 (0x81 if it is compressed) holds the trailers as lines of HTTP/1. With `application/grpc-web-text` the whole body is base64, in
 //! one run or several, each padded by itself.
 
@@ -66,7 +66,7 @@ pub(super) struct TextFramer {
     prefix_len: u8,
     first: FirstByte,
     open: Option<Box<Open>>,
-    /// Something was not base64: nothing behind it is read.
+    /// Something was not base64: nothing after it is read.
     broken: bool,
 }
 
@@ -88,7 +88,7 @@ struct Open {
 }
 
 impl TextFramer {
-    /// Whether it stands at the end of a message.
+    /// Whether it is at the end of a message.
     pub(super) fn at_boundary(&self) -> bool {
         self.prefix_len == 0 && self.open.is_none()
     }

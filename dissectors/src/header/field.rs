@@ -55,7 +55,7 @@ impl Coded {
 pub enum Text {
     /// These bytes.
     Known(Octets),
-    /// What stands in an entry that was not seen.
+    /// What is in an entry that was not seen.
     Unknown(UnknownEntry),
 }
 

@@ -12,7 +12,7 @@ pub struct Octets(Kept);
 /// What fits into the object where the shared slice would be.
 const INLINE: usize = 16;
 
-/// Short bytes, aligned as the references that stand in their place otherwise: so that a copy of the object is the same
+/// Short bytes, aligned as the references that are in their place otherwise: so that a copy of the object is the same
 /// two moves whatever it holds.
 #[derive(Clone, Copy)]
 #[repr(align(8))]

@@ -49,7 +49,7 @@ pub struct Http2 {
     held: [Held; 2],
 }
 
-/// What is read behind a frame header, or instead of one.
+/// What is read after a frame header, or instead of one.
 #[derive(Debug)]
 pub(crate) enum Open {
     /// The client's preface, so many bytes of it are there.
@@ -95,7 +95,7 @@ impl Http2 {
             JoinPoint::Middle => [(); 2].map(|()| Position::seeking(CHAIN)),
         };
         let mut framing = Framing::new(connection, join_point, positions);
-        // Three frames in a chain are enough: the first ones are doubted only behind a gap.
+        // Three frames in a chain are enough: the first ones are doubted only after a gap.
         framing.halves.iter_mut().for_each(|half| half.breaks = 0);
         Self {
             framing,
@@ -110,7 +110,7 @@ impl Http2 {
         }
     }
 
-    /// A connection that was HTTP/1.1 until both sides agreed to go on with HTTP/2 (RFC 7540 §3.2): its request, as `fields`
+    /// A connection that was HTTP/1.1 until both sides agreed to continue with HTTP/2 (RFC 7540 §3.2): its request, as `fields`
     /// and `body`, is stream 1, half-closed towards the server. `first` and `last` are the bounds of the request's head. `settings`:
     /// those in its HTTP2-Settings field.
     pub fn upgraded<'b>(

@@ -14,7 +14,7 @@
 //! All times are those at which the capture saw the frames. A receiver's window counts as open when its frame was captured, and not
 //! when the sender received it.
 //!
-//! Nothing is known of windows where the beginning of a connection, or bytes behind it, are missing. A sender that sends
+//! Nothing is known of windows where the beginning of a connection, or bytes after it, are missing. A sender that sends
 //! more than its window allows shows that something was missed, or was captured out of order: then its waits are unknown, too.
 //!
 //! The connection's window concerns all streams, and so does a change of the initial window. Neither goes through the streams, of

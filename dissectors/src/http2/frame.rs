@@ -173,7 +173,7 @@ impl Flags {
     pub const END_HEADERS: Self = Self(0x04);
     /// The payload is padded (DATA, HEADERS, PUSH_PROMISE).
     pub const PADDED: Self = Self(0x08);
-    /// Priority stands before the header block (HEADERS).
+    /// Priority comes before the header block (HEADERS).
     pub const PRIORITY: Self = Self(0x20);
 
     /// Whether all flags of `other` are set.

@@ -245,7 +245,7 @@ impl Http2 {
         }
     }
 
-    /// The end of the connection as a span: nothing, behind all that was read.
+    /// The end of the connection as a span: nothing, after all that was read.
     pub(super) fn end_span(&mut self, direction: Direction, now: Arrival, lane: &mut Lane) -> EventSpan {
         let half = self.half(direction);
         let (offset, acked) = (half.offset, half.acked);

@@ -275,7 +275,7 @@ fn by_type<'a>(header: FrameHeader, payload: &'a [u8], faults: &mut SmallVec<[Fr
     Some(parsed)
 }
 
-/// What stands between the length of the padding and the padding.
+/// What is between the length of the padding and the padding.
 ///
 /// ```text
 /// [pad length (8)] content [padding (8 × pad length)]

@@ -46,7 +46,7 @@ pub(super) enum State {
     Reserved,
     /// Both sides may send.
     Open,
-    /// This direction has ended; the other one may go on.
+    /// This direction has ended; the other one may continue.
     HalfClosed(Direction),
     /// Both have ended, or the stream was reset.
     Closed,

@@ -24,7 +24,7 @@ pub(super) struct Http2Stream {
     pub(super) completed: bool,
     /// Which directions their own sender has ended or reset.
     pub(super) ended: [bool; 2],
-    /// The offset in its flow behind the server's end of the stream.
+    /// The offset in its flow after the server's end of the stream.
     pub(super) answered_at: Option<NonZero<u64>>,
     /// The breaks in each direction that it has passed.
     pub(super) breaks: [u32; 2],

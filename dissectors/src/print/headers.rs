@@ -76,7 +76,7 @@ pub fn header_text(field: HeaderView<'_>) -> (String, String) {
     };
     let value = match (field.name().value(), field.value()) {
         (_, Known::Hidden { len }) => format!("‹hidden, {len} {}›", if len == 1 { "byte" } else { "bytes" }),
-        // Bytes that were sent as they are, behind a zero byte: as they would have been sent otherwise.
+        // Bytes that were sent as they are, after a zero byte: as they would have been sent otherwise.
         (Some(name), Known::Seen([0, raw @ ..])) if is_binary(name) => BASE64_STANDARD.encode(raw),
         (_, Known::Seen(value) | Known::Guessed(value)) => Escaped(value).to_string(),
         (_, Known::Absent | Known::Unknown) => "?".to_owned(),

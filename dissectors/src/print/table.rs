@@ -36,7 +36,7 @@ pub(super) struct TableCell {
 const MIN_METHOD: usize = 24;
 const MIN_CUT: usize = 12;
 
-/// What stands between columns.
+/// What is between columns.
 const BETWEEN: usize = 2;
 
 impl TableColumn {

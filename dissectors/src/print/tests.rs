@@ -44,8 +44,8 @@ fn request_headers() -> Vec<u8> {
     headers(0, &[(":method", "POST"), (":scheme", "http"), (":path", "/a.B/C"), ("content-type", "application/grpc")])
 }
 
-/// A call with one message each way, and with these bytes of the client behind its message and these of the server before its
-/// headers and behind them.
+/// A call with one message each way, and with these bytes of the client after its message and these of the server before its
+/// headers and after them.
 fn conversation(behind_message: &[u8], before_headers: &[u8], behind_headers: &[u8]) -> Vec<Step> {
     let last = if behind_message.is_empty() { END_STREAM } else { 0 };
     let response = headers(0, &[(":status", "200"), ("content-type", "application/grpc")]);

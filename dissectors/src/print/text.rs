@@ -148,7 +148,7 @@ pub(super) fn write_escaped(bytes: &[u8], out: &mut Vec<u8>, drain: Drain<'_>) {
     }
 }
 
-/// Appends what `push` appends, filled up with spaces behind it to `width` characters.
+/// Appends what `push` appends, filled up with spaces after it to `width` characters.
 pub(super) fn push_left(width: usize, out: &mut Vec<u8>, push: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     push(out);

@@ -30,7 +30,7 @@ pub enum Guess<'a> {
     Text(&'a str),
     /// A message.
     Message,
-    /// Varints, one behind the other.
+    /// Varints, one after the other.
     Packed,
     /// None of these.
     Bytes,
@@ -107,7 +107,7 @@ impl Job<'_, '_> {
         self.out.push(b'}');
     }
 
-    /// Puts on the stack, sorted, the first fields of a message behind the entry `after`, at most some [`MAX_ENTRIES`]. Whether
+    /// Puts on the stack, sorted, the first fields of a message after the entry `after`, at most some [`MAX_ENTRIES`]. Whether
     /// there are more.
     fn gather(&mut self, range: Range<u32>, base: usize, after: Option<Entry>) -> bool {
         let mut run: Option<Entry> = None;
@@ -141,7 +141,7 @@ impl Job<'_, '_> {
         limit.is_some()
     }
 
-    /// Puts an entry on the stack if it lies behind `after` and not behind `limit`, which is set when there are too many.
+    /// Puts an entry on the stack if it lies after `after` and not after `limit`, which is set when there are too many.
     fn gather_entry(&mut self, base: usize, entry: Option<Entry>, after: Option<Entry>, limit: &mut Option<Entry>) {
         let wanted =
             |entry: &Entry| after.is_none_or(|after| *entry > after) && limit.is_none_or(|limit| *entry <= limit);

@@ -14,7 +14,7 @@ pub struct Rewriter<'a> {
     pub schema: &'a Schema,
     /// Whether a field's values are replaced.
     pub chosen: &'a dyn Fn(&Field) -> bool,
-    /// What stands in place of the bytes of a string or of bytes. Values of other types become the default of their type.
+    /// What is in place of the bytes of a string or of bytes. Values of other types become the default of their type.
     pub replacement: &'a dyn Fn(&[u8]) -> Vec<u8>,
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn lookup(message: &Message, number: u32) -> Option<(u32, &Field)> {
 pub(crate) enum Shape {
     /// One value of the type.
     One,
-    /// Numbers of the type, one behind the other.
+    /// Numbers of the type, one after the other.
     Packed,
     /// Another wire type.
     Mismatch,

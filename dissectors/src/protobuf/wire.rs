@@ -1,7 +1,7 @@
 //! The wire format (<https://protobuf.dev/programming-guides/encoding/>): tags, varints, groups, and where they lie.
 //!
-//! Nothing here knows a schema. What is wrong with the bytes comes out as [`Broken`] in its place, and reading goes on
-//! behind it where the framing tells where that is.
+//! Nothing here knows a schema. What is wrong with the bytes comes out as [`Broken`] in its place, and reading continues
+//! after it where the framing tells where that is.
 //!
 //! ```text
 //! field  = tag value            tag = varint (number << 3 | wire type)
@@ -48,9 +48,9 @@ pub struct Field<'a> {
     pub value: Value<'a>,
     /// Where the tag begins.
     pub at: u32,
-    /// Where the value begins: behind the tag, and behind the length where there is one.
+    /// Where the value begins: after the tag, and after the length where there is one.
     pub value_at: u32,
-    /// Where the field ends; for a group, behind its end tag.
+    /// Where the field ends; for a group, after its end tag.
     pub end: u32,
 }
 
@@ -63,7 +63,7 @@ pub struct Broken<'a> {
     pub number: u32,
     /// Where it begins.
     pub at: u32,
-    /// Where reading goes on: at the end of the bytes unless the framing tells.
+    /// Where reading continues: at the end of the bytes unless the framing tells.
     pub end: u32,
     /// What there is of a length-delimited value or group that is cut short, and where it begins.
     pub partial: Option<(u32, Value<'a>)>,

@@ -43,7 +43,7 @@ pub(super) const ALWAYS: &[&str] = &[
     "google/rpc/status.proto",
 ];
 
-/// The built-in file that `import "name"` means: by its name, or by its name behind a path of somebody's own
+/// The built-in file that `import "name"` means: by its name, or by its name after a path of somebody's own
 /// (`github.com/gogo/protobuf/gogoproto/gogo.proto`).
 pub(super) fn find(name: &str) -> Option<(&'static str, &'static str)> {
     let behind = |file: &str| name.strip_suffix(file).is_some_and(|path| path.is_empty() || path.ends_with('/'));

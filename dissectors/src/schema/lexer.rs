@@ -29,7 +29,7 @@ pub(super) struct Bad {
     pub(super) message: String,
 }
 
-/// A place in the text, and how to go on from there.
+/// A place in the text, and how to continue from there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lexer<'a> {
     text: &'a str,
@@ -59,7 +59,7 @@ impl<'a> Lexer<'a> {
                 Token::Symbol(c)
             }
             c => {
-                let message = format!("`{c}` cannot stand here");
+                let message = format!("`{c}` is not allowed here");
                 return Err(Bad { at: from..from + c.len_utf8(), message });
             }
         };
@@ -195,7 +195,7 @@ pub(super) fn unescape(raw: &str) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
-/// The number of 1 to `at_most` digits at the start of `text`, and what is behind it.
+/// The number of 1 to `at_most` digits at the start of `text`, and what is after it.
 fn digits(text: &str, radix: u32, at_most: usize) -> Option<(u32, &str)> {
     let count = text.bytes().take(at_most).take_while(|&b| char::from(b).is_digit(radix)).count();
     let (number, rest) = text.split_at_checked(count)?;
@@ -244,7 +244,7 @@ mod tests {
         for (text, at, message) in [
             ("a \"b\nc\"", 2..3, "this string does not end on its line"),
             ("/* a", 0..2, "this comment does not end"),
-            ("a ü", 2..4, "`ü` cannot stand here"),
+            ("a ü", 2..4, "`ü` is not allowed here"),
             ("1a", 0..2, "`1a` is not a number"),
             ("0x", 0..2, "`0x` is not a hexadecimal number of 64 bits"),
             ("09", 0..2, "`09` begins with 0 but is not an octal number"),

@@ -58,7 +58,7 @@ pub struct Field {
     pub name: Box<str>,
     /// Name in JSON: camelCase or as the schema sets it; for an extension `[full.name]`.
     pub json_name: Box<str>,
-    /// The same as it stands in JSON: in quotes, escaped, with the colon.
+    /// The same as written in JSON: in quotes, escaped, with the colon.
     pub json_key: Box<[u8]>,
     /// Full name: of the message and the field, or of the extension.
     pub full_name: Box<str>,

@@ -74,7 +74,7 @@ impl Problems {
         problems
     }
 
-    /// Adds all of `other`, which comes behind.
+    /// Adds all of `other`, which comes after.
     pub fn merge(&mut self, other: Self) {
         for (kind, problem) in other.by_kind {
             match self.by_kind.get_mut(kind) {

@@ -92,7 +92,7 @@ impl SummaryCalls {
         }
     }
 
-    /// Adds the calls of `other`, which come behind.
+    /// Adds the calls of `other`, which come after.
     pub fn merge(&mut self, other: Self) {
         self.slowest.extend(other.slowest);
         self.keep_slowest();

@@ -55,7 +55,7 @@ pub struct Call {
     pub more: Option<Box<Vec<Message>>>,
     /// What most calls do not have.
     pub rare: Option<Box<RareFacts>>,
-    /// Whether [`CallFlow::stalls`] are all of its waits: false behind bytes that are missing, and for ttrpc.
+    /// Whether [`CallFlow::stalls`] are all of its waits: false after bytes that are missing, and for ttrpc.
     pub flow_known: bool,
     /// The current batch has changed it (see [`Lane::call_mut`](super::Lane::call_mut)).
     pub(super) changed: bool,
@@ -231,13 +231,13 @@ impl MessageFlags {
     const BASE64_SHIFT: u8 = 6;
 
     /// The bytes of the message lie in base64 (gRPC-Web text). Its body is then whole groups of four characters, and the
-    /// message begins `skip` bytes (0 to 2) behind the beginning of what the first group decodes to.
+    /// message begins `skip` bytes (0 to 2) after the beginning of what the first group decodes to.
     #[must_use]
     pub const fn with_base64(self, skip: u8) -> Self {
         Self(self.0 | (skip + 1) << Self::BASE64_SHIFT)
     }
 
-    /// How many decoded bytes stand before the message, where its bytes lie in base64.
+    /// How many decoded bytes come before the message, where its bytes lie in base64.
     pub const fn base64_skip(self) -> Option<u8> {
         (self.0 >> Self::BASE64_SHIFT).checked_sub(1)
     }
@@ -259,11 +259,11 @@ impl MessageFlags {
 pub struct RareFacts {
     /// Every RST_STREAM, in order.
     pub resets: Vec<Reset>,
-    /// Header blocks of the client behind its first one: gRPC has none.
+    /// Header blocks of the client after its first one: gRPC has none.
     pub request_trailers: Option<HeaderListId>,
     /// 1xx header blocks of the server, in order.
     pub interim: Vec<HeaderListId>,
-    /// Header blocks of the server without END_STREAM behind its first one, in order.
+    /// Header blocks of the server without END_STREAM after its first one, in order.
     pub headers_again: Vec<HeaderListId>,
     /// Trailers that came after the end.
     pub late_trailers: Option<HeaderListId>,
@@ -351,7 +351,7 @@ impl Call {
         self.complete
     }
 
-    /// Adds a message behind those that are there.
+    /// Adds a message after those that are there.
     pub fn add_message(&mut self, message: Message) {
         let slot = match message.direction {
             Direction::ToServer => &mut self.request,

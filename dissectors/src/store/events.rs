@@ -15,7 +15,7 @@ use super::headers::HeaderListId;
 use super::ids::{CallId, ConnectionId, SortKey};
 use crate::{Arrival, FirstByte, Origin};
 
-/// Where an event stands in the reading. Orders compare across calls, connections and files.
+/// Where an event is in the reading. Orders compare across calls, connections and files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventOrder {
     /// The delivery that completed the event.
@@ -37,7 +37,7 @@ pub struct Occurrence {
     pub at: Timestamp,
     /// Its first byte.
     pub origin: Origin,
-    /// The offset in its flow behind its last byte.
+    /// The offset in its flow after its last byte.
     pub end: u64,
 }
 
@@ -75,13 +75,13 @@ pub enum CallEventKind {
     HeadersAgain(HeaderListId),
     /// A message: its number among those of its direction, from 0.
     Message(u32),
-    /// The last header block of a side: with END_STREAM, or behind the request's headers. `None`: bytes of it are missing.
+    /// The last header block of a side: with END_STREAM, or after the request's headers. `None`: bytes of it are missing.
     Trailers(Option<HeaderListId>),
     /// The side sends no more (END_STREAM, or a ttrpc frame with remote-closed). The last thing of a side that was not reset.
     HalfClose,
     /// RST_STREAM with this error code.
     Reset(u32),
-    /// The call has ended. For [`End::Goaway`] and [`End::Connection`] this is what ended it; otherwise that stands before it.
+    /// The call has ended. For [`End::Goaway`] and [`End::Connection`] this is what ended it; otherwise that comes before it.
     /// There are two where a client's reset overtook the trailers: the last one counts.
     Ended(End),
 }
@@ -227,7 +227,7 @@ pub struct EventSpan {
     pub direction: Direction,
     /// Its first byte.
     pub first: FirstByte,
-    /// The offset in its flow behind its last byte.
+    /// The offset in its flow after its last byte.
     pub end: u64,
     /// When its last byte arrived.
     pub last: Arrival,

@@ -17,7 +17,7 @@ pub struct Frame {
     pub packet: PacketNo,
     /// When its last byte was there.
     pub time: Timestamp,
-    /// Where its bytes stand in their flow, with its header. Where it is cut by a gap of unknown length: as far as they came.
+    /// Where its bytes are in their flow, with its header. Where it is cut by a gap of unknown length: as far as they came.
     pub extent: Range<u64>,
     /// Its connection.
     pub connection: ConnectionId,

@@ -188,7 +188,7 @@ impl Lane {
         self.events.order(self.now)
     }
 
-    /// The bytes of something that is complete now, at [`Arrival`] `last`; `end` is the offset behind them.
+    /// The bytes of something that is complete now, at [`Arrival`] `last`; `end` is the offset after them.
     pub fn event_span(&mut self, direction: Direction, first: FirstByte, end: u64, last: Arrival) -> EventSpan {
         EventSpan { direction, first, end, last, order: self.event_order() }
     }

@@ -166,7 +166,7 @@ impl Tls {
             half.held = held;
             match done {
                 Some(len) => half.consume(len),
-                // What is behind a gap is read once nothing before it waits.
+                // What is after a gap is read once nothing before it waits.
                 None if half.is_waiting() && !at_end => return,
                 None => match half.next_run() {
                     Some(gap) => self.gap_reached(direction, &gap),
@@ -186,7 +186,7 @@ impl Tls {
         self.progress += 1;
     }
 
-    /// Looks for a record behind a gap: one that opens proves itself. Whether one begins at the first byte that is held now.
+    /// Looks for a record after a gap: one that opens proves itself. Whether one begins at the first byte that is held now.
     fn search(&mut self, direction: Direction, at_end: bool, context: &mut Context<'_>) -> bool {
         let index = direction.index();
         let held = std::mem::take(&mut self.halves[index].held);
@@ -209,7 +209,7 @@ impl Tls {
                 }
                 break;
             };
-            // The next record begins behind it, if its header is there.
+            // The next record begins after it, if its header is there.
             let next = rest.get(header.record_len()..).and_then(<[u8]>::first_chunk).map(RecordHeader::parse);
             let fits = next.is_none_or(RecordHeader::is_plausible);
             let is_clear = self.halves[index].stage == Stage::Clear && !self.may_be_protected(direction, header);
@@ -228,7 +228,7 @@ impl Tls {
         found
     }
 
-    /// Whether a record behind a gap in the handshake may be encrypted already.
+    /// Whether a record after a gap in the handshake may be encrypted already.
     fn may_be_protected(&self, direction: Direction, header: RecordHeader) -> bool {
         header.kind == APPLICATION_DATA
             || self.server.as_ref().is_some_and(|server| server.version == TLS_1_2)
@@ -341,7 +341,7 @@ impl Tls {
             return self.give_up(Decryption::Unsupported, context);
         }
         if hello.version == TLS_1_3 {
-            // RFC 8446 §4.4: everything behind the ServerHello is encrypted.
+            // RFC 8446 §4.4: everything after the ServerHello is encrypted.
             self.halves[Direction::ToClient.index()].enter(Stage::Handshake);
         }
         self.server = Some(hello);

@@ -15,7 +15,7 @@ use crate::held::Held;
 pub(super) struct Half {
     /// Bytes from the beginning of a record on, or in which one is searched.
     pub(super) held: Held,
-    /// What came behind gaps while records before them waited.
+    /// What came after gaps while records before them waited.
     later: VecDeque<Run>,
     pub(super) position: Position,
     /// Bytes of a record that is lost, which are still to come.
@@ -45,7 +45,7 @@ pub(super) struct Half {
     pub(super) content: Vec<u8>,
 }
 
-/// Bytes behind a gap.
+/// Bytes after a gap.
 #[derive(Debug)]
 struct Run {
     gap: Gap,
@@ -74,7 +74,7 @@ pub(super) enum Stage {
     Handshake,
     /// TLS 1.3: application data.
     Application,
-    /// TLS 1.2: everything behind ChangeCipherSpec.
+    /// TLS 1.2: everything after ChangeCipherSpec.
     Protected,
 }
 
@@ -138,7 +138,7 @@ impl Half {
         self.held.bytes().len() >= RecordHeader::LEN
     }
 
-    /// The bytes behind the next gap take the place of what is left before it, which is never completed. Returns the gap.
+    /// The bytes after the next gap take the place of what is left before it, which is never completed. Returns the gap.
     pub(super) fn next_run(&mut self) -> Option<Gap> {
         let run = self.later.pop_front()?;
         let partial = self.held.bytes();

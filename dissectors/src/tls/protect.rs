@@ -140,7 +140,7 @@ fn associated(sequence: u64, header: RecordHeader, length: usize) -> [u8; 13] {
     bytes
 }
 
-/// The blocks behind the initialisation vector, in `content`.
+/// The blocks after the initialisation vector, in `content`.
 fn decrypt_cbc(key: &[u8], sealed: &[u8], content: &mut Vec<u8>) -> Option<()> {
     let (iv, blocks) = sealed.split_first_chunk::<BLOCK>()?;
     content.extend_from_slice(blocks);

@@ -12,7 +12,7 @@ pub(super) struct RecordHeader {
     pub(super) kind: u8,
     /// 0x0303 nearly always; the version that is used is in the hellos.
     pub(super) version: u16,
-    /// Bytes behind the header.
+    /// Bytes after the header.
     pub(super) length: u16,
 }
 

@@ -164,7 +164,7 @@ impl Ttrpc {
         if let Some(status) = status {
             call.rare.get_or_insert_default().ttrpc_status = Some(status.into());
         }
-        // Senders write the status first: behind a payload there is none.
+        // Senders write the status first: after a payload there is none.
         let status_seen = response.status.is_some() || response.payload.is_some();
         let end = match response.fault {
             Some(Fault::Missing) if !status_seen => End::Gap,
@@ -368,7 +368,7 @@ fn fault_note(what: &str, fault: Fault, opaque: bool) -> Option<Note> {
     })
 }
 
-/// How long behind its deadline a call is, if it is.
+/// How long after its deadline a call is, if it is.
 fn behind_deadline(call: CallId, now: Arrival, lane: &Lane) -> Option<i64> {
     let call = lane.call(call);
     let timeout = lane.headers[call.request_headers?].facts.timeout_ns?;

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Bytes may be missing from them: a value that is cut by a hole has its place all the same when its length is there,
-//! and what stands behind it is read.
+//! and what follows it is read.
 
 use std::ops::Range;
 

@@ -18,7 +18,7 @@ pub(super) struct Parts {
     bytes: Vec<u8>,
     /// The runs of `bytes`: where in the frame's data one begins, and where in `bytes`.
     runs: SmallVec<[(u32, usize); 1]>,
-    /// Whether the last run goes on with the next bytes.
+    /// Whether the last run continues with the next bytes.
     runs_on: bool,
     /// No more bytes are kept.
     full: bool,
@@ -26,7 +26,7 @@ pub(super) struct Parts {
     pub(super) holes: bool,
 }
 
-/// Bytes of one frame that are kept: what a frame may hold. What lies behind that in one which is longer is not read.
+/// Bytes of one frame that are kept: what a frame may hold. What lies after that in one which is longer is not read.
 const MAX_KEPT: usize = MAX_LENGTH as usize;
 
 impl Parts {

@@ -463,7 +463,7 @@ fn frames_are_found_again_behind_a_gap() {
     let lines = reading.lines();
     assert!(lines.contains("3 ? |  | response 08051"), "{lines}");
     assert!(lines.contains("[ttrpc-orphan]"), "{lines}");
-    // The one behind it is whole again.
+    // The one after it is whole again.
     assert!(lines.contains("7 /ttrpc.integration.streaming.Streaming/Echo | >1205656d707479 < |"), "{lines}");
     assert!(reading.connection().notes.iter().any(|note| note.kind == "resynchronised"));
 }
@@ -650,7 +650,7 @@ fn the_events_of_calls_on_a_unix_stream_are_in_order_and_have_no_acknowledgments
     );
     let [unary, streaming] = [0, 1].map(|id| reading.lane.call_events(CallId(id)));
     assert_eq!(unary[3].on.may_follow(&unary[0].on), None);
-    // Across calls: the answer of the first comes behind the second one's first answer.
+    // Across calls: the answer of the first comes after the second one's first answer.
     assert!(streaming[2].on.order < unary[3].on.order);
     assert_eq!(unary[3].on.packet.number(), 5);
 }

@@ -181,8 +181,8 @@ impl Trunk {
         }
     }
 
-    /// What lies behind the beginning of a piece, once one is found: a piece that begins with a frame, and another piece
-    /// behind it.
+    /// What lies after the beginning of a piece, once one is found: a piece that begins with a frame, and another piece
+    /// after it.
     fn found(&mut self, direction: Direction, context: &mut Context<'_>) -> Option<Held> {
         let Reading::Seeking(held) = &mut self.halves[direction.index()] else { return None };
         let mut begin = 0;
@@ -297,7 +297,7 @@ fn is_plugins(bytes: &[u8]) -> Option<bool> {
     }
 }
 
-/// Whether a piece may begin here that begins with a frame, and another piece behind it, unless nothing is. `None`: too
+/// Whether a piece may begin here that begins with a frame, and another piece after it, unless nothing is. `None`: too
 /// little is there to tell.
 fn is_piece(bytes: &[u8]) -> Option<bool> {
     let fits = |header: &[u8; HEADER]| {

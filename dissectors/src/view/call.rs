@@ -548,7 +548,7 @@ impl<'a> CallView<'a> {
     }
 
     /// How long its senders waited for flow control. Absent where none did, and for ttrpc, which has no flow control; unknown where
-    /// the beginning of the connection, bytes behind it, or the times are missing. Of an open call: so far.
+    /// the beginning of the connection, bytes after it, or the times are missing. Of an open call: so far.
     pub fn stalls(&self) -> Known<&'a Stalls> {
         let stalls = self.call.rare.as_ref().and_then(|rare| rare.flow.as_ref()).map(|flow| &flow.stalls);
         match stalls {

@@ -36,7 +36,7 @@ impl<'a> HeadersView<'a> {
     /// The application's fields, and those whose names are unknown and that may be.
     pub fn metadata(self) -> impl Iterator<Item = HeaderView<'a>> + Clone {
         let ttrpc = self.protocol == Protocol::Ttrpc;
-        // Everything behind what is ttrpc's own is the application's, whatever its name.
+        // Everything after what is ttrpc's own is the application's, whatever its name.
         let own = if ttrpc { crate::ttrpc::own_fields(self.lane.headers.fields(self.list)) } else { 0 };
         self.fields().skip(own).filter(move |header| ttrpc || header.field.name.known().is_none_or(is_metadata))
     }

@@ -18,7 +18,7 @@ const HIDDEN: &[&[u8]] = &[b"cookie", b"set-cookie"];
 /// An ending of such names.
 const HIDDEN_ENDING: &[u8] = b"authorization";
 
-/// Words that are hidden alone, with an `s`, and with anything before or behind that is joined by `-`.
+/// Words that are hidden alone, with an `s`, and with anything before or after that is joined by `-`.
 const HIDDEN_WORDS: &[&[u8]] = &[
     b"token",
     b"secret",

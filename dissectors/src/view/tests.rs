@@ -36,7 +36,7 @@ fn opening() -> [Step; 2] {
     [up([PREFACE.to_vec(), frame(SETTINGS, 0, 0, &[])].concat()), down(frame(SETTINGS, 0, 0, &[]))]
 }
 
-/// A request's header block with more fields behind it.
+/// A request's header block with more fields after it.
 fn request(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let own = [(":method", "POST"), (":scheme", "http"), (":path", path), ("content-type", "application/grpc")];
     block(&[&own, more].concat())

@@ -73,7 +73,7 @@ fn a_message_waits_for_the_answers_that_its_client_had() {
 
 #[test]
 fn answers_may_interleave_otherwise_than_recorded() {
-    // Recorded: an answer to each message. Replayed: two answers behind every second message.
+    // Recorded: an answer to each message. Replayed: two answers after every second message.
     let lockstep = Server::start(strict_chat);
     let recorded = record(&lockstep, |client| async move {
         let mut call = client.begin(CHAT, &[]).await;

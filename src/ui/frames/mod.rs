@@ -466,7 +466,7 @@ fn insertions(viewer: Viewer<'_>, frame: &FrameRef) -> u32 {
     fields.filter(|field| field.coded() == Coded::LiteralIndexed).count() as u32
 }
 
-/// The number of the first frame at or behind `row`: its own where it has one, otherwise that of its packet.
+/// The number of the first frame at or after `row`: its own where it has one, otherwise that of its packet.
 fn number_near(list: &mut List, row: u64, end: u64) -> Option<u64> {
     (row..end).find_map(|row| match list.log.get(list.entry_index(row)?)? {
         Entry::Frame(frame) => Some(frame.no.unwrap_or(frame.frame.packet.number())),

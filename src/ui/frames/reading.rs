@@ -14,7 +14,7 @@ use crate::tap::{Delivered, Delivery};
 pub(super) struct Reading {
     source: Source,
     ended: bool,
-    /// By connection and direction: where bytes are missing and no frame has come behind yet.
+    /// By connection and direction: where bytes are missing and no frame has come after yet.
     gaps: BTreeMap<(u32, usize), VecDeque<(u64, GapRow)>>,
     /// What the connection delivered, where only one is read.
     data: Data,

@@ -8,7 +8,7 @@ use rpcshark_tui::command::{COMMANDS, Context};
 
 use super::rig::Rig;
 
-/// What stands before the generated part of the page.
+/// What precedes the generated part of the page.
 const GENERATED: &str = "page_of_keys -->\n";
 
 /// The tables of keys: those that work everywhere, then those of each screen.

@@ -43,7 +43,7 @@ pub trait Backend {
     /// What is right or wrong with a display filter of `target`. Called at each keystroke.
     fn check(&self, filter: &str, target: Target) -> Checked;
 
-    /// What may stand at byte `cursor` of a display filter of `target`.
+    /// What may be at byte `cursor` of a display filter of `target`.
     fn complete(&self, filter: &str, cursor: usize, target: Target) -> Vec<Completion>;
 }
 
@@ -68,7 +68,7 @@ pub enum Checked {
     },
 }
 
-/// Something that may stand in a filter.
+/// Something that may be in a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
     /// The bytes of the filter that it replaces.

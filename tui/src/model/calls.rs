@@ -153,7 +153,7 @@ fn status_cell(call: &CallView<'_>, theme: &Theme) -> Cell {
         return Cell::new("  OK", role);
     }
     let text = status_text(call).replace('✗', theme.signs.error);
-    // The status's name carries the colour; the message behind it does not.
+    // The status's name carries the colour; the message after it does not.
     match text.split_once("  ") {
         Some((status, message)) => Cell(vec![Part::new(status, role), Part::text(format!("  {message}"))]),
         None => Cell::new(text, role),

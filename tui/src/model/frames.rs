@@ -563,7 +563,7 @@ fn string(block: &[u8], at: usize) -> Option<usize> {
     end.checked_add(length)
 }
 
-/// An integer in the lowest bits of a byte and those behind it (RFC 7541 §5.1), and where it ends.
+/// An integer in the lowest bits of a byte and those after it (RFC 7541 §5.1), and where it ends.
 fn integer(block: &[u8], at: usize, prefix: u8) -> Option<(usize, usize)> {
     let most = (1usize << prefix) - 1;
     let mut value = usize::from(*block.get(at)?) & most;

@@ -39,7 +39,7 @@ pub struct MethodRow {
     pub path: Option<String>,
     /// What people call it; safe to draw.
     pub name: String,
-    /// What its row says behind the name: that it is a stream, that its name is a guess.
+    /// What its row says after the name: that it is a stream, that its name is a guess.
     pub remark: &'static str,
     /// How many calls.
     pub calls: u64,

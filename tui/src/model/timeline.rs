@@ -77,7 +77,7 @@ pub enum What {
 }
 
 impl What {
-    /// What stands in the pane below.
+    /// What is in the pane below.
     pub fn text(self) -> String {
         match self {
             Self::Headers => "headers".to_owned(),
@@ -110,7 +110,7 @@ impl StreamLine {
         self.events.get(start..end.max(start)).unwrap_or_default()
     }
 
-    /// The first event behind `at`, or the last one before it.
+    /// The first event after `at`, or the last one before it.
     pub fn neighbour(&self, at: i64, backwards: bool) -> Option<&Happened> {
         if backwards {
             let before = self.events.partition_point(|event| event.at_ns < at);

@@ -49,7 +49,7 @@ pub(crate) struct FieldsPanes {
 /// Rows of the byte pane below the tree.
 const BYTE_ROWS: u16 = 7;
 
-/// Columns from which on the bytes stand beside the tree.
+/// Columns from which on the bytes are beside the tree.
 pub(crate) const SIDE_BY_SIDE: u16 = 132;
 
 /// Columns that 16 bytes take beside a tree.

@@ -333,7 +333,7 @@ fn draw_item(canvas: &mut Canvas<'_>, y: u16, item: &Item) {
         (true, false) => "·",
         (false, _) => signs.rule,
     };
-    // The arrow is at least so long, and a blank stands on either side of the text.
+    // The arrow is at least so long, and a blank is on either side of the text.
     let longest = room.saturating_sub(8);
     let taken = (parts_width(&item.text) as u16).min(longest);
     let arrow = room.saturating_sub(taken + 3);

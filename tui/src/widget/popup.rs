@@ -11,9 +11,9 @@ use crate::theme::Role;
 pub struct Popup {
     /// Its title.
     pub title: String,
-    /// What stands at the right of the title.
+    /// What is at the right of the title.
     pub remark: String,
-    /// Its lines; the second part stands at the right.
+    /// Its lines; the second part is at the right.
     pub lines: Vec<(Parts, Parts)>,
     /// What its lower border says.
     pub footer: String,

@@ -66,7 +66,7 @@ impl Width {
     }
 }
 
-/// What stands in one column of one row.
+/// What is in one column of one row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cell(pub Parts);
 
@@ -113,7 +113,7 @@ pub struct Gutter {
     pub noted: bool,
 }
 
-/// Columns of the gutter, with the blank behind it.
+/// Columns of the gutter, with the blank after it.
 const GUTTER: u16 = 3;
 
 /// Where a list is scrolled to and which row has the cursor.

@@ -1,7 +1,7 @@
 //! A stream over time in one row of cells.
 //!
 //! ```text
-//! ↑───────────────────────✗     ↑ ↓ messages   = part of a message   h headers   ✓ ✗ R ends   … goes on
+//! ↑───────────────────────✗     ↑ ↓ messages   = part of a message   h headers   ✓ ✗ R ends   … continues
 //! ```
 
 use rpcshark_captures::Direction;

@@ -21,15 +21,15 @@ pub type NodeIx = usize;
 pub struct Node {
     /// How deep it lies; 0 for those on top.
     pub depth: u16,
-    /// The index behind its last descendant; its own index plus one where it has none.
+    /// The index after its last descendant; its own index plus one where it has none.
     pub end: NodeIx,
     /// Its name.
     pub name: Parts,
     /// Its value.
     pub value: Parts,
-    /// What stands at the right: type and number, length, packet.
+    /// What is at the right: type and number, length, packet.
     pub remark: Parts,
-    /// What stands there instead when the user asks how things were coded.
+    /// What is there instead when the user asks how things were coded.
     pub coding: Parts,
     /// The bytes it came from: which byte view, and where in it.
     pub bytes: Option<(usize, Range<usize>)>,

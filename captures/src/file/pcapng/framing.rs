@@ -8,7 +8,7 @@ pub(super) const LEAST_BLOCK: usize = 12;
 /// No block is longer (the largest known writers make is a packet of 16 MiB): a pipe is never read further for one.
 pub(super) const MAX_BLOCK: usize = 64 << 20;
 
-/// While looking for blocks behind damage: none is longer.
+/// While looking for blocks after damage: none is longer.
 pub(super) const SEARCHED_BLOCK: usize = 1 << 20;
 
 /// A block's type.
@@ -47,7 +47,7 @@ impl BlockType {
     }
 }
 
-/// What stands at a place.
+/// What is at a place.
 pub(super) enum Framing {
     /// A block of so many bytes (without padding that is not counted in its length).
     Block { kind: BlockType, len: usize },

@@ -19,7 +19,7 @@ const MAX_NAME: usize = 255;
 const MAX_SECRETS: usize = 64 << 20;
 
 impl Section {
-    /// Records of `type (2), length (2), address, names each with a NUL behind it, padding`, the last of type 0.
+    /// Records of `type (2), length (2), address, names each with a NUL after it, padding`, the last of type 0.
     ///
     /// They are not read by `pcap-parser`: without a record of type 0, or with one record that is cut short, it refuses
     /// the block and all names in it are lost.

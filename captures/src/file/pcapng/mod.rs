@@ -9,7 +9,7 @@
 //!
 //! A block whose body is wrong is skipped. If the two lengths differ or are impossible, the next block is searched for.
 //!
-//! `framing` finds where blocks begin and end, and the next one behind damage; `scanner` drives it over a file; `section`,
+//! `framing` finds where blocks begin and end, and the next one after damage; `scanner` drives it over a file; `section`,
 //! `packets` and `metadata` read the bodies. The bodies of section headers, interface descriptions, statistics and
 //! secrets are read by `pcap-parser`, from the exact bytes that `framing` has found. Its reader is not used: it ends at
 //! the first bad block. `tests` compares whole files with it, and shows what else it would lose.

@@ -22,14 +22,14 @@ impl<'a> Iterator for Options<'a> {
     }
 }
 
-/// The options of a block that `pcap-parser` has read, without their padding. It reads on behind the end of options
-/// (code 0); what stands there is not an option.
+/// The options of a block that `pcap-parser` has read, without their padding. It continues reading after the end of options
+/// (code 0); what is there is not an option.
 pub(super) fn parsed_options<'a>(options: &'a [PcapNGOption<'_>]) -> impl Iterator<Item = (u16, &'a [u8])> {
     let options = options.iter().take_while(|option| option.code.0 != 0);
     options.filter_map(|option| Some((option.code.0, option.as_bytes().ok()?)))
 }
 
-/// Text of the capture; some writers count the NUL behind it.
+/// Text of the capture; some writers count the NUL after it.
 pub(super) fn text(bytes: &[u8]) -> Box<str> {
     let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into()

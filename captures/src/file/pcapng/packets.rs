@@ -160,7 +160,7 @@ impl Section {
     }
 }
 
-/// What stands before the data of each kind of packet block.
+/// What precedes the data of each kind of packet block.
 struct PacketHeader {
     interface: usize,
     /// The time in units of its interface.

@@ -1,4 +1,4 @@
-//! One file from block to block, and on behind damage.
+//! One file from block to block, and on after damage.
 
 use super::super::record::{Log, Lost, Progress, RecordList, Window};
 use super::framing::{Candidate, Framing, candidate, framing, is_cut};
@@ -83,7 +83,7 @@ impl PcapNg {
         Progress { upto, need: 0 }
     }
 
-    /// Looks for the place where reading can go on.
+    /// Looks for the place where reading can continue.
     fn search(&mut self, rest: &[u8], at: u64, ended: bool, log: &mut Log<'_>) -> Search {
         // The place that was wrong is not looked at again.
         let first = usize::from(self.lost.as_ref().is_some_and(|lost| lost.at == at));

@@ -124,7 +124,7 @@ impl Section {
             ByteOrder::Big => parse_interfacedescriptionblock_be(&bytes),
         };
         let Ok((_, description)) = parsed else {
-            // It keeps its number, so that those behind it have theirs.
+            // It keeps its number, so that those after it have theirs.
             self.interfaces.push(None);
             return Err(Bad::block("interface description", block));
         };

@@ -14,7 +14,7 @@ use super::fd::split;
 use super::prefix::number;
 use super::string;
 
-/// Some bytes of the buffer, and how many bytes are missing behind them.
+/// Some bytes of the buffer, and how many bytes are missing after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) bytes: Range<usize>,
@@ -35,7 +35,7 @@ pub(super) enum Shape {
 }
 
 /// Collects what a call moved: `moved` bytes (or messages), as far as `args` (what follows the descriptor) show them.
-/// They are put behind `into`. Also gives what follows them in `args`.
+/// They are put after `into`. Also gives what follows them in `args`.
 pub(super) fn collect<'a>(shape: Shape, args: &'a [u8], moved: u64, into: &mut Vec<u8>) -> (Vec<Piece>, &'a [u8]) {
     let mut parts = Parts { pieces: Vec::new(), left: moved, into };
     let rest = match shape {
@@ -129,7 +129,7 @@ impl Parts<'_> {
         for _ in 0..count {
             let (_, list) = split(args, b"msg_iov")?;
             let list = list.get(memchr::memchr(b'[', list)? + 1..)?;
-            // How long the message is stands behind it.
+            // How long the message is follows it.
             let kept = self.into.len();
             let rest = Parts { pieces: Vec::new(), left: u64::MAX, into: self.into }.list(list)?;
             self.into.truncate(kept);
@@ -145,14 +145,14 @@ impl Parts<'_> {
     }
 }
 
-/// The bytes of the lines that `-e read=` and `-e write=` put behind a call.
+/// The bytes of the lines that `-e read=` and `-e write=` put after a call.
 ///
 /// ```text
 ///  * 4 bytes in buffer 0
 ///  | 00000  00 00 00 20 68 65 6c 6c  6f 20 77 6f 72 6c 64 21  ... hello world! |
 /// ```
 pub(super) fn dumped(lines: &[u8], into: &mut Vec<u8>) -> Range<usize> {
-    /// Where the first number stands behind the offset, which has five digits or more.
+    /// Where the first number follows the offset, which has five digits or more.
     const BYTES: usize = 16;
 
     let start = into.len();

@@ -15,7 +15,7 @@ use super::sockets::TransferKind;
 /// What a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
-    /// A call, with everything behind its `(`.
+    /// A call, with everything after its `(`.
     Call { name: &'a [u8], rest: &'a [u8] },
     /// The beginning of a call.
     Unfinished { name: &'a [u8], args: &'a [u8] },

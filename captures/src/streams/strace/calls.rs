@@ -26,10 +26,10 @@ pub(super) struct Step<'l, 's, 'e> {
 
 /// A call that has returned.
 struct Returning<'a> {
-    /// What stands between its parentheses.
+    /// What is between its parentheses.
     args: &'a [u8],
     returned: Returned<'a>,
-    /// What is dumped behind the line.
+    /// What is dumped after the line.
     dump: &'a [u8],
 }
 

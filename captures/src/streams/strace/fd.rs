@@ -169,7 +169,7 @@ pub(super) fn sockaddr(text: &[u8]) -> Option<Endpoint> {
     Some(Endpoint::Tcp(plain(ip, u16::try_from(port).ok()?)))
 }
 
-/// What stands before and behind `by`.
+/// What is before and after `by`.
 pub(crate) fn split<'a>(text: &'a [u8], by: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = memchr::memmem::find(text, by)?;
     Some((text.get(..at)?, text.get(at + by.len()..)?))

@@ -21,7 +21,7 @@ const CLIENT_EVENTS: &str = r#"0 opened 10.0.0.2:40000 -> 10.0.0.1:9 connect cli
 0 ToServer closed Fin
 0 ToClient closed Fin"#;
 
-/// Its server, in another log, where a call stands at the time at which it began to wait.
+/// Its server, in another log, where a call is at the time at which it began to wait.
 const SERVER: &str = r#"200 1700000000.1 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3<TCP:[77]>
 200 1700000000.25 accept(3<TCP:[0.0.0.0:9]>, {sa_family=AF_INET, sin_port=htons(40000), sin_addr=inet_addr("10.0.0.2")}, [16]) = 7<TCP:[10.0.0.1:9->10.0.0.2:40000]>
 201 1700000000.28 recvfrom(7<TCP:[10.0.0.1:9->10.0.0.2:40000]>, "request", 4096, 0, NULL, NULL) = 7

@@ -35,7 +35,7 @@ pub(crate) struct Log {
     /// Calls that have begun, by thread.
     pending: HashMap<ThreadId, Pending>,
     pending_bytes: usize,
-    /// The whole of a call that stands on two lines.
+    /// The whole of a call that is on two lines.
     joined: Vec<u8>,
 }
 
@@ -54,7 +54,7 @@ impl Log {
         Self { sockets: Sockets::new(has_several_logs), ..Self::default() }
     }
 
-    /// Reads a line, and the lines of a dump behind it.
+    /// Reads a line, and the lines of a dump after it.
     pub(crate) fn line(&mut self, text: &[u8], file: LogFile, sink: &mut Sink<'_>) {
         let (line, dump) = match memchr::memchr(b'\n', text) {
             Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default()),

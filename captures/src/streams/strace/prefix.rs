@@ -1,4 +1,4 @@
-//! What stands on a line in front of the system call: the process and the time.
+//! What is on a line in front of the system call: the process and the time.
 //!
 //! ```text
 //! 30832 1795163583.750685 write(…          -o and -f, -ttt
@@ -71,7 +71,7 @@ pub(crate) fn prefix(line: &[u8]) -> Prefix<'_> {
     found
 }
 
-/// The name that -Y puts behind a number.
+/// The name that -Y puts after a number.
 fn comm(text: &[u8]) -> (Option<&[u8]>, &[u8]) {
     match text.strip_prefix(b"<").and_then(|name| name.split_at_checked(memchr::memchr(b'>', name)?)) {
         Some((name, rest)) => (Some(name), rest.get(1..).unwrap_or_default()),

@@ -1,7 +1,7 @@
 //! Strings as strace writes them.
 //!
 //! `-xx`: every byte as `\x2f`. Without it C escapes, and octal numbers in their shortest form. With `-x` one or the
-//! other, string by string. A string that the limit of `-s` cut has `...` behind its closing quote.
+//! other, string by string. A string that the limit of `-s` cut has `...` after its closing quote.
 
 /// What a string ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) fn hex(high: u8, low: u8) -> Option<u8> {
     if is_high & is_low { Some(high << 4 | low) } else { None }
 }
 
-/// Decodes the string at the beginning of `text` and puts at most `limit` bytes of it behind `into`. `None`: there is no
+/// Decodes the string at the beginning of `text` and puts at most `limit` bytes of it after `into`. `None`: there is no
 /// string, or it does not end.
 pub(crate) fn decode<'a>(text: &'a [u8], limit: usize, into: &mut Vec<u8>) -> Option<End<'a>> {
     let mut rest = text.strip_prefix(b"\"")?;
@@ -111,7 +111,7 @@ fn ended(rest: &[u8]) -> End<'_> {
     }
 }
 
-/// What stands behind a backslash.
+/// What follows a backslash.
 fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
     let (&first, rest) = text.split_first()?;
     let byte = match first {

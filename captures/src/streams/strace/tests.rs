@@ -125,7 +125,7 @@ fn dumps_stand_in_for_cut_strings() {
         "0 opened unix:#1 -> unix:/s connect client 5\n0 ToServer \"abcdefghijklmnopq\"\n0 ToClient \"x\"\n{OPEN}"
     );
     check(&log, &expected);
-    // The dump comes behind the second half of a call.
+    // The dump comes after the second half of a call.
     let split = log.replace(
         ", 18) = 17\n",
         ", 18 <unfinished ...>\n6 1700000000.1 getpid() = 6\n5 1700000000.2 <... write resumed>) = 17\n",
@@ -605,7 +605,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever lines come in whatever order, and however they are damaged: no panic, two ends for each connection,
-    /// nothing behind an end.
+    /// nothing after an end.
     #[test]
     fn no_log_does_harm(
         lines in prop::collection::vec((5_u32..8, prop::sample::select(LINES)), 0..60),

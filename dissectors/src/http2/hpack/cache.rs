@@ -6,7 +6,7 @@
 /// Places for blocks. Each block has one place to be, so that a look-up is one or two comparisons.
 const PLACES: usize = 8;
 
-/// Longer blocks are not remembered: they carry literals, and those seldom repeat. The bytes stand in the slot itself, since
+/// Longer blocks are not remembered: they carry literals, and those seldom repeat. The bytes are in the slot itself, since
 /// with many connections at once it is reaching for memory that takes the time.
 const MAX_LEN: usize = 31;
 

@@ -237,7 +237,7 @@ impl Reading<'_> {
     fn size_update(&mut self, first: u8, from: u32) -> Result<(), FaultKind> {
         let size = integer::read(first, 5, &mut self.cursor)?;
         self.resized = true;
-        // RFC 7541 §4.2: an update stands at the beginning of a block, and keeps within what SETTINGS allow.
+        // RFC 7541 §4.2: an update is at the beginning of a block, and keeps within what SETTINGS allow.
         if !self.fields.is_empty() {
             self.fault(FaultKind::LateSizeUpdate, from);
         }
@@ -290,7 +290,7 @@ impl Reading<'_> {
                 Ok(Read { text: Text::Known(Octets::copied(decoded)), huffman, span, raw: false })
             }
             Err(kind) => {
-                // The length is good, so the block goes on. But bytes that no encoder writes put in doubt what came
+                // The length is good, so the block continues. But bytes that no encoder writes put in doubt what came
                 // before them, so that nothing from there is believed any more.
                 self.fault(kind, from);
                 self.table.new_epoch();

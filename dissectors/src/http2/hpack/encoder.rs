@@ -2,7 +2,7 @@
 //! codes, so a block means the same wherever it stands.
 //!
 //! What a listener does not know stays unknown: a name or a value that refers to an entry from before the capture is
-//! written as that reference. Its reader must not know the entry either, so such blocks belong behind a gap.
+//! written as that reference. Its reader must not know the entry either, so such blocks belong after a gap.
 
 use crate::header::{Coded, Field};
 
@@ -59,7 +59,7 @@ fn string(bytes: &[u8], block: &mut Vec<u8>) {
     block.extend_from_slice(bytes);
 }
 
-/// An integer behind the upper bits `first` (RFC 7541 §5.1); `prefix`: how many bits are left for it.
+/// An integer after the upper bits `first` (RFC 7541 §5.1); `prefix`: how many bits are left for it.
 fn integer(value: u32, prefix: u32, first: u8, block: &mut Vec<u8>) {
     let mask = (1u32 << prefix) - 1;
     if value < mask {

@@ -21,13 +21,13 @@ pub enum FaultKind {
     Integer,
     /// Index 0, which names no entry.
     IndexZero,
-    /// An index behind everything that can be in the table.
+    /// An index after everything that can be in the table.
     IndexBeyondTable,
     /// A Huffman-coded string contains the end-of-string symbol. Its raw bytes are given out.
     HuffmanEos,
     /// A Huffman-coded string ends in padding that is too long or not all ones. Its raw bytes are given out.
     HuffmanPadding,
-    /// A table size update that does not stand at the beginning of the block.
+    /// A table size update that is not at the beginning of the block.
     LateSizeUpdate,
     /// A table size update above what the other side's SETTINGS allow.
     SizeUpdateAboveLimit,
@@ -66,10 +66,10 @@ impl FaultKind {
             Self::Truncated => "the header block ends inside a field",
             Self::Integer => "an integer in the header block is too large",
             Self::IndexZero => "a field refers to index 0",
-            Self::IndexBeyondTable => "a field refers to an entry behind the end of the table",
+            Self::IndexBeyondTable => "a field refers to an entry past the end of the table",
             Self::HuffmanEos => "a Huffman-coded string contains the end-of-string symbol",
             Self::HuffmanPadding => "a Huffman-coded string is wrongly padded",
-            Self::LateSizeUpdate => "a table size update stands behind the beginning of the header block",
+            Self::LateSizeUpdate => "a table size update is not at the beginning of the header block",
             Self::SizeUpdateAboveLimit => "a table size update is above the limit in SETTINGS",
             Self::StringTooLong => "a string in the header block is longer than is read",
             Self::TooManyFields => "the header block has more fields than are read",

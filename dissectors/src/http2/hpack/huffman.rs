@@ -153,7 +153,7 @@ const fn short(code: u32, width: u32) -> Option<(u8, u32)> {
     None
 }
 
-/// The symbol whose code, longer than a look-up, stands at the top of `window`, and its bits.
+/// The symbol whose code, longer than a look-up, is at the top of `window`, and its bits.
 #[cold]
 fn long(window: u64) -> (u16, u32) {
     let lengths = CANONICAL.first_code.iter().zip(&CANONICAL.first_symbol).zip(&CANONICAL.count).enumerate();

@@ -3,7 +3,7 @@
 use super::FaultKind;
 use crate::Cursor;
 
-/// Bytes behind the prefix. Five hold every 32-bit number, and nothing that is counted here is larger.
+/// Bytes after the prefix. Five hold every 32-bit number, and nothing that is counted here is larger.
 const MAX_CONTINUATION: u32 = 5;
 
 /// The integer that begins in the low `prefix` bits (4 to 7 here) of `first`, which is already read.
@@ -47,7 +47,7 @@ mod tests {
         assert_eq!(read_all(&[0x7e], 7), Ok((126, 1)));
         assert_eq!(read_all(&[0x7f, 0x00], 7), Ok((127, 2)));
         assert_eq!(read_all(&[0x7f, 0x01], 7), Ok((128, 2)));
-        // Zeros behind the number are allowed by the RFC as long as they are few.
+        // Zeros after the number are allowed by the RFC as long as they are few.
         assert_eq!(read_all(&[0x7f, 0x81, 0x80, 0x00], 7), Ok((128, 4)));
     }
 

@@ -3,7 +3,7 @@
 //! A [`Decoder`] holds what one direction has inserted and turns header blocks into [`Field`](crate::header::Field)s. An endpoint may give up on
 //! the first error; a listener may have joined late or lost bytes, so here nothing fails: what cannot be known is
 //! [`Text::Unknown`](crate::header::Text::Unknown), what is wrong is a [`Fault`], and the rest is read. What was seen without interruption is an *epoch*;
-//! references behind its beginning are unknown, and the same unknown entry can be recognised when it is referred to again.
+//! references after its beginning are unknown, and the same unknown entry can be recognised when it is referred to again.
 //!
 //! Left to others: putting HEADERS and CONTINUATION together, and saying when a new epoch begins because bytes were lost.
 //!

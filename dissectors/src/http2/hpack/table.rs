@@ -21,7 +21,7 @@ const INITIAL_SIZE: u32 = 4096;
 #[derive(Clone, Debug)]
 pub(super) struct Table {
     epoch: u32,
-    /// Whether the epoch began with the connection, so that nothing stands before it.
+    /// Whether the epoch began with the connection, so that nothing comes before it.
     from_start: bool,
     /// The newest first.
     entries: VecDeque<Entry>,

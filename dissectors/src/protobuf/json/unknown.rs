@@ -20,7 +20,7 @@ pub(super) struct UnknownField {
     /// The messages that it lies in, from the outermost.
     pub(super) path: SmallVec<[PathStep; 2]>,
     pub(super) number: u32,
-    /// Tag and value, or the value alone where it stands in a packed field.
+    /// Tag and value, or the value alone where it is in a packed field.
     pub(super) at: u32,
     pub(super) end: u32,
     /// A number of a packed field.

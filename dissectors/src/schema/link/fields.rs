@@ -214,7 +214,7 @@ fn scalar(number: i32) -> Option<Kind> {
     })
 }
 
-/// `"name":` as it stands in JSON.
+/// `"name":` as written in JSON.
 fn json_key(name: &str) -> Box<[u8]> {
     let mut key = Vec::with_capacity(name.len() + 3);
     crate::json::write_string(&mut key, name);
@@ -222,7 +222,7 @@ fn json_key(name: &str) -> Box<[u8]> {
     key.into()
 }
 
-/// `some_name` to `someName`, as protoc does it: an underscore goes, and the letter behind it becomes upper case.
+/// `some_name` to `someName`, as protoc does it: an underscore goes, and the letter after it becomes upper case.
 fn json_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut upper = false;

@@ -1,4 +1,4 @@
-//! The steps of linking: every name first, then what stands behind it.
+//! The steps of linking: every name first, then what follows it.
 
 use super::names::MAX_NAME;
 use super::shape::well_known;

@@ -1,4 +1,4 @@
-//! A file, and what stands at its top level.
+//! A file, and what is at its top level.
 
 use super::options::edition_named;
 use crate::schema::Diagnostic;
@@ -94,7 +94,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The keyword that begins a declaration, behind `export` or `local` of edition 2024 if it is one.
+    /// The keyword that begins a declaration, after `export` or `local` of edition 2024 if it is one.
     pub(super) fn declaration(&mut self) -> Result<&'a str> {
         if matches!(self.token, Token::Ident("export" | "local"))
             && matches!(self.ahead(), Some(Token::Ident("message" | "enum")))

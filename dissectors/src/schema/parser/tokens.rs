@@ -70,7 +70,7 @@ impl<'a> Parser<'a> {
         self.token == Token::Ident(word)
     }
 
-    /// The token behind the one at hand, if it can be read.
+    /// The token after the one at hand, if it can be read.
     pub(super) fn ahead(&self) -> Option<Token<'a>> {
         let mut lexer = self.lexer;
         lexer.next().ok().map(|(token, _)| token)

@@ -12,7 +12,7 @@
 //!
 //! An end whose beginning is not in its log starts at an unknown position. Within one log that is where the other end
 //! stands. Between two logs it is found by comparing bytes: lines of two logs are in the order of the times at which calls
-//! began, so that a `read` may stand before the `write` whose bytes it returned.
+//! began, so that a `read` may come before the `write` whose bytes it returned.
 
 use std::collections::VecDeque;
 
@@ -127,7 +127,7 @@ impl Flow {
     }
 }
 
-/// How many bytes at the end of `recent` are the ones that `bytes` begins with, or lie behind those.
+/// How many bytes at the end of `recent` are the ones that `bytes` begins with, or lie after those.
 fn overlap(recent: &[u8], bytes: &[u8]) -> usize {
     let bytes = bytes.get(..MAX_RECENT).unwrap_or(bytes);
     if bytes.len() < MIN_OVERLAP {

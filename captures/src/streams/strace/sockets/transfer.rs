@@ -34,7 +34,7 @@ impl TransferKind {
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Transfer<'a> {
     pub(in super::super) kind: TransferKind,
-    /// In the buffer of the events, from `start` on; nothing is behind them.
+    /// In the buffer of the events, from `start` on; nothing is after them.
     pub(in super::super) pieces: &'a [Piece],
     pub(in super::super) start: usize,
 }
@@ -148,7 +148,7 @@ impl Sockets {
     ) -> Option<Counted> {
         let (mut pair, mut end) = self.pair_of(no)?;
         if self.is_beyond_end(pair, kind.sender(end), kind, count) {
-            // It seemed to be closed, but goes on.
+            // It seemed to be closed, but continues.
             self.end_both(pair, Close::Timeout, context);
             self.reopen(pair);
             (pair, end) = self.pair_of(no)?;
@@ -165,7 +165,7 @@ impl Sockets {
         let known = before - *counter;
         *counter = counter.saturating_add(count);
         // These bytes were read, but not written since the log began, and nobody is writing now: they were written
-        // before. What will be written comes behind them.
+        // before. What will be written comes after them.
         let is_in_order = context.source.by_return && is_in_this_log;
         if kind == TransferKind::Read && !is_whole && !is_writing && is_in_order {
             flow.written = flow.written.max(flow.read);
@@ -184,7 +184,7 @@ impl Sockets {
         }
     }
 
-    /// The ends of this pair go on as another connection.
+    /// The ends of this pair continue as another connection.
     fn reopen(&mut self, pair: PairNo) {
         let Some(old) = self.pairs.remove(&pair) else { return };
         self.recent_bytes -= old.recent_bytes();
@@ -233,7 +233,7 @@ pub(super) fn direction(client: usize, sender: usize) -> Direction {
     if client == sender { Direction::ToServer } else { Direction::ToClient }
 }
 
-/// What is left of `bytes` behind the first `skip` ones.
+/// What is left of `bytes` after the first `skip` ones.
 fn without_first(bytes: &Range<usize>, skip: &mut u64) -> Range<usize> {
     let skipped = (*skip).min(bytes.len() as u64);
     *skip -= skipped;
