@@ -45,7 +45,7 @@ pub enum AddressError {
     /// An IPv6 address without brackets.
     #[error("{0:?}: an IPv6 address stands in brackets: [::1]:50051")]
     NoBrackets(String),
-    /// A number that is none, or too large.
+    /// Not a number, or too large.
     #[error("{number:?} in {address:?} is not a {what}")]
     Number {
         /// What was given.

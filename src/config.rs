@@ -104,7 +104,7 @@ const MAX_SIZE: u64 = 1 << 20;
 impl Config {
     /// Reads the user's configuration file. Without one, the configuration is the default.
     pub(crate) fn load() -> Result<Self, ConfigError> {
-        // As for most variables that name a file, an empty value is none.
+        // As for most variables that name a file, an empty value counts as unset.
         if let Some(path) = env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
             return Self::read(Path::new(&path));
         }

@@ -239,7 +239,7 @@ fn filters_of_frames_choose_the_packets_that_tshark_chooses() {
     for (path, port) in [(shop(), 50051), (etcd(), 2379)] {
         for filter in AS_TSHARK.iter().chain(&["tcp.srcport == 50051", "frame.number in {10..60}", "frame.len > 300"]) {
             let decode = format!("tcp.port=={port},http2");
-            // Packets without a frame are not ours; the preface is none.
+            // Packets without a frame are not ours; the preface is not a frame.
             let theirs = format!("http2.type and ({filter})");
             let arguments = ["-r", &text(&path), "-d", &decode, "-Y", &theirs, "-T", "fields", "-e", "frame.number"];
             let Some(theirs) = tool("tshark", &arguments) else { return };

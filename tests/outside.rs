@@ -13,7 +13,7 @@ use support::run::{Run, run, text};
 use support::shop::{messages_of, notes, same};
 use support::tcp::Side;
 
-/// A file of the outside directory; `None`, which is said, where there is no such directory.
+/// A file of the outside directory; `None`, which is reported, where there is no such directory.
 fn outside(file: &str) -> Option<PathBuf> {
     let Some(directory) = std::env::var_os("RPCSHARK_CAPTURES") else {
         support::skip::skip("RPCSHARK_CAPTURES is not set");

@@ -83,7 +83,7 @@ fn outlines(calls: &[Value]) -> Vec<String> {
     outlines
 }
 
-/// Exports a recording without its secrets, and returns the calls of the export, and what was said.
+/// Exports a recording without its secrets, and returns the calls of the export, and the messages on standard error.
 fn redacted(recording: &str, options: &[&str], redaction: &[&str], to: &Path) -> (Vec<Value>, String) {
     let export = ["export", recording, "-w", to.to_str().unwrap()];
     let run = rpcshark(&[&export[..], options, redaction].concat());

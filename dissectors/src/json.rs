@@ -33,7 +33,7 @@ pub fn drain_to(out: &mut Vec<u8>, write: impl FnOnce(&[u8])) {
     out.push(last);
 }
 
-/// How deep a JSON text from a capture may be nested: deeper is not taken for JSON.
+/// How deep a JSON text from a capture may be nested: deeper is not treated as JSON.
 const MAX_DEPTH: u32 = 128;
 
 /// Puts objects and arrays together; the commas come by themselves.

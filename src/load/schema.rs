@@ -51,7 +51,7 @@ pub(crate) struct Sources {
     pub(crate) strict: bool,
 }
 
-/// A schema, and what is to be said about the files that it came from.
+/// A schema, and the diagnostics about the files that it came from.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     /// What could be read; well-known types are always there.

@@ -184,7 +184,7 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// Whether `address` is the server `recorded`. Where that is not certain but possible, it is taken for it.
+/// Whether `address` is the server `recorded`. Where that is not certain but possible, it counts as the same.
 pub(crate) fn is_recorded(recorded: &Endpoint, address: &Address) -> bool {
     match (recorded, address) {
         (Endpoint::Tcp(recorded), Address::Tcp { host, port, .. }) => {

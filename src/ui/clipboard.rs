@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 
 /// What came of copying.
 pub(super) enum Copied {
-    /// It is copied; this is to be said.
+    /// It is copied; this is the message to show.
     Said(String),
     /// The terminal copies it when this is written to it. There is no answer.
     ByTerminal(Vec<u8>),

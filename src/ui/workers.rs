@@ -115,7 +115,7 @@ impl Workers {
     }
 }
 
-/// Starts a worker; gives back the channel on which it is asked.
+/// Starts a worker; returns the channel on which it is asked.
 fn worker<R: Send + 'static>(
     name: &str,
     shared: &Arc<Shared>,

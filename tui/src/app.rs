@@ -596,7 +596,7 @@ impl App {
         }
     }
 
-    /// Draws everything; gives back where the terminal's cursor stands, if it is shown.
+    /// Draws everything; returns where the terminal's cursor is, if it is shown.
     pub fn draw(&mut self, buffer: &mut Buffer, backend: &dyn Backend) -> Option<(u16, u16)> {
         let theme = self.theme.clone();
         let area = buffer.area;

@@ -306,7 +306,7 @@ pub(crate) trait Screen: Debug {
     /// Shows `subject`, where it has it: a view that was opened before is gone to from another screen.
     fn show(&mut self, _subject: Subject, _hub: &mut Hub<'_>) {}
 
-    /// Moves the cursor of a list of calls and gives back the call that it is on then.
+    /// Moves the cursor of a list of calls and returns the call that it is on then.
     fn neighbour(&mut self, _by: i64, _hub: &mut Hub<'_>) -> Option<u32> {
         None
     }

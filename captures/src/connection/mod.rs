@@ -1,5 +1,5 @@
 //! TCP connections: pairs flows, says which side it takes for the client, and puts each flow's bytes in order; holes
-//! that nothing fills are said as gaps.
+//! that nothing fills are reported as gaps.
 //!
 //! It follows RFC 9293 as far as somebody who only watches can, and for the rest the rules that captures teach:
 //! packets out of order, acknowledgments before the data that they acknowledge, captures that begin in the middle.

@@ -202,7 +202,7 @@ impl CaptureReader {
             if self.merge.hand_out(file, until, most, batch) {
                 continue;
             }
-            // Its packets were all handed out, and which one is next cannot be said before it has been read further.
+            // Its packets were all handed out, and which one is next is unknown until it has been read further.
             // If it may have to be waited for, packets that are there must not wait with it.
             let live = self.readers.get(usize::from(file)).is_some_and(Reader::is_live);
             if live && !batch.is_empty() {

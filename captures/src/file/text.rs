@@ -236,7 +236,7 @@ impl Text {
         };
         if !std::mem::replace(&mut self.has_begun, true) {
             let says = match time {
-                Some(Time::Epoch(_)) if self.kind == TextKind::Socat => "its times are taken for UTC",
+                Some(Time::Epoch(_)) if self.kind == TextKind::Socat => "its times are assumed to be UTC",
                 Some(Time::Epoch(_)) => "",
                 Some(Time::Midnight(_)) => "its times have no date: they count from 1970-01-01T00:00:00Z",
                 Some(Time::Before(_)) => {

@@ -138,7 +138,7 @@ impl<W: Write> Pcapng<W> {
         self.block(NAME_RESOLUTION, &body, &[])
     }
 
-    /// Ends the file with the interface's statistics, and gives back what it was written to.
+    /// Ends the file with the interface's statistics, and returns what it was written to.
     pub fn finish(mut self) -> io::Result<W> {
         self.statistics()?;
         self.out.flush()?;

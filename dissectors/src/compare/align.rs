@@ -19,7 +19,7 @@ const MAX_EDITS: usize = 1000;
 const MAX_STEPS: usize = 20_000_000;
 
 /// Aligns two lists by the digests of their elements: equal elements on a longest common subsequence are pairs. Where elements
-/// of both lists are between two of those, they are paired in their order, too: they are taken for changed ones.
+/// of both lists are between two of those, they are paired in their order, too: they are treated as changed ones.
 pub fn align(first: &[u64], second: &[u64]) -> Vec<Aligned> {
     let head = first.iter().zip(second).take_while(|(a, b)| a == b).count();
     let (a, b) = (first.get(head..).unwrap_or_default(), second.get(head..).unwrap_or_default());

@@ -60,7 +60,7 @@ enum Ending {
 /// Messages of a stream that are aligned; what is after them is compared by position.
 const MAX_ALIGNED: usize = 1 << 20;
 
-/// A deadline is taken for the reason of a client's cancel if the cancel came after it, or before it by less than this.
+/// A deadline is assumed to be the reason of a client's cancel if the cancel came after it, or before it by less than this.
 const DEADLINE_SLACK_NS: i64 = 20_000_000;
 
 impl<'r> Comparer<'r> {

@@ -67,7 +67,7 @@ impl Noise {
         comparison.differences.retain(|difference| !places.contains_key(&difference.place));
         let removed = before - comparison.differences.len();
         comparison.noise += removed as u64;
-        // Differences that were only counted may be noise or not: if all that are known are, the others are taken for noise too.
+        // Differences that were only counted may be noise or not: if all that are known are, the others are treated as noise too.
         if removed > 0 && comparison.differences.is_empty() {
             comparison.noise += std::mem::take(&mut comparison.more);
         }

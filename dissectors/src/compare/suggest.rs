@@ -59,7 +59,7 @@ struct Place {
 /// Places that are looked at.
 const MAX_PLACES: usize = 10_000;
 
-/// A time this near to a call's is taken for the time of the call: five minutes.
+/// A time this near to a call's is assumed to be the time of the call: five minutes.
 const NEAR: i128 = 300 * 1_000_000_000;
 
 /// How many values a counter must show: fewer may grow by chance.

@@ -19,7 +19,7 @@ use crate::Severity;
 use crate::json::{self, Drain, comma};
 use crate::schema::Kind;
 
-/// Field numbers beyond this are taken for chance: schemas count from 1, and what is higher is mostly an extension of an
+/// Field numbers beyond this are assumed to be accidental: schemas count from 1, and what is higher is mostly an extension of an
 /// options message (Google gives those out from 1,000 on; those of others begin at 50,000).
 const LIKELY_NUMBER: u32 = 4096;
 

@@ -20,7 +20,7 @@ pub(crate) struct Shapes {
     packed: HashSet<u32>,
 }
 
-/// A 128-bit digest: two differently seeded ones, so that two shapes are never taken for one by chance.
+/// A 128-bit digest: two differently seeded ones, so that two shapes are practically never mistaken for one.
 struct Digest([std::hash::DefaultHasher; 2]);
 
 impl Shapes {

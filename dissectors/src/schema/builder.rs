@@ -95,7 +95,7 @@ impl ImportSource for NoImports {
 #[derive(Debug, Default)]
 pub struct Builder {
     files: Vec<Loaded>,
-    /// Files by identity; `None` for one that cannot be used, which was said.
+    /// Files by identity; `None` for one that cannot be used, which was reported.
     by_identity: HashMap<String, Option<usize>>,
     /// Files of descriptor sets by number of the set and name, and by name in any set.
     by_set: HashMap<(usize, String), usize>,
@@ -120,7 +120,7 @@ struct Loaded {
     imports: Vec<Range<usize>>,
     /// What its imports are.
     resolved: Vec<(Target, bool)>,
-    /// Imports for which a file was taken that may be meant: what is to be said if it is not.
+    /// Imports resolved to a file that may be the right one: the diagnostic if it is not.
     guessed: Vec<String>,
 }
 
@@ -204,7 +204,7 @@ impl Builder {
         self.diagnostics.push(diagnostics);
     }
 
-    /// The schema of what was added, of what that imports and of what is always there, and what is to be said.
+    /// The schema of what was added, of what that imports and of what is always there, and its diagnostics.
     pub fn finish(mut self, imports: &mut dyn ImportSource) -> (Schema, Vec<Diagnostic>) {
         let mut at = 0;
         while at < self.files.len() {
@@ -434,7 +434,7 @@ impl Schema {
         Builder::default().finish(&mut NoImports).0
     }
 
-    /// The schema of one `.proto` text that imports built-in files only, and what is to be said about it.
+    /// The schema of one `.proto` text that imports built-in files only, and the diagnostics about it.
     pub fn from_source(text: &str) -> (Schema, Vec<Diagnostic>) {
         let mut builder = Builder::default();
         let name = "schema.proto";
@@ -442,7 +442,7 @@ impl Schema {
         builder.finish(&mut NoImports)
     }
 
-    /// The schema of an encoded `google.protobuf.FileDescriptorSet`, and what is to be said about it.
+    /// The schema of an encoded `google.protobuf.FileDescriptorSet`, and the diagnostics about it.
     ///
     /// proto2, proto3 and editions. Files may come in any order; what a missing file affects is reported.
     pub fn from_descriptors(set: &[u8]) -> Result<(Schema, Vec<Diagnostic>), DescriptorSetError> {

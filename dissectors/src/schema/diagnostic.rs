@@ -1,4 +1,4 @@
-//! What is to be said about schema files: where, what, and what follows from it.
+//! Diagnostics about schema files: where, what, and what follows from it.
 
 use std::fmt;
 

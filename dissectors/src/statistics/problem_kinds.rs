@@ -415,7 +415,7 @@ pub static KINDS: &[ProblemKind] = &[
     kind(
         "ttrpc-header",
         "bytes that cannot be a ttrpc frame",
-        "Where a frame should begin, the bytes are none.",
+        "The bytes where a frame should begin are not a frame.",
         DAMAGED,
     ),
     kind(

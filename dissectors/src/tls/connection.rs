@@ -678,7 +678,7 @@ impl Parser for Tls {
     }
 }
 
-/// The record at the beginning of what is held, if it is complete; its header where that is none. `None`: more is needed.
+/// The record at the beginning of what is held, if it is complete; its header where it is not a record. `None`: more is needed.
 fn first_record(held: &Held) -> Option<Result<Record<'_>, RecordHeader>> {
     let (header, behind) = held.bytes().split_first_chunk::<{ RecordHeader::LEN }>()?;
     let header = RecordHeader::parse(header);

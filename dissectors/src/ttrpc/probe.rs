@@ -134,7 +134,7 @@ pub(super) enum Name {
     NeedMore,
 }
 
-/// Names longer than this are none: the longest real ones have some 60 bytes.
+/// Longer text is not a name: the longest real ones have some 60 bytes.
 const MAX_NAME: u64 = 512;
 
 /// Whether data of `length` bytes that begins with `data` begins as Requests do: a service, then a method.

@@ -52,7 +52,7 @@ impl<'a> ConnectionView<'a> {
         &self.connection.server
     }
 
-    /// Why the client is taken for the client.
+    /// Why this side is considered the client.
     pub const fn client_by(self) -> ClientBy {
         self.connection.client_by
     }

@@ -63,7 +63,7 @@ impl Ask {
         }
     }
 
-    /// Draws it in the last line but one. Gives back the cursor's place.
+    /// Draws it in the last line but one. Returns the cursor's place.
     pub(super) fn draw(&self, canvas: &mut Canvas<'_>) -> (u16, u16) {
         let (width, y) = (canvas.area.width, canvas.area.height.saturating_sub(2));
         canvas.text(0, y, width, &" ".repeat(width.into()), Role::Text);

@@ -44,7 +44,7 @@ impl Overlay {
         }
     }
 
-    /// Draws it; gives back where the terminal's cursor stands, if it is shown.
+    /// Draws it; returns where the terminal's cursor is, if it is shown.
     pub(crate) fn draw(&mut self, canvas: &mut Canvas<'_>) -> Option<(u16, u16)> {
         match self {
             Self::Keys(keys) => {

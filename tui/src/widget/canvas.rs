@@ -118,7 +118,7 @@ impl<'a> Canvas<'a> {
     }
 
     /// Draws `text` from column `x` of row `y` on (both from the area's corner), at most `columns` wide, cut with an
-    /// ellipsis. Gives back the column after it.
+    /// ellipsis. Returns the column after it.
     pub fn text(&mut self, x: u16, y: u16, columns: u16, text: &str, role: Role) -> u16 {
         let columns = columns.min(self.area.width.saturating_sub(x));
         if y >= self.area.height || columns == 0 {
@@ -132,7 +132,7 @@ impl<'a> Canvas<'a> {
         x + width(&shown) as u16
     }
 
-    /// Draws a line in pieces from column `x` of row `y` on. Gives back the column after it.
+    /// Draws a line in pieces from column `x` of row `y` on. Returns the column after it.
     pub fn parts(&mut self, x: u16, y: u16, columns: u16, parts: &[Part]) -> u16 {
         let end = x.saturating_add(columns).min(self.area.width);
         let mut at = x;
@@ -151,7 +151,7 @@ impl<'a> Canvas<'a> {
     }
 
     /// Draws a line in pieces so that it ends at the right border of row `y`; cut at its beginning where it does not fit in
-    /// `columns`. Gives back the column at which it begins.
+    /// `columns`. Returns the column at which it begins.
     pub fn parts_right(&mut self, y: u16, columns: u16, parts: &[Part]) -> u16 {
         let width = parts_width(parts).min(columns.min(self.area.width).into()) as u16;
         let x = self.area.width - width;

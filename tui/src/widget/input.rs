@@ -57,7 +57,7 @@ impl LineInput {
     }
 }
 
-/// Draws the line in `columns` from `x` on, scrolled so that the cursor is visible. Gives back the cursor's column.
+/// Draws the line in `columns` from `x` on, scrolled so that the cursor is visible. Returns the cursor's column.
 pub fn draw_input(canvas: &mut Canvas<'_>, x: u16, y: u16, columns: u16, input: &LineInput) -> u16 {
     let before = &input.text()[..input.cursor()];
     let room = usize::from(columns.saturating_sub(1));

@@ -28,7 +28,7 @@ pub(crate) enum Place {
     At(u16, u16),
 }
 
-/// Draws a box in the middle of the canvas; `state`: the line with the cursor, if one has it. Gives back the area of its
+/// Draws a box in the middle of the canvas; `state`: the line with the cursor, if one has it. Returns the area of its
 /// lines.
 pub fn draw_popup(canvas: &mut Canvas<'_>, popup: &Popup, state: Option<&mut ListState>) -> Rect {
     draw_popup_at(canvas, popup, state, Place::Middle, 0)

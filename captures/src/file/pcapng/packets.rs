@@ -96,7 +96,7 @@ impl Section {
         self.packet(block, &header, found, log).map(drop)
     }
 
-    /// Enters a packet; gives back its options.
+    /// Enters a packet; returns its options.
     #[inline]
     fn packet<'a>(
         &mut self,

@@ -288,7 +288,7 @@ impl Processes {
         sockets.all(|other| other == first).then_some(first)
     }
 
-    /// The socket that a descriptor is in the only table of unknown origin that knows it. The thread is taken for one of
+    /// The socket that a descriptor is in the only table of unknown origin that knows it. The thread is assumed to be one of
     /// that process from then on, unless it has sockets of its own.
     pub(super) fn join_sibling(&mut self, thread: ThreadId, fd: u32) -> Option<SocketNo> {
         let own = self.threads.get(&thread)?.table;
@@ -336,7 +336,7 @@ impl Processes {
         self.descriptors -= 1;
         let mut closed: Vec<_> = socket.into_iter().collect();
         if socket.is_some() {
-            // Those that have the same socket under the same number are taken for threads of the same process.
+            // Those that have the same socket under the same number are assumed to be threads of the same process.
             let is_same = |table: &Table| table.descriptors.get(&fd).is_some_and(|known| known.socket == socket);
             let siblings = self.possible_siblings(thread).filter(|(_, table)| is_same(table));
             for number in siblings.map(|(number, _)| number).collect::<Vec<_>>() {

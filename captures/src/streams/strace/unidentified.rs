@@ -1,6 +1,6 @@
 //! Descriptors of which nothing is known: without `-y`, those that were there before the log began.
 //!
-//! Most of them are files and pipes. A descriptor that is both read and written is taken for a socket, unless it only ever
+//! Most of them are files and pipes. A descriptor that is both read and written is assumed to be a socket, unless it only ever
 //! moves eight bytes, as event counters do. What happened to it until then is kept.
 
 use hashbrown::HashMap;
@@ -12,7 +12,7 @@ use crate::{Packet, Timestamp};
 /// Unidentified descriptors at a time. Further ones are ignored.
 const MAX_UNIDENTIFIED: usize = 1 << 10;
 
-/// Bytes that are kept of one. What is read for longer without being written is taken for a file.
+/// Bytes that are kept of one. What is read for longer without being written is assumed to be a file.
 const MAX_KEPT: usize = 64 << 10;
 
 /// Calls that are kept of one.
@@ -53,7 +53,7 @@ pub(super) struct Moved {
 }
 
 impl Unidentified {
-    /// Takes note of a call whose pieces are in `buffer`. Gives all that was observed once the descriptor is taken for a
+    /// Takes note of a call whose pieces are in `buffer`. Gives all that was observed once the descriptor is assumed to be a
     /// socket.
     pub(super) fn moved(&mut self, key: Key, call: Moved, buffer: &[u8]) -> Option<Observed> {
         if self.known.len() >= MAX_UNIDENTIFIED && !self.known.contains_key(&key) {

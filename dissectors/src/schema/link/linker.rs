@@ -21,7 +21,7 @@ pub(crate) struct Unit<'a> {
     pub(crate) imports: Vec<(usize, bool)>,
     /// Whether it is one of our own, which give way silently to the user's.
     pub(crate) builtin: bool,
-    /// What is to be said of its imports when it lacks a type: which files were taken for them without being sure.
+    /// The diagnostic about its imports when a type is missing: which files were used for them without certainty.
     pub(crate) guessed: &'a [String],
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Linker<'a, 's> {
     pub(super) seconds: Vec<(Declared<'a>, MessageIx)>,
     pub(super) extensions: Vec<(&'a descriptor::Field, Scope)>,
     pub(super) services: Vec<(&'a descriptor::Service, Scope)>,
-    /// How much was said about a unit.
+    /// How many diagnostics a unit has.
     pub(super) warnings_of: HashMap<usize, usize>,
     pub(super) missing: Vec<Missing>,
     pub(super) missing_index: HashMap<(usize, Box<str>), usize>,

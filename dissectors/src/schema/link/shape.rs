@@ -5,7 +5,7 @@ use crate::schema::table::{Cardinality, Field, Kind, Message, Schema, WellKnown}
 
 impl<'a, 's> Linker<'a, 's> {
     /// Holds what the table promises of map entries. A map whose key or value is of a type that is not there cannot be
-    /// shown; an entry that is none (a compiler makes no such) is an ordinary message.
+    /// shown; an invalid entry (no compiler writes one) is an ordinary message.
     pub(super) fn check_maps(&mut self) {
         let schema = &mut self.schema;
         let incomplete: Vec<bool> = schema.messages.iter().map(|m| m.map_entry && m.fields.len() < 2).collect();

@@ -5,7 +5,7 @@ use super::message::MAX_NESTING;
 use crate::schema::testing::{descriptors, same_as_reflected};
 use crate::schema::{Cardinality, Kind, Schema};
 
-/// The schema of `text`, with nothing to be said about it.
+/// The schema of `text`, which has no diagnostics.
 fn read(text: &str) -> Schema {
     let (schema, diagnostics) = Schema::from_source(text);
     assert!(diagnostics.is_empty(), "{}", diagnostics[0]);
