@@ -169,6 +169,7 @@ impl<'r> Comparer<'r> {
         pair: &mut Pair<'_>,
     ) -> Result<(), String> {
         let kind = kind_of(recorded, replayed, direction);
+        let both = |recorded, replayed, numbers| Counterparts { recorded, replayed, types: kind, root, numbers };
         let (mut left, mut right) = (in_time(recorded, direction).peekable(), in_time(replayed, direction).peekable());
         let mut at = 0;
         // The beginning that both have in common needs no aligning.
@@ -178,9 +179,9 @@ impl<'r> Comparer<'r> {
                 && replayed.messages(direction).nth(1).is_none();
             let numbers = MessageNumbers { recorded: Some(at + 1), replayed: Some(at + 1) };
             if alone {
-                return self.pair(x, y, kind, root, numbers, pair, false).map(|_| ());
+                return self.pair(both(x, y, numbers), pair, false).map(|_| ());
             }
-            if self.pair(x, y, kind, root, numbers, pair, true)? {
+            if self.pair(both(x, y, numbers), pair, true)? {
                 break;
             }
             left.next();
@@ -224,7 +225,7 @@ impl<'r> Comparer<'r> {
                 Aligned::Pair(i, j) => {
                     let (Some(x), Some(y)) = (left.next(), right.next()) else { break };
                     let numbers = MessageNumbers { recorded: number(i), replayed: number(j) };
-                    self.pair(x, y, kind, root, numbers, pair, false)?;
+                    self.pair(both(x, y, numbers), pair, false)?;
                 }
                 Aligned::First(i) => {
                     let Some(x) = left.next() else { break };
@@ -244,7 +245,7 @@ impl<'r> Comparer<'r> {
             let (x, y) = (left.next(), right.next());
             let numbers = MessageNumbers { recorded: x.and(number(next.0)), replayed: y.and(number(next.1)) };
             match (x, y) {
-                (Some(x), Some(y)) => _ = self.pair(x, y, kind, root, numbers, pair, false)?,
+                (Some(x), Some(y)) => _ = self.pair(both(x, y, numbers), pair, false)?,
                 (None, None) => return Ok(()),
                 _ if prefix => return Ok(()),
                 (Some(x), None) => {
@@ -257,19 +258,10 @@ impl<'r> Comparer<'r> {
     }
 
     /// Compares two messages; true if they differ. With `ask` that is all; else the differences are added.
-    #[allow(clippy::too_many_arguments)] // what a message is, and where
-    fn pair<'a>(
-        &mut self,
-        x: MessageView<'a>,
-        y: MessageView<'a>,
-        kind: Option<(Typed<'a>, Typed<'a>)>,
-        root: Root,
-        numbers: MessageNumbers,
-        pair: &mut Pair<'_>,
-        ask: bool,
-    ) -> Result<bool, String> {
+    fn pair<'a>(&mut self, both: Counterparts<'a>, pair: &mut Pair<'_>, ask: bool) -> Result<bool, String> {
+        let Counterparts { recorded, replayed, types, root, numbers } = both;
         let [scratch_x, scratch_y] = &mut self.scratch;
-        let (body_x, body_y) = (x.body(scratch_x), y.body(scratch_y));
+        let (body_x, body_y) = (recorded.body(scratch_x), replayed.body(scratch_y));
         let (Some(a), Some(b)) = (body_x.content(), body_y.content()) else {
             // A message that neither recording has in full is the same in both if the parts that are there are.
             let (which, body, number) = match body_x.content() {
@@ -285,9 +277,9 @@ impl<'r> Comparer<'r> {
         let mut walk = Walk::new(pair.rules, pair.mapped, root, pair.hide, pair.found);
         walk.message = Some(numbers);
         if ask {
-            return Ok(walk.probe(|walk| contents(walk, kind, a, b)));
+            return Ok(walk.probe(|walk| contents(walk, types, a, b)));
         }
-        contents(&mut walk, kind, a, b);
+        contents(&mut walk, types, a, b);
         Ok(pair.found.count() > before)
     }
 
@@ -317,6 +309,15 @@ impl<'r> Comparer<'r> {
             _ => walk.report(kind, shown, || Shown::Absent),
         }
     }
+}
+
+/// Two messages that stand for each other.
+struct Counterparts<'a> {
+    recorded: MessageView<'a>,
+    replayed: MessageView<'a>,
+    types: Option<(Typed<'a>, Typed<'a>)>,
+    root: Root,
+    numbers: MessageNumbers,
 }
 
 /// Two calls that are being compared.
@@ -387,7 +388,7 @@ impl Pair<'_> {
             }
             match (old.get(at), new.get(at)) {
                 (Some(a), Some(b)) => {
-                    walk.message(left, right, &Parts::from_slice(&[a]), &Parts::from_slice(&[b]), None, 0);
+                    walk.message(left.with(&[a]), right.with(&[b]), None, 0);
                 }
                 (Some(a), None) => {
                     walk.report(DifferenceKind::Removed, || Shown::message(left, &[a], hide), || Shown::Absent);
@@ -637,7 +638,7 @@ fn contents<'a>(walk: &mut Walk<'_, 'a>, kind: Option<(Typed<'a>, Typed<'a>)>, a
     match (as_json(a).zip(as_json(b)), kind) {
         (Some((a, b)), _) => json_bodies(walk, a, b),
         (None, Some((left, right))) => {
-            walk.message(left, right, &Parts::from_slice(&[a]), &Parts::from_slice(&[b]), None, 0);
+            walk.message(left.with(&[a]), right.with(&[b]), None, 0);
         }
         (None, None) => walk.raw_message(a, b, 0),
     }

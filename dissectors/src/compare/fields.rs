@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::align::{Aligned, align};
 use super::difference::{Difference, DifferenceKind, Key, MessageNumbers, Root, Shown, Step, path_and_place};
-use super::level::{Budget, Entry, Level, Parts, Typed, Value, default_of, joined};
+use super::level::{Budget, Entry, Level, Typed, TypedMessage, Value, default_of, joined};
 use super::outcome::Comparison;
 use super::rules::{Active, KeyField, Treatment};
 use crate::protobuf::typed;
@@ -143,14 +143,13 @@ impl<'w, 'a> Walk<'w, 'a> {
     /// Compares two messages of types that stand for each other.
     pub(super) fn message(
         &mut self,
-        a: Typed<'a>,
-        b: Typed<'a>,
-        pa: &Parts<'a>,
-        pb: &Parts<'a>,
+        a: TypedMessage<'_, 'a>,
+        b: TypedMessage<'_, 'a>,
         within: Option<u64>,
         depth: u32,
     ) {
         // Equal bytes mean the same; a message that is not there and an empty one, too, since presence is compared elsewhere.
+        let (pa, pb) = (a.parts, b.parts);
         if pa == pb || pa.iter().chain(pb).all(|part| part.is_empty()) || self.is_done() {
             return;
         }
@@ -161,47 +160,49 @@ impl<'w, 'a> Walk<'w, 'a> {
             }
             return;
         }
-        let known = a.message.well_known.filter(|_| a.message.well_known == b.message.well_known);
-        match known {
-            Some(WellKnown::Timestamp | WellKnown::Duration | WellKnown::FieldMask) => {
-                self.whole(a, b, pa, pb, known, within, depth);
+        let known = |message: TypedMessage<'_, 'a>| message.typed.message.well_known;
+        match known(a).filter(|_| known(a) == known(b)) {
+            Some(kind @ (WellKnown::Timestamp | WellKnown::Duration | WellKnown::FieldMask)) => {
+                self.whole(a, b, kind, within, depth);
             }
-            Some(WellKnown::Any) => self.any(a, b, pa, pb, depth),
-            _ => self.members(a, b, pa, pb, depth),
+            Some(WellKnown::Any) => self.any(a, b, depth),
+            _ => self.members(a, b, depth),
         }
     }
 
     /// A message that is one value to people.
-    #[allow(clippy::too_many_arguments)] // as `message`
     fn whole(
         &mut self,
-        a: Typed<'a>,
-        b: Typed<'a>,
-        pa: &Parts<'a>,
-        pb: &Parts<'a>,
-        known: Option<WellKnown>,
+        a: TypedMessage<'_, 'a>,
+        b: TypedMessage<'_, 'a>,
+        kind: WellKnown,
         within: Option<u64>,
         depth: u32,
     ) {
-        let same = match known {
-            Some(WellKnown::FieldMask) => paths(pa) == paths(pb),
-            _ => within.is_some_and(|within| nanos(pa).abs_diff(nanos(pb)) <= u128::from(within)),
+        let same = match kind {
+            WellKnown::FieldMask => paths(a.parts) == paths(b.parts),
+            _ => within.is_some_and(|within| nanos(a.parts).abs_diff(nanos(b.parts)) <= u128::from(within)),
         };
-        if same || !self.probe(|walk| walk.members(a, b, pa, pb, depth)) {
-            return;
+        if !same && self.probe(|walk| walk.members(a, b, depth)) {
+            self.changed(a, b, DifferenceKind::Changed);
         }
+    }
+
+    /// Reports two messages as a whole.
+    fn changed(&mut self, a: TypedMessage<'_, 'a>, b: TypedMessage<'_, 'a>, kind: DifferenceKind) {
         let hide = self.hide;
-        self.report(DifferenceKind::Changed, || Shown::message(a, pa, hide), || Shown::message(b, pb, hide));
+        let shown = |message: TypedMessage<'_, 'a>| Shown::message(message.typed, message.parts, hide);
+        self.report(kind, || shown(a), || shown(b));
     }
 
     /// Two `Any`: by what is in them, where the types are known.
-    fn any(&mut self, a: Typed<'a>, b: Typed<'a>, pa: &Parts<'a>, pb: &Parts<'a>, depth: u32) {
-        let ((url_a, bytes_a), (url_b, bytes_b)) = (any_parts(pa), any_parts(pb));
-        let hide = self.hide;
+    fn any(&mut self, a: TypedMessage<'_, 'a>, b: TypedMessage<'_, 'a>, depth: u32) {
+        let ((url_a, bytes_a), (url_b, bytes_b)) = (any_parts(a.parts), any_parts(b.parts));
         let (name_a, name_b) = (type_name(url_a), type_name(url_b));
         if name_a != name_b {
-            return self.report(DifferenceKind::Type, || Shown::message(a, pa, hide), || Shown::message(b, pb, hide));
+            return self.changed(a, b, DifferenceKind::Type);
         }
+        let (a, b) = (a.typed, b.typed);
         if let Some(field) = a.message.field(2) {
             self.steps.push(Step::of(field));
         } else {
@@ -217,8 +218,8 @@ impl<'w, 'a> Walk<'w, 'a> {
         match known(a, b).zip(known(b, a)) {
             _ if treatment.ignore => {}
             Some((a, b)) => {
-                let (pa, pb) = (Parts::from_slice(&[bytes_a]), Parts::from_slice(&[bytes_b]));
-                self.message(a, b, &pa, &pb, treatment.within, depth + 1);
+                let (pa, pb) = ([bytes_a], [bytes_b]);
+                self.message(a.with(&pa), b.with(&pb), treatment.within, depth + 1);
             }
             None => self.opaque(bytes_a, bytes_b, depth, true),
         }
@@ -226,7 +227,8 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     /// The fields of two messages.
-    pub(super) fn members(&mut self, a: Typed<'a>, b: Typed<'a>, pa: &Parts<'a>, pb: &Parts<'a>, depth: u32) {
+    pub(super) fn members(&mut self, a: TypedMessage<'_, 'a>, b: TypedMessage<'_, 'a>, depth: u32) {
+        let (TypedMessage { typed: a, parts: pa }, TypedMessage { typed: b, parts: pb }) = (a, b);
         let levels = (Level::read(a, b, pa, &mut self.budget), Level::read(b, a, pb, &mut self.budget));
         let (Some(level_a), Some(level_b)) = levels else { return self.gave_up(pa, pb) };
         let switched = self.switched(a, &level_a, &level_b);
@@ -258,9 +260,9 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     /// What differs but takes too long to be compared to its end.
-    fn gave_up(&mut self, pa: &Parts<'a>, pb: &Parts<'a>) {
+    fn gave_up(&mut self, pa: &[&'a [u8]], pb: &[&'a [u8]]) {
         if self.budget.is_spent() && !self.differs {
-            let text = |parts: &Parts<'_>| {
+            let text = |parts: &[&[u8]]| {
                 let len: usize = parts.iter().map(|part| part.len()).sum();
                 Shown::text(&format!("{len} bytes, too many fields to be compared one by one"))
             };
@@ -387,7 +389,7 @@ impl<'w, 'a> Walk<'w, 'a> {
                     Some(Typed { schema: entry.schema, message })
                 };
                 match typed(a).zip(typed(b)) {
-                    Some((a, b)) => self.message(a, b, pa, pb, treatment.within, depth + 1),
+                    Some((a, b)) => self.message(a.with(pa), b.with(pb), treatment.within, depth + 1),
                     None => {
                         if joined(pa) != joined(pb) {
                             self.report(
@@ -801,7 +803,7 @@ pub(super) fn float(kind: Kind, bits: u64) -> Option<f64> {
 }
 
 /// Seconds and nanoseconds of a `Timestamp` or `Duration`, as nanoseconds.
-fn nanos(parts: &Parts<'_>) -> i128 {
+fn nanos(parts: &[&[u8]]) -> i128 {
     let (mut seconds, mut nanos) = (0, 0);
     for field in parts.iter().flat_map(|part| Fields::new(part)).flatten() {
         match (field.number, field.value) {
@@ -814,7 +816,7 @@ fn nanos(parts: &Parts<'_>) -> i128 {
 }
 
 /// The paths of a `FieldMask`, each once.
-fn paths<'a>(parts: &Parts<'a>) -> Vec<&'a [u8]> {
+fn paths<'a>(parts: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let mut paths: Vec<&[u8]> = parts
         .iter()
         .flat_map(|part| Fields::new(part))
@@ -830,7 +832,7 @@ fn paths<'a>(parts: &Parts<'a>) -> Vec<&'a [u8]> {
 }
 
 /// Type URL and value of an `Any`.
-pub(super) fn any_parts<'a>(parts: &Parts<'a>) -> (&'a [u8], &'a [u8]) {
+pub(super) fn any_parts<'a>(parts: &[&'a [u8]]) -> (&'a [u8], &'a [u8]) {
     let (mut url, mut value): (&[u8], &[u8]) = (&[], &[]);
     for field in parts.iter().flat_map(|part| Fields::new(part)).flatten() {
         match (field.number, field.value) {

@@ -38,6 +38,19 @@ impl Budget {
 /// The bytes of a message. One that came in several pieces has several, which together mean the same as one after the other.
 pub(super) type Parts<'a> = SmallVec<[&'a [u8]; 1]>;
 
+/// A message with its type.
+#[derive(Clone, Copy)]
+pub(super) struct TypedMessage<'p, 'a> {
+    pub(super) typed: Typed<'a>,
+    pub(super) parts: &'p [&'a [u8]],
+}
+
+impl<'a> Typed<'a> {
+    pub(super) fn with<'p>(self, parts: &'p [&'a [u8]]) -> TypedMessage<'p, 'a> {
+        TypedMessage { typed: self, parts }
+    }
+}
+
 /// All bytes of a message.
 pub(super) fn joined<'a>(parts: &[&'a [u8]]) -> Cow<'a, [u8]> {
     match parts {
