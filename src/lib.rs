@@ -9,6 +9,7 @@ mod driver;
 mod ends;
 mod export;
 mod load;
+mod messages;
 mod output_file;
 mod pairing;
 pub mod record;

@@ -3,9 +3,11 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -326,6 +328,127 @@ fn standard_input_is_the_capture_and_keys_come_from_the_terminal() {
     terminal.type_keys("q");
     assert_eq!(terminal.ends(), 0);
     terminal.is_given_back();
+}
+
+/// Appends bytes to a file that the program follows.
+fn append(path: &Path, bytes: &[u8]) {
+    let mut file = std::fs::File::options().append(true).create(true).open(path).expect("the file");
+    file.write_all(bytes).expect("the file is written");
+}
+
+#[test]
+fn a_file_that_grows_shows_its_calls_as_they_come_and_stays_at_the_newest_until_the_user_moves() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("growing.pcap");
+    let bytes = std::fs::read(capture("shop", "shop.pcap")).expect("a capture");
+    // Cuts in the middle of a packet.
+    let (begin, rest) = bytes.split_at(bytes.len() / 3);
+    let (middle, end) = rest.split_at(rest.len() / 2);
+    append(&path, begin);
+    let mut terminal = Terminal::start((100, 30), binary(), &["--follow", &path.display().to_string()]);
+    let at_newest = |screen: &vt100::Screen| {
+        let place = position(screen)?;
+        Some(place.0 == place.1 && screen.contents().contains("tail on"))
+    };
+    terminal.until("the newest call", |screen| at_newest(screen) == Some(true));
+    let first = terminal.position().1;
+    append(&path, middle);
+    terminal.until("the newest call of more", |screen| {
+        at_newest(screen) == Some(true) && position(screen).is_some_and(|(_, all)| all > first)
+    });
+    // The last calls of the part may be open; the list has settled when no more come.
+    thread::sleep(Duration::from_millis(500));
+    let (at, second) = terminal.position();
+    assert_eq!(at, second);
+    terminal.type_keys("k");
+    terminal.until_text("tail off");
+    append(&path, end);
+    terminal.until("all calls", |screen| position(screen).is_some_and(|(_, all)| all == 74));
+    assert_eq!(terminal.position(), (second - 1, 74), "the cursor stays where the user moved it");
+    terminal.type_keys("F");
+    terminal.until("the newest call again", |screen| at_newest(screen) == Some(true));
+    terminal.type_keys("q");
+    assert_eq!(terminal.ends(), 0);
+    terminal.is_given_back();
+}
+
+#[test]
+fn what_happens_to_a_followed_file_is_shown_on_the_screen_and_printed_after_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("removed.pcap");
+    append(&path, &std::fs::read(capture("shop", "shop.pcap")).expect("a capture"));
+    let mut terminal = Terminal::start((100, 30), binary(), &["--follow", &path.display().to_string()]);
+    terminal.until("all calls", |screen| position(screen).is_some_and(|(_, all)| all == 74));
+    std::fs::remove_file(&path).expect("the file is removed");
+    terminal.until("a message", |screen| screen.rows(0, 100).nth(28).is_some_and(|line| line.contains("removed.pcap")));
+    // Nothing else of the screen is touched.
+    terminal.until("the keys", |screen| screen.rows(0, 100).nth(29).is_some_and(|line| line.contains("? all keys")));
+    terminal.type_keys("q");
+    terminal.ends();
+    terminal.is_given_back();
+    terminal.until_text("removed.pcap");
+}
+
+#[test]
+fn calls_are_shown_while_they_are_recorded() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("recorded.pcapng").display().to_string();
+    let [client, server] = support::shop::Shop::load().flows.map(|flow| flow.bytes);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let to = listener.local_addr().expect("an address").to_string();
+    // A port that is free now.
+    let from = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("an address").to_string();
+    let schema = capture("shop", "shop.proto");
+    let arguments = ["record", "--listen", &from, "--to", &to, "-w", &path, "--tui", "--proto", &schema];
+    let mut terminal = Terminal::start((100, 30), binary(), &arguments);
+    terminal.until_text("No calls so far.");
+    // The server answers with what the recorded one sent, and holds the last part back.
+    let half = server.len() / 2;
+    let (go_on, is_wanted) = channel();
+    let serving = thread::spawn(move || {
+        let (mut connection, _) = listener.accept().expect("the recorder connects");
+        connection.write_all(&server[..half]).expect("the answers are sent");
+        is_wanted.recv().expect("the test goes on");
+        connection.write_all(&server[half..]).expect("the answers are sent");
+        let _ = connection.shutdown(Shutdown::Write);
+        let _ = connection.read_to_end(&mut Vec::new());
+    });
+    let mut connection = TcpStream::connect(&from).expect("the recorder listens");
+    connection.write_all(&client).expect("the requests are sent");
+    terminal.until_text("Orders/GetOrder");
+    terminal.until_text("tail on");
+    terminal.until_text("open");
+    go_on.send(()).expect("the server waits");
+    let _ = connection.shutdown(Shutdown::Write);
+    connection.read_to_end(&mut Vec::new()).expect("the answers are there");
+    serving.join().expect("no panic");
+    terminal.until("all calls", |screen| position(screen).is_some_and(|(_, all)| all == 74));
+    terminal.type_keys("g");
+    terminal.until_text("GetOrderRequest");
+    terminal.type_keys("q");
+    assert_eq!(terminal.ends(), 0);
+    terminal.is_given_back();
+    // What the recorder reports is not lost, and the file is whole.
+    terminal.until_text("1 connection");
+    let calls = std::process::Command::new(binary()).args(["calls", "--json", &path]).output().expect("it runs");
+    assert!(calls.status.success());
+    assert_eq!(String::from_utf8_lossy(&calls.stdout).lines().count(), 74);
+}
+
+/// The cursor's place in the list, and how long the list is: `call 3 of 74`.
+fn position(screen: &vt100::Screen) -> Option<(u64, u64)> {
+    let (rows, columns) = screen.size();
+    let line = screen.rows(0, columns.get()).nth(usize::from(rows.get()).checked_sub(2)?)?;
+    let mut words = line.strip_prefix(" call ")?.split_whitespace();
+    let at = words.next()?.replace(',', "").parse().ok()?;
+    let of = words.nth(1)?.replace(',', "").parse().ok()?;
+    Some((at, of))
+}
+
+impl Terminal {
+    fn position(&self) -> (u64, u64) {
+        position(self.screen.lock().expect("no panic").screen()).expect("the position of the cursor")
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Options that the reading commands share: what to read, by which schema, and what to hide.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -165,6 +166,17 @@ impl SchemaArgs {
     /// Reads the schema files; what is wrong with them goes to standard error.
     pub(super) fn load(&self, talk: Talk) -> Result<Arc<Schema>, Problem> {
         load_sources(&self.sources(), talk)
+    }
+
+    /// The arguments that give the same schemas.
+    pub(super) fn arguments(&self) -> Vec<OsString> {
+        let files = [("--proto", &self.proto), ("--import-path", &self.import_path), ("--protoset", &self.protoset)];
+        let mut arguments: Vec<OsString> = Vec::new();
+        for (option, paths) in files {
+            paths.iter().for_each(|path| arguments.extend([option.into(), path.into()]));
+        }
+        arguments.extend(self.strict_schema.then(|| "--strict-schema".into()));
+        arguments
     }
 
     /// The schema files that are given.

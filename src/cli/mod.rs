@@ -19,6 +19,7 @@ mod order;
 mod output;
 mod paint;
 mod problems;
+mod record;
 mod remarks;
 mod replay;
 mod replay_run;
@@ -31,7 +32,6 @@ mod tui;
 mod why;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -39,7 +39,6 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use rpcshark_dissectors::print::Escaped;
 
 use crate::load;
-use crate::record::{self, BackgroundWriter, Live, RecordArgs, Tap};
 pub(crate) use input::FileBodies;
 use input::InputArgs;
 use output::Problem;
@@ -107,7 +106,7 @@ enum Command {
     Summary(summary::SummaryArgs),
     Schema(schema::SchemaCommand),
     Fields(fields::FieldsArgs),
-    Record(RecordArgs),
+    Record(Box<record::RecordCommand>),
     Diff(Box<diff::DiffArgs>),
     Call(Box<call::CallArgs>),
     Replay(Box<replay::ReplayArgs>),
@@ -146,7 +145,12 @@ pub fn main() -> ExitCode {
             }
         }
     };
-    if !matches!(cli.command, Some(Command::Record(_))) {
+    // The main thread of a recorder waits for signals, and that of the terminal UI for keys.
+    let waits = match &cli.command {
+        Some(command) => matches!(command, Command::Record(_)),
+        None => cli.ui.is_wanted(&cli.calls),
+    };
+    if !waits {
         load::work_along();
     }
     let done = match (cli.command, cli.calls) {
@@ -166,12 +170,7 @@ pub fn main() -> ExitCode {
         (Some(Command::Replay(args)), _) => replay::run(*args),
         (Some(Command::Completions(args)), _) => generate::completions(&args),
         (Some(Command::Man(args)), _) => generate::man(&args),
-        (Some(Command::Record(args)), _) => {
-            return record_and_tell(args).unwrap_or_else(|error| {
-                output::complain(&format!("{error:#}"));
-                ExitCode::from(output::CANNOT_OPEN)
-            });
-        }
+        (Some(Command::Record(command)), _) => record::run(*command),
         (None, _) if cli.ui.print_config => print_config(),
         (None, args) => match args.files.first().and_then(|first| mistyped(first)) {
             Some(problem) => Err(problem),
@@ -204,22 +203,6 @@ fn with_written_out_arguments(error: clap::Error) -> clap::Error {
         _ if error.use_stderr() => Cli::command().error(error.kind(), Escaped(error.render().to_string().as_bytes())),
         _ => error,
     }
-}
-
-/// Records; with `--live` calls are printed as they end, where the recording itself does not go.
-fn record_and_tell(args: RecordArgs) -> anyhow::Result<ExitCode> {
-    let to_stdout = args.write.as_deref() == Some(Path::new("-"));
-    let tap: Option<Box<dyn Tap>> = match args.live {
-        true => {
-            let screen: Box<dyn Write + Send> = match to_stdout {
-                true => Box::new(std::io::stderr()),
-                false => Box::new(std::io::stdout()),
-            };
-            Some(Box::new(Live::new(Box::new(BackgroundWriter::new(screen)?))))
-        }
-        false => None,
-    };
-    record::run(args, tap)
 }
 
 /// The problem with a file that does not exist and whose name is close to a command's.

@@ -14,6 +14,7 @@ use rpcshark_dissectors::print::Escaped;
 use super::paint::ShownCall;
 use crate::config::ConfigError;
 use crate::load::Progress;
+use crate::messages;
 use crate::output_file::OutputError;
 use crate::report::ReportError;
 use crate::signals::INTERRUPTED;
@@ -121,19 +122,26 @@ impl Problem {
 /// Says that something is wrong, in one line on standard error.
 pub(super) fn complain(text: &str) {
     let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+    let text = Escaped(text.as_bytes());
     // Nothing can be done when not even standard error can be written to.
-    let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {}", Escaped(text.as_bytes()));
+    messages::print(&format!("error: {text}"), || {
+        drop(writeln!(anstream::stderr(), "{style}error:{style:#} {text}"));
+    });
 }
 
 /// Says something worth knowing, in one line on standard error.
 pub(super) fn remark(text: &str) {
     let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Yellow.into()));
-    let _ = writeln!(anstream::stderr(), "{style}note:{style:#} {}", Escaped(text.as_bytes()));
+    let text = Escaped(text.as_bytes());
+    messages::print(&format!("note: {text}"), || {
+        drop(writeln!(anstream::stderr(), "{style}note:{style:#} {text}"));
+    });
 }
 
 /// Says on standard error what says itself how bad it is.
 pub(super) fn repeat(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{}", lines(text));
+    let text = lines(text);
+    messages::print(&text, || drop(writeln!(anstream::stderr(), "{text}")));
 }
 
 /// Several lines of text without anything else that a terminal would obey. Whoever puts untrusted names into such a text writes

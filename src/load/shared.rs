@@ -9,6 +9,7 @@
 //! use the global pool.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{ArcRwLockReadGuard, Condvar, Mutex, RawRwLock, RwLock, RwLockWriteGuard};
 use rpcshark_captures::{Sources, Timestamp};
@@ -28,6 +29,10 @@ pub(crate) struct SharedStore {
     state_changed: Condvar,
     /// Calls that nobody needs any more: the loader forgets them with the next batch.
     unneeded: Mutex<Option<Vec<CallRef>>>,
+    /// Calls that were committed.
+    calls: AtomicU64,
+    /// Connections that were committed.
+    connections: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -63,13 +68,22 @@ impl SharedStore {
             state: Mutex::new(State { progress: Progress::default(), finished: false }),
             state_changed: Condvar::new(),
             unneeded: Mutex::default(),
+            calls: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
         }
+    }
+
+    /// Publishes how much a store holds that has just been committed.
+    fn count(&self, store: &Store) {
+        self.calls.store(store.call_count().into(), Ordering::Release);
+        self.connections.store(store.connection_numbers() as u64, Ordering::Release);
     }
 
     /// A store that was filled by hand.
     #[cfg(test)]
     pub(crate) fn finished(store: Store, sources: Arc<Sources>) -> Self {
         let shared = Self::new(store, sources);
+        shared.count(&shared.read());
         shared.announce(Progress { decimals: 6, ..Progress::default() }, true);
         shared
     }
@@ -82,6 +96,11 @@ impl SharedStore {
     /// Where bodies are read from; that takes no lock of the store.
     pub(crate) fn sources(&self) -> &Arc<Sources> {
         &self.sources
+    }
+
+    /// How many calls and connections there are. Never waits for the loader.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.calls.load(Ordering::Acquire), self.connections.load(Ordering::Acquire))
     }
 
     /// How far the reading has come.
@@ -118,6 +137,7 @@ impl SharedStore {
         }
         dissect(&mut store);
         let committed = store.commit();
+        self.count(&store);
         self.log.lock().add(&committed);
         RwLockWriteGuard::unlock_fair(store);
         committed

@@ -30,6 +30,7 @@ use crate::signals::{INTERRUPTED, Stop, watch};
 #[command(after_help = "\
 Examples:
   rpcshark record --listen 127.0.0.1:5000 --to 127.0.0.1:50051 -w out.pcapng
+  rpcshark record --listen 127.0.0.1:5000 --to 127.0.0.1:50051 -w out.pcapng --tui --proto api.proto
   rpcshark record --swap /run/containerd/containerd.sock -w out.pcapng
   rpcshark record --restore /run/containerd/containerd.sock     after a recorder that was killed")]
 pub struct RecordArgs {
@@ -76,7 +77,16 @@ pub struct RecordArgs {
 /// be recorded and for a terminal, 4 when the file could not be written to its end, 5 when a socket or a file was not
 /// touched for safety, and an error when there was nothing to record.
 pub fn run(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCode> {
-    record(args, tap).or_else(|error| {
+    run_and_report(args, tap, |_| {})
+}
+
+/// The same; `started` learns that recording has begun, and what ends it.
+pub(crate) fn run_and_report(
+    args: RecordArgs,
+    tap: Option<Box<dyn Tap>>,
+    started: impl FnOnce(&Arc<Stop>),
+) -> anyhow::Result<ExitCode> {
+    record(args, tap, started).or_else(|error| {
         let code = match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
             (Some(swap), ..) if is_doubt(swap) => REFUSED,
             (_, Some(SocketError::Tls(_)), _) | (.., Some(OutputError::Terminal)) => USAGE,
@@ -93,7 +103,7 @@ const fn is_doubt(error: &SwapError) -> bool {
     matches!(error, SwapError::Taken { .. } | SwapError::StillListening { .. })
 }
 
-fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCode> {
+fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>, started: impl FnOnce(&Arc<Stop>)) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.restore {
         return restore(&without_scheme(path));
     }
@@ -140,6 +150,7 @@ fn record(args: RecordArgs, tap: Option<Box<dyn Tap>>) -> anyhow::Result<ExitCod
     let journal = Journal::start(out, about, (args.buffer as usize) << 20, when_full, tap, failed)?;
     report(format_args!("recording at {}; Ctrl-C ends it", listener.endpoint()));
     let recorder = Recorder::start_with(listener, target, journal, Arc::clone(&stop))?;
+    started(&stop);
 
     while !stop.wait_for(WATCH_PAUSE) {
         watch.check();

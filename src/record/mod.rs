@@ -20,6 +20,7 @@ pub mod swap;
 mod vsock;
 mod watch;
 
+pub(crate) use args::run_and_report;
 pub use args::{RecordArgs, run};
 pub use background_writer::BackgroundWriter;
 pub use journal::{Journal, Summary, Tap, WhenFull};

@@ -85,7 +85,7 @@ impl Backend for ScreenBackend {
     fn progress(&self) -> Progress {
         let loading = self.shared.store.progress();
         let finished = self.shared.store.is_finished();
-        let store = self.shared.store.read();
+        let (calls, connections) = self.shared.store.counts();
         Progress {
             read: loading.read,
             size: loading.size,
@@ -93,8 +93,8 @@ impl Backend for ScreenBackend {
             first: loading.first,
             decimals: loading.decimals,
             last: loading.last,
-            calls: store.call_count().into(),
-            connections: store.connection_numbers() as u64,
+            calls,
+            connections,
             packets: loading.packets,
         }
     }

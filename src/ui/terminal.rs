@@ -30,6 +30,7 @@ use super::backend::{Decoding, ScreenBackend, Shared};
 use super::keyboard::Keyboard;
 use super::workers::Workers;
 use crate::load::{LoadOptions, SharedStore, schema};
+use crate::messages::Hold;
 use crate::signals::Stop;
 
 /// What a run of the terminal UI is given.
@@ -128,14 +129,16 @@ pub(crate) fn run(options: Options) -> anyhow::Result<Ended> {
     app.set_keymap(options.keys);
     app.set_saved_filters(options.saved);
     app.set_history(options.history.as_deref().map(super::history::read).unwrap_or_default());
+    let hold = Hold::begin();
     let screen = Screen::take(options.mouse)?;
     let keyboard = Keyboard::start(to_main).context("cannot read keys from the terminal")?;
-    let mut main = Main { app, backend, screen, keyboard, stop: options.stop, spool, next: None };
+    let mut main = Main { app, backend, screen, hold, keyboard, stop: options.stop, spool, next: None };
     let code = main.run(&signals);
-    let Main { keyboard, screen, next, .. } = main;
-    // First its keys, then the terminal itself is left to whoever uses it next.
+    let Main { keyboard, screen, hold, next, .. } = main;
+    // First its keys, then the terminal itself is left to whoever uses it next. Messages that waited are printed then.
     keyboard.leave();
     drop(screen);
+    drop(hold);
     Ok(match next {
         Some(path) => Ended::Other(path),
         None => Ended::Left(code?),
@@ -147,6 +150,8 @@ struct Main {
     app: App,
     backend: ScreenBackend,
     screen: Screen,
+    /// Messages that would go to standard error.
+    hold: Hold,
     keyboard: Keyboard,
     stop: Option<Arc<Stop>>,
     /// Where standard input is kept.
@@ -193,6 +198,10 @@ impl Main {
             if let Some(fault) = self.spool.as_ref().and_then(|spool| spool.fault()) {
                 self.spool = None;
                 let text = format!("standard input is no longer kept ({fault}): its frames cannot be shown");
+                self.app.reply(Reply::Say { text, error: true }, &self.backend);
+                dirty = true;
+            }
+            for text in self.hold.take_new() {
                 self.app.reply(Reply::Say { text, error: true }, &self.backend);
                 dirty = true;
             }

@@ -49,8 +49,22 @@ impl Rig {
         Self::open_path(Path::new(path), None, Theme::new(false, false), (100, 30))
     }
 
-    fn open_path(path: &Path, proto: Option<PathBuf>, theme: Theme, size: (u16, u16)) -> Self {
-        let options = LoadOptions {
+    /// Opens a file that is still being read when this returns.
+    pub(super) fn loading(path: &Path) -> Self {
+        let loader = Loader::open(Self::options(path)).expect("the recording can be opened");
+        let options = loader.options().clone();
+        let files = loader.files().iter().map(|file| file.name.clone()).collect();
+        let store = Arc::clone(loader.shared());
+        drop(loader.start());
+        let schema = Arc::new(rpcshark_dissectors::schema::Schema::builtin());
+        let guesser = Guesser::new(&schema);
+        let decoding = Decoding { schema, guesser, redaction: Redaction::default() };
+        let look = (Theme::new(true, false), (100, 30));
+        Self::start(store, options, (decoding, schema::Sources::default()), files, "loading", look)
+    }
+
+    fn options(path: &Path) -> LoadOptions {
+        LoadOptions {
             inputs: Inputs::Paths(vec![path.to_owned()]),
             memory: rpcshark_captures::budget::MemoryLimit::default(),
             follow: false,
@@ -61,7 +75,11 @@ impl Rig {
             key_logs: Vec::new(),
             spool: None,
             notice: None,
-        };
+        }
+    }
+
+    fn open_path(path: &Path, proto: Option<PathBuf>, theme: Theme, size: (u16, u16)) -> Self {
+        let options = Self::options(path);
         let loader = Loader::open(options.clone()).expect("the recording can be opened");
         let files = loader.files().iter().map(|file| file.name.clone()).collect();
         let store = Arc::clone(loader.shared());
@@ -92,18 +110,8 @@ impl Rig {
 
     /// The screens over a store that is finished, without a capture behind it.
     pub(super) fn over(store: Arc<SharedStore>) -> Self {
-        let options = LoadOptions {
-            inputs: Inputs::Paths(Vec::new()),
-            memory: rpcshark_captures::budget::MemoryLimit::default(),
-            follow: false,
-            stop: None,
-            count: None,
-            keep: Keep::default(),
-            decode_as: DecodeAsRules::default(),
-            spool: None,
-            notice: None,
-            key_logs: Vec::new(),
-        };
+        let options =
+            LoadOptions { inputs: Inputs::Paths(Vec::new()), keep: Keep::default(), ..Self::options(Path::new("")) };
         let schema = Arc::new(rpcshark_dissectors::schema::Schema::builtin());
         let guesser = Guesser::new(&schema);
         let decoding = Decoding { schema, guesser, redaction: Redaction::default() };

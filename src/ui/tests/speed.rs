@@ -1,19 +1,25 @@
 //! How fast the screens are with ten million calls in the store. Slow: `cargo test --release --lib ui::tests::speed -- --ignored
-//! --nocapture` prints what `docs/performance.md` says.
+//! --nocapture` prints what `docs/performance.md` says. `RPCSHARK_LARGE` names the large capture of that page.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ratatui::buffer::Buffer;
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 use rpcshark_captures::{Direction, Endpoint, Packet, PacketNo, Place, Sources, Timestamp};
+use rpcshark_dissectors::filter::Target;
 use rpcshark_dissectors::header::{Coded, Field, Octets, Text};
 use rpcshark_dissectors::store::{
     Body, Call, ClientBy, Connection, ConnectionProtocol, End, Keep, Message, Protocol, Store,
 };
+use rpcshark_dissectors::view::Viewer;
+use rpcshark_tui::backend::{Backend, Checked, Completion, Progress, Request};
 
 use super::rig::Rig;
 use crate::load::SharedStore;
+use crate::ui::backend::ScreenBackend;
 
 /// Calls in the store.
 const CALLS: u32 = 10_000_000;
@@ -153,4 +159,79 @@ fn ten_million_calls_scroll_sort_and_filter() {
     rig.keys_at_once("Enter");
     let (first, _) = list_time(&mut rig, "/", " && rpc.no < 100", "✓ ");
     println!("a filter while another one is applied: first rows after {first:.1?}");
+}
+
+/// Measures how long the screens wait until they may look at the store.
+struct Timed<'a> {
+    inner: &'a ScreenBackend,
+    /// Of the frame that is being drawn.
+    waited: Cell<Duration>,
+}
+
+impl Backend for Timed<'_> {
+    fn look(&self, see: &mut dyn FnMut(Viewer<'_>)) {
+        let began = Instant::now();
+        let mut waited = None;
+        self.inner.look(&mut |viewer| {
+            waited.get_or_insert_with(|| began.elapsed());
+            see(viewer);
+        });
+        self.waited.set(self.waited.get() + waited.unwrap_or_default());
+    }
+
+    fn progress(&self) -> Progress {
+        let began = Instant::now();
+        let progress = self.inner.progress();
+        self.waited.set(self.waited.get() + began.elapsed());
+        progress
+    }
+
+    fn request(&self, request: Request) {
+        self.inner.request(request);
+    }
+
+    fn check(&self, filter: &str, target: Target) -> Checked {
+        self.inner.check(filter, target)
+    }
+
+    fn complete(&self, filter: &str, cursor: usize, target: Target) -> Vec<Completion> {
+        self.inner.complete(filter, cursor, target)
+    }
+}
+
+#[test]
+#[ignore = "needs a large capture, RPCSHARK_LARGE=FILE: run it in a release build"]
+fn the_screen_hardly_waits_for_the_store_while_a_large_capture_is_read() {
+    let path = std::env::var_os("RPCSHARK_LARGE").expect("RPCSHARK_LARGE names a large capture");
+    let began = Instant::now();
+    let mut rig = Rig::loading(std::path::Path::new(&path));
+    let mut waits = Vec::new();
+    let mut frames = Vec::new();
+    for step in 0u32.. {
+        rig.take_waiting(Duration::from_millis(15));
+        let backend = Timed { inner: &rig.backend, waited: Cell::default() };
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 100, 30));
+        let frame = Instant::now();
+        let key = KeyCode::Char(if step % 8 == 7 { 'G' } else { 'j' });
+        rig.app.event(&Event::Key(KeyEvent::new(key, KeyModifiers::NONE)), &backend);
+        rig.app.draw(&mut buffer, &backend);
+        frames.push(frame.elapsed());
+        waits.push(backend.waited.get());
+        if backend.progress().finished {
+            break;
+        }
+    }
+    let count = waits.len();
+    waits.sort_unstable();
+    frames.sort_unstable();
+    let (p99, longest) = (waits[count * 99 / 100], waits[count - 1]);
+    println!(
+        "read in {:.2?}; {count} keys and frames: waited {:.1?} (median), {p99:.1?} (99 of 100), {longest:.1?} (longest); \
+         a frame took {:.1?} (median), {:.1?} (99 of 100)",
+        began.elapsed(),
+        waits[count / 2],
+        frames[count / 2],
+        frames[count * 99 / 100],
+    );
+    assert!(p99 <= Duration::from_millis(8), "{p99:?}");
 }
