@@ -27,7 +27,7 @@ pub(crate) struct Framing<O, const N: usize> {
     pub(crate) roles_swapped: bool,
     /// Which side is the client is a guess that the bytes may correct.
     pub(crate) roles_may_swap: bool,
-    /// The bytes have shown that the connection speaks this protocol.
+    /// The bytes have shown that the connection uses this protocol.
     pub(crate) proven: bool,
 }
 

@@ -244,7 +244,7 @@ impl Session {
         }
     }
 
-    /// What had closed before it was known what the connection speaks.
+    /// What had closed before the protocol of the connection was known.
     fn pass_on_earlier_closes(&mut self, context: &mut Context<'_>) {
         let both = self.closed.iter().all(Option::is_some);
         for direction in Direction::BOTH {

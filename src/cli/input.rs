@@ -34,7 +34,7 @@ pub(super) struct InputArgs {
     #[command(flatten)]
     pub(super) schema: SchemaArgs,
 
-    /// Say what connections speak: tcp.port==50051,http2 or unix.path==/run/x.sock,ttrpc
+    /// Set the protocol of connections: tcp.port==50051,http2 or unix.path==/run/x.sock,ttrpc
     #[arg(short, long = "decode-as", value_name = "SELECTOR,PROTOCOL")]
     pub(super) decode_as: Vec<DecodeAsRule>,
 

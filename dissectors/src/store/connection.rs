@@ -98,7 +98,7 @@ impl ClientBy {
     }
 }
 
-/// What a connection speaks.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ConnectionProtocol {
     /// HTTP/2.
