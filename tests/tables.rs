@@ -121,7 +121,143 @@ fn methods_are_sorted_and_limited_by_columns() {
     assert!(open_last.last().unwrap()["duration_ns"]["p50"].is_null(), "a method without a duration comes last");
     let wrong = run(&[&["methods", "--sort", "p95"], shop].concat());
     assert_eq!(wrong.status, Some(2));
+    assert!(wrong.stderr.contains("did you mean p90?"), "{}", wrong.stderr);
+    let wrong = run(&[&["methods", "--sort", "rpc.duration"], shop].concat());
     assert!(wrong.stderr.contains("p50, p90, p99"), "{}", wrong.stderr);
+}
+
+/// The value of a member of an object by its path.
+fn member<'v>(object: &'v Value, path: &str) -> &'v Value {
+    path.split('.').fold(object, |value, name| &value[name])
+}
+
+/// What `-T fields` prints of a member: durations in seconds.
+fn as_column(path: &str, value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Number(nanos) if path.contains("_ns") && !path.ends_with("count") => {
+            let nanos = nanos.as_u64().unwrap();
+            format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)
+        }
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[test]
+fn the_columns_of_every_table_have_the_values_of_their_json_members() {
+    for (table, members) in [
+        (
+            "methods",
+            &[
+                "path",
+                "service",
+                "method",
+                "calls",
+                "errors",
+                "guessed",
+                "outcomes.ok",
+                "outcomes.open",
+                "duration_ns.p50",
+                "duration_ns.max",
+                "duration_ns.count",
+                "first_answer_ns.p99",
+                "longest_open_ns",
+                "request.messages",
+                "response.bytes",
+                "first",
+                "last",
+            ][..],
+        ),
+        (
+            "problems",
+            &["kind", "severity", "count", "title", "meaning", "help", "calls", "connections", "bytes", "longest_ns"],
+        ),
+        (
+            "connections",
+            &[
+                "connection",
+                "tcp_stream",
+                "transport",
+                "protocol",
+                "client",
+                "server",
+                "client_by",
+                "first",
+                "last",
+                "packets",
+                "calls",
+                "errors",
+                "to_server.bytes",
+                "to_client.retransmitted",
+                "closed",
+            ],
+        ),
+    ] {
+        for case in CASES {
+            // A capture may have no problems.
+            let rows = run(&[&[table, "--json"], case].concat()).done();
+            let chosen = members.iter().flat_map(|member| ["-e", member]);
+            let arguments: Vec<&str> = [table, "-T", "fields", "-E", "header=y"].into_iter().chain(chosen).collect();
+            let Run { stdout, stderr, .. } = run(&[&arguments[..], case].concat());
+            let expected = rows.iter().map(|row| {
+                let cells: Vec<String> = members.iter().map(|path| as_column(path, member(row, path))).collect();
+                cells.join("\t")
+            });
+            let expected: Vec<String> = std::iter::once(members.join("\t")).chain(expected).collect();
+            assert_eq!(stdout.lines().collect::<Vec<_>>(), expected, "{table} of {case:?}: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn every_table_is_sorted_and_limited_and_has_chosen_columns() {
+    let containerd = CASES[2];
+    let bytes = |row: &Value| row["to_server"]["bytes"].as_u64().unwrap() + row["to_client"]["bytes"].as_u64().unwrap();
+    let mut expected: Vec<u64> = objects(&["connections", "--json"], containerd).iter().map(bytes).collect();
+    expected.sort_unstable_by(|a, b| b.cmp(a));
+    let sorted = objects(&["connections", "--json", "--sort", "-bytes", "--limit", "3"], containerd);
+    assert_eq!(sorted.iter().map(bytes).collect::<Vec<u64>>(), expected[..3]);
+    let text = run(&[&["connections", "--sort", "-bytes", "--columns", "bytes,calls"], containerd].concat()).stdout;
+    let first: Vec<&str> = text.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert_eq!(first[0], "bytes");
+    assert_eq!(first[1..], expected.iter().map(u64::to_string).collect::<Vec<_>>());
+    // Severities by weight and not by name; the table as text in the same order.
+    let goaway = CASES[3];
+    let severities = |sort: &str| -> Vec<String> {
+        let rows = objects(&["problems", "--json", "--sort", sort], goaway);
+        rows.iter().map(|row| row["severity"].as_str().unwrap().to_owned()).collect()
+    };
+    let weight = |name: &String| ["info", "warning", "error"].iter().position(|known| known == name).unwrap();
+    assert!(severities("severity").is_sorted_by_key(weight), "{:?}", severities("severity"));
+    assert!(severities("-severity").iter().rev().is_sorted_by_key(weight));
+    let one = run(&[&["problems", "--sort", "kind", "--limit", "1"], goaway].concat()).stdout;
+    let kinds: Vec<Value> = objects(&["problems", "--json", "--sort", "kind"], goaway);
+    assert!(one.contains(kinds[0]["kind"].as_str().unwrap()) && !one.contains("\n\n"), "{one}");
+    // A wrong column is an error in every table, before anything is read.
+    for table in ["methods", "problems", "connections"] {
+        for option in ["--sort", "--columns", "-e"] {
+            let wrong = run(&[table, "nowhere.pcap", option, "cals"]);
+            assert_eq!(wrong.status, Some(2), "{table} {option}: {}", wrong.stderr);
+            assert!(wrong.stderr.contains("did you mean call"), "{}", wrong.stderr);
+        }
+    }
+}
+
+#[test]
+fn shown_calls_are_sorted_limited_and_printed_as_fields() {
+    let shop = CASES[0];
+    let of = |command: &str| {
+        let options =
+            ["-Y", "rpc.method == GetOrder", "--sort", "-rpc.duration", "--limit", "3", "-T", "fields", "-e", "rpc.no"];
+        run(&[&[command], &shop[..1], &options[..], &["-e", "http2.type"]].concat()).stdout
+    };
+    assert_eq!(of("show"), of("calls"));
+    assert_eq!(of("show").lines().count(), 3);
+    let shown = run(&[&["show"], &shop[..1], &["1-9", "--sort", "-rpc.no", "--limit", "2"]].concat()).stdout;
+    let json = run(&[&["show"], &shop[..1], &["1-9", "--sort", "-rpc.no", "--limit", "2", "--json"]].concat()).done();
+    assert_eq!(json.iter().map(|call| call["no"].as_u64().unwrap()).collect::<Vec<_>>(), [9, 8]);
+    assert!(shown.find("#9 ").unwrap() < shown.find("#8 ").unwrap(), "{shown}");
 }
 
 #[test]

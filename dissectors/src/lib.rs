@@ -21,6 +21,7 @@ mod parser;
 pub mod print;
 mod probe;
 pub mod protobuf;
+pub mod rows;
 pub mod schema;
 mod seek;
 mod session;

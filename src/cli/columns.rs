@@ -2,35 +2,63 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fmt::Debug;
+use std::marker::PhantomData;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use rpcshark_dissectors::filter::{Cell, Column, FilterScratch, FrameCells, Target, fields};
+use rpcshark_dissectors::rows::Table;
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::{CallRef, FrameRef};
 use rpcshark_dissectors::view::{CallView, FrameView, Viewer};
 
 use super::output::Problem;
+use super::row_form::{ColumnShape, RowForm, Separated};
 use crate::load::PacketLengths;
+
+/// The names that the columns of a listing can have, for completion.
+pub(super) trait FieldNames: Clone + Debug + Send + Sync + 'static {
+    fn names() -> Vec<&'static str>;
+}
+
+/// The columns of calls and frames: every field of filters.
+#[derive(Clone, Debug)]
+pub(super) struct FilterFields;
+
+impl FieldNames for FilterFields {
+    fn names() -> Vec<&'static str> {
+        fields().map(|spec| spec.family().unwrap_or(spec.name)).collect()
+    }
+}
+
+impl<T: Table + Clone + Debug + Send + Sync> FieldNames for T {
+    fn names() -> Vec<&'static str> {
+        T::FIELDS.iter().map(|field| field.name).collect()
+    }
+}
 
 /// What a row is made of.
 #[derive(Debug, Args)]
-pub(super) struct ColumnArgs {
+pub(super) struct ColumnArgs<N: FieldNames = FilterFields> {
     /// Form of the output: fields prints those chosen with -e, json is --json
     #[arg(short = 'T', value_name = "FORM", value_enum)]
     form: Option<Form>,
 
-    /// With -T fields: a field to print; may be given several times
-    #[arg(short = 'e', value_name = "FIELD", value_parser = FieldName, hide_possible_values = true)]
+    /// With -T fields: a field to print (see rpcshark fields); may be given several times
+    #[arg(short = 'e', value_name = "FIELD", value_parser = FieldName::<N>::new(), hide_possible_values = true)]
     field: Vec<String>,
 
     /// With -T fields: header=y, separator=, (or /t, /s), occurrence=f|l|a, aggregator=;, quote=d|s|n, escape=y|n, bom=y|n
     #[arg(short = 'E', value_name = "OPTION=VALUE")]
     option: Vec<String>,
 
-    /// Columns of the text listing, by the names of fields: rpc.no,rpc.method,rpc.duration
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',', conflicts_with_all = ["form", "field"], value_parser = FieldName, hide_possible_values = true)]
+    /// Columns of the text listing, by the names of fields, separated by commas (see rpcshark fields)
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',', conflicts_with_all = ["form", "field"], value_parser = FieldName::<N>::new(), hide_possible_values = true)]
     columns: Vec<String>,
+
+    #[arg(skip)]
+    names: PhantomData<N>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -45,9 +73,15 @@ enum Form {
 
 /// Any name of a field; shells complete those that are known.
 #[derive(Clone, Debug)]
-pub(super) struct FieldName;
+pub(super) struct FieldName<N = FilterFields>(PhantomData<N>);
 
-impl TypedValueParser for FieldName {
+impl<N> FieldName<N> {
+    pub(super) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<N: FieldNames> TypedValueParser for FieldName<N> {
     type Value = String;
 
     fn parse_ref(
@@ -61,9 +95,18 @@ impl TypedValueParser for FieldName {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let names = fields().map(|spec| spec.family().unwrap_or(spec.name));
-        Some(Box::new(names.map(PossibleValue::new)))
+        Some(Box::new(N::names().into_iter().map(PossibleValue::new)))
     }
+}
+
+/// The form of rows, as it was asked for.
+pub(super) enum ChosenForm<'a> {
+    /// Lines for people, in the columns of the listing.
+    Text,
+    /// JSON.
+    Json,
+    /// Fields: their names, and how they are written.
+    Fields(&'a [String], RowForm),
 }
 
 /// The rows of a listing, as they were asked for.
@@ -79,47 +122,20 @@ pub(super) enum Rows {
 /// Rows of chosen fields.
 pub(super) struct FieldRows {
     columns: Vec<Column>,
+    shapes: Vec<ColumnShape>,
     form: RowForm,
     /// What is known of the frames of calls that are not shown yet.
     cells: HashMap<CallRef, FrameCells>,
 }
 
-/// How rows of fields are written.
-#[derive(Clone, Debug)]
-enum RowForm {
-    /// As tshark writes them.
-    Separated(Separated),
-    /// In columns for people.
-    Aligned,
-}
-
-/// tshark's options of `-T fields`, with their defaults.
-#[derive(Clone, Debug)]
-struct Separated {
-    bom: bool,
-    header: bool,
-    separator: String,
-    occurrence: Occurrence,
-    aggregator: String,
-    quote: Option<char>,
-    escape: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Occurrence {
-    First,
-    Last,
-    All,
-}
-
-impl ColumnArgs {
+impl<N: FieldNames> ColumnArgs<N> {
     /// Whether a form or columns are chosen.
     pub(super) const fn is_given(&self) -> bool {
         self.form.is_some() || !self.field.is_empty() || !self.columns.is_empty()
     }
 
-    /// The rows that are asked for; `json`: whether `--json` was given.
-    pub(super) fn rows(&self, json: bool, schema: &Schema, target: Target) -> Result<Rows, Problem> {
+    /// The form that is asked for; `json`: whether `--json` was given.
+    pub(super) fn form(&self, json: bool) -> Result<ChosenForm<'_>, Problem> {
         let usage = |text: &str| Err(Problem::Usage(text.to_owned()));
         let form = match self.form {
             None if !self.field.is_empty() => Some(Form::Fields),
@@ -128,115 +144,36 @@ impl ColumnArgs {
         if form != Some(Form::Fields) && (!self.field.is_empty() || !self.option.is_empty()) {
             return usage("-e and -E belong to -T fields");
         }
-        let (names, form) = match form {
-            Some(Form::Fields) if json => return usage("--json and -T fields exclude each other"),
-            Some(Form::Fields) if self.field.is_empty() => return usage("-T fields needs a field: -e rpc.no"),
-            Some(Form::Fields) => (&self.field, RowForm::Separated(Separated::parse(&self.option)?)),
-            Some(Form::Text) if json => return usage("--json and -T text exclude each other"),
-            Some(Form::Json) => return Ok(Rows::Json),
-            _ if json && !self.columns.is_empty() => return usage("--columns is for text"),
-            _ if json => return Ok(Rows::Json),
-            _ if self.columns.is_empty() => return Ok(Rows::Text),
-            _ => (&self.columns, RowForm::Aligned),
-        };
-        let columns = names.iter().map(|name| Column::compile(name, schema, target).map_err(Problem::Filter));
-        Ok(Rows::Fields(FieldRows { columns: columns.collect::<Result<_, _>>()?, form, cells: HashMap::new() }))
+        match form {
+            Some(Form::Fields) if json => usage("--json and -T fields exclude each other"),
+            Some(Form::Fields) if self.field.is_empty() => {
+                usage(&format!("-T fields needs a field: -e {}", N::names().first().unwrap_or(&"rpc.no")))
+            }
+            Some(Form::Fields) => {
+                Ok(ChosenForm::Fields(&self.field, RowForm::Separated(Separated::parse(&self.option)?)))
+            }
+            Some(Form::Text) if json => usage("--json and -T text exclude each other"),
+            Some(Form::Json) => Ok(ChosenForm::Json),
+            _ if json && !self.columns.is_empty() => usage("--columns is for text"),
+            _ if json => Ok(ChosenForm::Json),
+            _ if self.columns.is_empty() => Ok(ChosenForm::Text),
+            _ => Ok(ChosenForm::Fields(&self.columns, RowForm::Aligned)),
+        }
     }
 }
 
-impl Separated {
-    fn parse(options: &[String]) -> Result<Self, Problem> {
-        let mut form = Self {
-            bom: false,
-            header: false,
-            separator: "\t".to_owned(),
-            occurrence: Occurrence::All,
-            aggregator: ",".to_owned(),
-            quote: None,
-            escape: true,
+impl ColumnArgs {
+    /// The rows of calls or frames that are asked for; `json`: whether `--json` was given.
+    pub(super) fn rows(&self, json: bool, schema: &Schema, target: Target) -> Result<Rows, Problem> {
+        let (names, form) = match self.form(json)? {
+            ChosenForm::Text => return Ok(Rows::Text),
+            ChosenForm::Json => return Ok(Rows::Json),
+            ChosenForm::Fields(names, form) => (names, form),
         };
-        for option in options {
-            form.set(option).ok_or_else(|| {
-                Problem::Usage(format!(
-                    "{option} is not an option of -E: there are bom, header and escape (y or n), separator (a character, /t \
-                     or /s), occurrence (f, l or a), aggregator (a character or /s) and quote (d, s or n)"
-                ))
-            })?;
-        }
-        Ok(form)
-    }
-
-    fn set(&mut self, option: &str) -> Option<()> {
-        let (name, value) = option.split_once('=')?;
-        let switch = || match value {
-            "y" => Some(true),
-            "n" => Some(false),
-            _ => None,
-        };
-        let character = || match value {
-            "/t" => Some("\t".to_owned()),
-            "/s" => Some(" ".to_owned()),
-            _ => (value.chars().count() == 1).then(|| value.to_owned()),
-        };
-        match name {
-            "bom" => self.bom = switch()?,
-            "header" => self.header = switch()?,
-            "escape" => self.escape = switch()?,
-            "separator" => self.separator = character()?,
-            "aggregator" => self.aggregator = character()?,
-            "occurrence" => {
-                self.occurrence = match value {
-                    "f" => Occurrence::First,
-                    "l" => Occurrence::Last,
-                    "a" => Occurrence::All,
-                    _ => return None,
-                }
-            }
-            "quote" => {
-                self.quote = match value {
-                    "d" => Some('"'),
-                    "s" => Some('\''),
-                    "n" => None,
-                    _ => return None,
-                }
-            }
-            _ => return None,
-        }
-        Some(())
-    }
-
-    fn write_value(&self, value: &[u8], out: &mut String) {
-        for c in String::from_utf8_lossy(value).chars() {
-            match c {
-                // As CSV has it; tshark doubles double quotes, too.
-                c if Some(c) == self.quote => out.extend([c, c]),
-                '\n' if self.escape => out.push_str("\\n"),
-                '\r' if self.escape => out.push_str("\\r"),
-                '\t' if self.escape => out.push_str("\\t"),
-                // Nothing in a capture reaches a terminal that it would obey.
-                c if rpcshark_dissectors::print::is_dangerous(c) => out.extend(c.escape_default()),
-                c => out.push(c),
-            }
-        }
-    }
-
-    fn write_cell(&self, cell: &Cell, out: &mut String) {
-        let values: &[Vec<u8>] = match self.occurrence {
-            Occurrence::All => &cell.values,
-            Occurrence::First => cell.values.get(..1).unwrap_or_default(),
-            Occurrence::Last => cell.values.get(cell.values.len().saturating_sub(1)..).unwrap_or_default(),
-        };
-        if values.is_empty() {
-            return;
-        }
-        out.extend(self.quote);
-        for (index, value) in values.iter().enumerate() {
-            if index > 0 {
-                out.push_str(&self.aggregator);
-            }
-            self.write_value(value, out);
-        }
-        out.extend(self.quote);
+        let columns = names.iter().map(|name| Column::compile(name, schema, target).map_err(Problem::Filter));
+        let columns: Vec<Column> = columns.collect::<Result<_, _>>()?;
+        let shapes = columns.iter().map(|column| ColumnShape::new(column.name(), column.ty())).collect();
+        Ok(Rows::Fields(FieldRows { columns, shapes, form, cells: HashMap::new() }))
     }
 }
 
@@ -291,22 +228,12 @@ impl Rows {
 impl FieldRows {
     /// The line above the rows, if there is one.
     pub(super) fn heading(&self) -> Option<String> {
-        let names: Vec<&str> = self.columns.iter().map(Column::name).collect();
-        match &self.form {
-            RowForm::Aligned => Some(aligned(&self.columns, names.iter().map(|name| (*name).to_owned()))),
-            RowForm::Separated(form) => {
-                let bom = if form.bom { "\u{feff}" } else { "" };
-                match form.header {
-                    true => Some(format!("{bom}{}\n", names.join(&form.separator))),
-                    false => form.bom.then(|| bom.to_owned()),
-                }
-            }
-        }
+        self.form.heading(&self.shapes)
     }
 
     /// Whether the heading is for people.
     pub(super) const fn is_aligned(&self) -> bool {
-        matches!(self.form, RowForm::Aligned)
+        self.form.is_aligned()
     }
 
     /// Appends the row of a call.
@@ -332,87 +259,6 @@ impl FieldRows {
     }
 
     fn write(&self, cells: impl Iterator<Item = Cell>, out: &mut Vec<u8>) {
-        let line = match &self.form {
-            RowForm::Aligned => aligned(&self.columns, cells.map(|cell| cell.text())),
-            RowForm::Separated(form) => {
-                let mut line = String::new();
-                for (index, cell) in cells.enumerate() {
-                    if index > 0 {
-                        line.push_str(&form.separator);
-                    }
-                    form.write_cell(&cell, &mut line);
-                }
-                line.push('\n');
-                line
-            }
-        };
-        out.extend_from_slice(line.as_bytes());
-    }
-}
-
-/// Cells in columns as wide as their values mostly are.
-fn aligned(columns: &[Column], cells: impl Iterator<Item = String>) -> String {
-    let mut line = String::new();
-    for (column, cell) in columns.iter().zip(cells) {
-        let (width, right) = width(column);
-        match right {
-            true => line.extend([format!("{cell:>width$}"), "  ".to_owned()]),
-            false => line.extend([format!("{cell:<width$}"), "  ".to_owned()]),
-        }
-    }
-    line.truncate(line.trim_end().len());
-    line.push('\n');
-    line
-}
-
-/// How wide a column is, and whether it is aligned on the right.
-fn width(column: &Column) -> (usize, bool) {
-    use rpcshark_dissectors::filter::Type;
-    let (width, right) = match column.ty() {
-        Some(Type::Unsigned | Type::Signed | Type::Float) => (8, true),
-        Some(Type::Duration) => (14, true),
-        Some(Type::Time) => (30, false),
-        Some(Type::Text) => (28, false),
-        Some(Type::Enum(_)) => (18, false),
-        Some(Type::Address) => (15, false),
-        _ => (10, false),
-    };
-    (width.max(column.name().chars().count()), right)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cell(values: &[&str]) -> Cell {
-        Cell { values: values.iter().map(|value| value.as_bytes().to_vec()).collect() }
-    }
-
-    fn written(options: &[&str], values: &[&str]) -> String {
-        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-        let form = Separated::parse(&options).expect("options");
-        let mut out = String::new();
-        form.write_cell(&cell(values), &mut out);
-        out
-    }
-
-    #[test]
-    fn cells_are_written_as_tshark_writes_them() {
-        assert_eq!(written(&[], &["a", "b"]), "a,b");
-        assert_eq!(written(&["occurrence=f"], &["a", "b"]), "a");
-        assert_eq!(written(&["occurrence=l"], &["a", "b"]), "b");
-        assert_eq!(written(&["aggregator=;"], &["a", "b"]), "a;b");
-        assert_eq!(written(&["aggregator=/s"], &["a", "b"]), "a b");
-        assert_eq!(written(&["quote=d"], &["a\"b"]), "\"a\"\"b\"");
-        assert_eq!(written(&["quote=d"], &[]), "");
-        assert_eq!(written(&["quote=s", "separator=/t"], &["a"]), "'a'");
-        assert_eq!(written(&[], &["a\tb\x1b\n"]), "a\\tb\\u{1b}\\n");
-    }
-
-    #[test]
-    fn wrong_options_are_refused() {
-        for option in ["header", "header=x", "separator=", "separator=ab", "occurrence=z", "quote=x", "colour=y"] {
-            assert!(Separated::parse(&[option.to_owned()]).is_err(), "{option}");
-        }
+        self.form.write(&self.shapes, cells, out);
     }
 }

@@ -1,23 +1,21 @@
 //! `rpcshark connections`: one line per connection.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use rpcshark_dissectors::filter::Target;
 use rpcshark_dissectors::json::Writer;
 use rpcshark_dissectors::print::{ConnectionColumns, Escaped};
-use rpcshark_dissectors::store::{ConnectionRef, Keep};
+use rpcshark_dissectors::rows::{ConnectionRow, Connections};
 
 use super::InputArgs;
 use super::filter::FilterArgs;
-use super::input::{RawArgs, Viewing, tell_files};
-use super::output::{Bar, Output, Problem, terminal_width};
+use super::input::RawArgs;
+use super::output::{Output, Problem, terminal_width};
 use super::paint;
-use super::remarks::report;
-use super::why::tell_why_none;
+use super::selected::{Selected, Wanted};
+use super::tables::TableArgs;
 use crate::load::Loaded;
 
 /// List connections, one per line, with their notes below
@@ -35,9 +33,8 @@ pub(super) struct ConnectionsArgs {
     #[command(flatten)]
     filter: FilterArgs,
 
-    /// Show at most N connections
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    #[command(flatten)]
+    table: TableArgs<Connections>,
 
     #[command(flatten)]
     raw: RawArgs,
@@ -51,6 +48,7 @@ const EXAMPLES: &str = "\
 Examples:
   rpcshark connections capture.pcapng
   rpcshark connections capture.pcapng -Y 'rpc.outcome != ok'
+  rpcshark connections capture.pcapng --sort -bytes --limit 10 --columns connection,client,server,bytes
   rpcshark connections -v capture.pcapng";
 
 /// Stands below `--help`, and in the manual page.
@@ -66,76 +64,64 @@ Columns:
   Missing   bytes that the capture does not have, and why; – if none
 Lines below a connection that begin with ! are notes. With -v, a last line for each file tells how many
 packets it has and what was skipped. On a terminal, rows fit its width. Otherwise they are whole.
+Names of columns for --sort, --columns and -e: `rpcshark fields connections`.
 
 Examples:
   rpcshark connections capture.pcapng
   rpcshark connections capture.pcapng -Y 'rpc.outcome != ok'
+  rpcshark connections capture.pcapng --sort -bytes --limit 10 --columns connection,client,server,bytes
   rpcshark connections -v capture.pcapng";
 
 pub(super) fn run(args: ConnectionsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.load_schema()?;
-    let mut sieve = args.filter.compile(&schema, Target::Calls)?;
-    let needs = sieve.needs();
-    let keep = Keep { frames: needs.frames, bodies: needs.bodies, ..Keep::default() };
-    let loader = input.open(args.raw.or(&args.files), false, keep)?.with_packet_lengths(needs.packet_lengths);
-    let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources())?;
-    let mut bar = Bar::new(input.talk.quiet);
-    let lengths = loader.packet_lengths();
-    let loaded = match needs.frames {
-        true => loader.run(|store, committed, progress| {
-            bar.at(progress);
-            sieve.observe(viewing.viewer(store), &committed.frames, &lengths);
-            ControlFlow::Continue(())
-        })?,
-        false => loader.start().join(|progress| bar.at(progress))?,
-    };
-    bar.done();
-    viewing.names = loaded.names.clone();
-    let store = &loaded.store;
-    let printer = viewing.printer(store);
-    let errors = printer.viewer.errors();
+    let form = args.table.compile(args.json)?;
+    let mut selected = Selected::read(input, args.raw.or(&args.files), &args.filter, schema, Wanted::default())?;
+    // Messages are not looked at: nothing is remarked about the calls.
+    let calls = std::mem::take(&mut selected.calls);
+    let printer = selected.printer();
+    let viewer = printer.viewer;
+    let chosen = args
+        .filter
+        .is_given()
+        .then(|| calls.into_iter().map(|at| viewer.call(at).connection().number()).collect::<HashSet<u32>>());
+    let errors = viewer.errors();
+    let rows = viewer.store.connections().map(|at| viewer.connection(at)).filter_map(|connection| {
+        let number = connection.number();
+        let errors = errors.get(number as usize).copied().unwrap_or_default();
+        let is_shown = chosen.as_ref().is_none_or(|chosen| chosen.contains(&number));
+        is_shown.then_some(ConnectionRow { connection, errors })
+    });
+    let rows = form.arrange(rows.collect());
     let mut output = Output::new();
     let columns = ConnectionColumns::new(terminal_width());
-    if !args.json && store.connections().next().is_some() {
+    if form.is_text() && viewer.store.connections().next().is_some() {
         let heading = columns.heading();
         let heading = if paint { paint::heading(&heading) } else { heading };
         output.buffer().extend_from_slice(heading.as_bytes());
     }
-    let chosen = args.filter.is_given().then(|| {
-        let calls = sieve.choose(printer.viewer, store.calls().to_vec());
-        calls.into_iter().map(|at| printer.viewer.call(at).connection().number()).collect::<HashSet<u32>>()
-    });
-    let is_shown = |at: &ConnectionRef| {
-        let number = printer.viewer.connection(*at).number();
-        chosen.as_ref().is_none_or(|chosen| chosen.contains(&number))
-    };
-    for at in store.connections().filter(is_shown).take(args.limit.unwrap_or(usize::MAX)) {
-        let connection = printer.viewer.connection(at);
-        let errors = errors.get(connection.number() as usize).copied().unwrap_or_default();
-        match (args.json, paint) {
+    for &ConnectionRow { connection, errors } in &rows {
+        match (form.is_json(), form.is_text()) {
             (true, _) => printer.write_connection_json(connection, errors, output.buffer()),
-            (false, false) => printer.write_connection_text(connection, &columns, errors, output.buffer()),
             (false, true) => {
                 let mut lines = Vec::new();
                 printer.write_connection_text(connection, &columns, errors, &mut lines);
-                let lines = paint::connection_lines(&String::from_utf8_lossy(&lines));
-                output.buffer().extend_from_slice(lines.as_bytes());
+                if paint {
+                    lines = paint::connection_lines(&String::from_utf8_lossy(&lines)).into_bytes();
+                }
+                output.buffer().extend_from_slice(&lines);
             }
+            (false, false) => {}
         }
         output.checkpoint()?;
     }
-    if input.talk.verbose {
-        write_files(&loaded, args.json, output.buffer());
+    form.write_columns(&rows, selected.schema(), paint, &mut output)?;
+    if input.talk.verbose && (form.is_json() || form.is_text()) {
+        write_files(&selected.loaded, form.is_json(), output.buffer());
     }
     output.flush()?;
-    if store.connections().next().is_none() {
-        tell_why_none(&loaded, input);
-    }
-    sieve.report("calls", input.talk);
-    report(&loaded, &[], &viewing.schema, input);
-    Ok(sieve.status(tell_files(&loaded, input.talk)))
+    Ok(selected.report(input))
 }
 
 /// What the files hold, and what of it was passed by.

@@ -90,7 +90,7 @@ pub(super) fn run(args: DiffArgs) -> Result<ExitCode, Problem> {
         return Err(Problem::Usage("only one of both recordings can come from standard input".to_owned()));
     }
     let read = |file: &Path| {
-        let wanted = Wanted { bodies: true, frames: None };
+        let wanted = Wanted { bodies: true, ..Wanted::default() };
         Selected::read(input, Inputs::Paths(vec![file.to_owned()]), &args.filter, Arc::clone(&schema), wanted)
     };
     let old = read(&args.old)?;

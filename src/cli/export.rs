@@ -17,7 +17,7 @@ use rpcshark_dissectors::view::Viewer;
 use tempfile::NamedTempFile;
 
 use super::InputArgs;
-use super::columns::FieldName;
+use super::columns::{FieldName, FilterFields};
 use super::filter::FilterArgs;
 use super::input::{Viewing, tell_files};
 use super::output::{Bar, Problem, remark};
@@ -61,7 +61,7 @@ pub(super) struct ExportArgs {
     format: Format,
 
     /// With --format csv: a field to write; may be given several times
-    #[arg(short = 'e', value_name = "FIELD", value_parser = FieldName, hide_possible_values = true)]
+    #[arg(short = 'e', value_name = "FIELD", value_parser = FieldName::<FilterFields>::new(), hide_possible_values = true)]
     field: Vec<String>,
 
     /// Instead of one file: write each message, decompressed, to a file of its own in this directory

@@ -6,18 +6,20 @@ use std::process::ExitCode;
 use clap::Args;
 use rayon::prelude::*;
 use rpcshark_dissectors::filter::{Column, FilterScratch, Target};
+use rpcshark_dissectors::rows::{MethodRow, Methods};
 use rpcshark_dissectors::schema::Schema;
-use rpcshark_dissectors::statistics::{GroupBy, Groups, Measure};
+use rpcshark_dissectors::statistics::{GroupBy, Groups};
 use rpcshark_dissectors::store::CallRef;
 use rpcshark_dissectors::view::Viewer;
 
 use super::InputArgs;
-use super::columns::FieldName;
+use super::columns::{FieldName, FilterFields};
 use super::filter::FilterArgs;
 use super::input::RawArgs;
 use super::output::{Output, Problem, terminal_width};
 use super::paint;
 use super::selected::{Selected, Wanted};
+use super::tables::TableArgs;
 
 /// List methods: calls, errors, percentiles of their durations, messages, bytes
 ///
@@ -31,20 +33,15 @@ pub(super) struct MethodsArgs {
     files: Vec<PathBuf>,
 
     /// Group calls by method, service, status, client, server, connection, minute, or any field of `rpcshark fields`
-    #[arg(long, value_name = "WHAT", default_value = "method", value_parser = FieldName, hide_possible_values = true)]
+    #[arg(long, value_name = "WHAT", default_value = "method", value_parser = FieldName::<FilterFields>::new(), hide_possible_values = true)]
     by: String,
 
     /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 
-    /// Sort by a column, with - before it in descending order: -p99; rows without a value are last
-    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, value_parser = parse_sort)]
-    sort: Option<Sort>,
-
-    /// Show at most N rows
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    #[command(flatten)]
+    table: TableArgs<Methods>,
 
     #[command(flatten)]
     filter: FilterArgs,
@@ -87,9 +84,8 @@ Columns:
   Status   results other than OK, with their counts: the status, or `reset`, `incomplete` (no status in the
            capture), `open`, `unknown`
 On a terminal, rows fit its width, and narrow terminals have fewer columns. Otherwise rows are whole.
---sort takes: name, calls, errors, error-rate, open, p50, p90, p99, max, first-p50, first-p99, messages,
-bytes, stalled, first (when the first call began). Without it, rows with the most calls are first; minutes are in
-their order.
+Names of columns for --sort, --columns and -e: `rpcshark fields methods`. Without --sort, rows with the most calls
+are first; minutes are in their order.
 
 Examples:
   rpcshark methods capture.pcapng
@@ -97,22 +93,6 @@ Examples:
   rpcshark methods capture.pcapng --by minute -Y 'rpc.service contains \"Orders\"'
   rpcshark methods capture.pcapng --proto protos/ --by rpc.request.tenant
   rpcshark methods --json capture.pcapng | jq -r '[.path, .calls, .duration_ns.p99] | @tsv'";
-
-/// In which order rows are shown.
-#[derive(Clone, Copy, Debug)]
-struct Sort {
-    measure: Measure,
-    descending: bool,
-}
-
-fn parse_sort(text: &str) -> Result<Sort, String> {
-    let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
-    let measure = Measure::from_name(name).ok_or_else(|| {
-        let names: Vec<&str> = Measure::ALL.iter().map(|(name, _)| *name).collect();
-        format!("the columns to sort by are {}", names.join(", "))
-    })?;
-    Ok(Sort { measure, descending })
-}
 
 /// What calls are grouped by, as the command line says.
 fn parse_by(name: &str, schema: &Schema) -> Result<GroupBy, Problem> {
@@ -131,29 +111,29 @@ pub(super) fn run(args: MethodsArgs) -> Result<ExitCode, Problem> {
     let paint = input.talk.color.decide();
     let schema = input.load_schema()?;
     let by = parse_by(&args.by, &schema)?;
+    let form = args.table.compile(args.json)?;
     let reads_bodies = matches!(&by, GroupBy::Field(column) if column.reads_bodies());
     // Methods may be guessed by what their messages hold.
-    let wanted = Wanted { bodies: reads_bodies || !schema.services.is_empty(), frames: None };
+    let wanted = Wanted { bodies: reads_bodies || !schema.services.is_empty(), ..Wanted::default() };
     let selected = Selected::read(input, args.raw.or(&args.files), &args.filter, schema, wanted)?;
     let printer = selected.printer();
-    let mut groups = group(printer.viewer, &selected.calls, &by).finish();
-    if let Some(Sort { measure, descending }) = args.sort {
-        groups.sort_by(|a, b| measure.compare(a, b, descending));
-    }
-    groups.truncate(args.limit.unwrap_or(usize::MAX));
-    let mut output = Output::new();
+    let groups = group(printer.viewer, &selected.calls, &by).finish();
     let span = selected.span();
-    if args.json {
-        for group in &groups {
-            printer.write_group_json(group, &by, span, output.buffer());
+    let rows = form.arrange(groups.iter().map(|group| MethodRow { group, by: &by, span }).collect());
+    let mut output = Output::new();
+    if form.is_json() {
+        for row in &rows {
+            printer.write_group_json(row.group, &by, span, output.buffer());
             output.checkpoint()?;
         }
-    } else if !groups.is_empty() {
+    } else if form.is_text() && !rows.is_empty() {
+        let groups: Vec<_> = rows.iter().map(|row| row.group).collect();
         for line in printer.group_lines(&groups, &by, span, terminal_width()) {
             paint::push_line(&line, paint, output.buffer());
             output.checkpoint()?;
         }
     }
+    form.write_columns(&rows, selected.schema(), paint, &mut output)?;
     output.flush()?;
     Ok(selected.report(input))
 }

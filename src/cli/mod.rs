@@ -23,11 +23,13 @@ mod record;
 mod remarks;
 mod replay;
 mod replay_run;
+mod row_form;
 mod schema;
 mod selected;
 mod shares;
 mod show;
 mod summary;
+mod tables;
 mod tui;
 mod why;
 

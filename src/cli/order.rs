@@ -1,5 +1,7 @@
 //! `--sort` and `--limit`: the order of a listing and how much of it is shown.
 
+use std::marker::PhantomData;
+
 use clap::Args;
 use rayon::prelude::*;
 use rpcshark_dissectors::filter::{Column, FilterScratch, SortKey, Target};
@@ -7,19 +9,22 @@ use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::CallRef;
 use rpcshark_dissectors::view::Viewer;
 
-use super::columns::FieldName;
+use super::columns::{FieldName, FieldNames, FilterFields};
 use super::output::Problem;
 
 /// In which order rows are shown, and how many.
 #[derive(Debug, Args)]
-pub(super) struct OrderArgs {
-    /// Sort by a field, with - before it in descending order: -rpc.duration; rows without a value are last
-    #[arg(long, value_name = "FIELD", allow_hyphen_values = true, value_parser = FieldName, hide_possible_values = true)]
+pub(super) struct OrderArgs<N: FieldNames = FilterFields> {
+    /// Sort by a field (see rpcshark fields), with - before it in descending order; rows without a value are last
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true, value_parser = FieldName::<N>::new(), hide_possible_values = true)]
     sort: Option<String>,
 
     /// Show at most N rows
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+
+    #[arg(skip)]
+    names: PhantomData<N>,
 }
 
 /// The order of a listing.
@@ -28,24 +33,33 @@ pub(super) struct Order {
     limit: Option<usize>,
 }
 
-impl OrderArgs {
+impl<N: FieldNames> OrderArgs<N> {
     /// Whether an order or a limit is chosen.
     pub(super) const fn is_given(&self) -> bool {
         self.sort.is_some() || self.limit.is_some()
     }
 
+    /// The field to sort by, and whether in descending order.
+    pub(super) fn by(&self) -> Option<(&str, bool)> {
+        let sort = self.sort.as_deref()?;
+        Some(sort.strip_prefix('-').map_or((sort, false), |name| (name, true)))
+    }
+
+    /// How many rows are shown at most.
+    pub(super) fn limit(&self) -> usize {
+        self.limit.unwrap_or(usize::MAX)
+    }
+}
+
+impl OrderArgs {
     /// Looks the field up. `follow`: whether the listing continues for ever.
     pub(super) fn compile(&self, schema: &Schema, target: Target, follow: bool) -> Result<Order, Problem> {
-        let Some(sort) = &self.sort else { return Ok(Order { by: None, limit: self.limit }) };
+        let Some((name, descending)) = self.by() else { return Ok(Order { by: None, limit: self.limit }) };
         if follow {
             return Err(Problem::Usage(
                 "--sort needs the end of the capture, which --follow does not wait for".to_owned(),
             ));
         }
-        let (name, descending) = match sort.strip_prefix('-') {
-            Some(name) => (name, true),
-            None => (sort.as_str(), false),
-        };
         let column = Column::compile(name, schema, target).map_err(Problem::Filter)?;
         if target == Target::Calls && column.is_of_frames() {
             return Err(Problem::Usage(format!("calls cannot be sorted by {name}, which is a field of frames")));

@@ -8,6 +8,7 @@ use clap::Args;
 use rayon::prelude::*;
 use rpcshark_captures::PacketNo;
 use rpcshark_dissectors::Severity;
+use rpcshark_dissectors::rows::{ProblemRow, ProblemsTable};
 use rpcshark_dissectors::statistics::{Place, Problems, Resets};
 use rpcshark_dissectors::store::CallRef;
 use rpcshark_dissectors::view::{Scratch, Viewer};
@@ -18,7 +19,8 @@ use super::input::RawArgs;
 use super::output::{Output, Problem, terminal_width};
 use super::paint;
 use super::selected::{Selected, Wanted};
-use crate::load::Loaded;
+use super::tables::TableArgs;
+use crate::load::{Loaded, PacketLengths};
 
 /// List problems by kind: how many, what they mean, what helps, and where the first ones are
 ///
@@ -37,6 +39,9 @@ pub(super) struct ProblemsArgs {
     json: bool,
 
     #[command(flatten)]
+    table: TableArgs<ProblemsTable>,
+
+    #[command(flatten)]
     filter: FilterArgs,
 
     #[command(flatten)]
@@ -51,6 +56,7 @@ const EXAMPLES: &str = "\
 Examples:
   rpcshark problems capture.pcapng --proto protos/
   rpcshark problems capture.pcapng -Y 'rpc.service contains \"Orders\"'
+  rpcshark problems capture.pcapng --sort -count --columns severity,count,kind
   rpcshark problems --json capture.pcapng | jq -r '[.severity, .count, .kind] | @tsv'";
 
 /// Stands below `--help`, and in the manual page.
@@ -62,20 +68,23 @@ Each kind of problem has
              are concerned
   an explanation, and behind → what helps
   the first places: call (#), connection (c) and packet, with its text
-The worst kinds are first. With -Y: problems of the calls that match, and of their connections.
+The worst kinds are first. With -Y: problems of the calls that match, and of their connections. Names of columns for
+--sort, --columns and -e: `rpcshark fields problems`.
 
 Examples:
   rpcshark problems capture.pcapng --proto protos/
   rpcshark problems capture.pcapng -Y 'rpc.service contains \"Orders\"'
+  rpcshark problems capture.pcapng --sort -count --columns severity,count,kind
   rpcshark problems --json capture.pcapng | jq -r '[.severity, .count, .kind] | @tsv'";
 
 pub(super) fn run(args: ProblemsArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.load_schema()?;
+    let form = args.table.compile(args.json)?;
     // By connection, since which connections are selected is known at the end.
     let mut frames: BTreeMap<u32, Problems> = BTreeMap::new();
-    let mut see = |viewer: Viewer<'_>, batch: &[_]| {
+    let mut see = |viewer: Viewer<'_>, batch: &[_], _: &PacketLengths| {
         for frame in batch {
             let frame = viewer.frame(frame);
             if !frame.notes().is_empty() {
@@ -83,24 +92,26 @@ pub(super) fn run(args: ProblemsArgs) -> Result<ExitCode, Problem> {
             }
         }
     };
-    let wanted = Wanted { bodies: true, frames: Some(&mut see) };
+    let wanted = Wanted { bodies: true, frames: Some(&mut see), ..Wanted::default() };
     let selected = Selected::read(input, args.raw.or(&args.files), &args.filter, schema, wanted)?;
     let printer = selected.printer();
     let mut problems = of_files(&selected.loaded);
     problems.merge(of_connections(printer.viewer, &selected.calls, args.filter.is_given(), frames));
     problems.merge(of_calls(printer.viewer, &selected.calls, true));
+    let viewer = printer.viewer;
+    let rows = form.arrange(problems.sorted().into_iter().map(|problem| ProblemRow { problem, viewer }).collect());
     let mut output = Output::new();
-    if args.json {
-        for problem in problems.sorted() {
-            printer.write_problem_json(problem, output.buffer());
-        }
-    } else {
+    if form.is_json() {
+        rows.iter().for_each(|row| printer.write_problem_json(row.problem, output.buffer()));
+    } else if form.is_text() {
+        let problems: Vec<_> = rows.iter().map(|row| row.problem).collect();
         let lines = printer.problem_lines(&problems, terminal_width());
         lines.iter().for_each(|line| paint::push_line(line, paint, output.buffer()));
         if lines.is_empty() && !selected.calls.is_empty() {
             output.buffer().extend_from_slice(b"no problems found\n");
         }
     }
+    form.write_columns(&rows, selected.schema(), paint, &mut output)?;
     output.flush()?;
     Ok(selected.report(input))
 }

@@ -283,7 +283,7 @@ fn unknown(name: &str, schema: &Schema) -> Problem {
 fn missing(args: &MissingArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let schema = load(&input.schema, input.talk)?;
-    let wanted = Wanted { bodies: true, frames: None };
+    let wanted = Wanted { bodies: true, ..Wanted::default() };
     let selected = Selected::read(input, args.raw.or(&args.files), &args.filter, schema.clone(), wanted)?;
     let groups = group(selected.viewer(), &selected.calls, &GroupBy::Method).finish();
     let mut output = Output::new();
@@ -323,7 +323,7 @@ fn missing(args: &MissingArgs) -> Result<ExitCode, Problem> {
 fn unused(args: &UnusedArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let schema = load(&input.schema, input.talk)?;
-    let wanted = Wanted { bodies: true, frames: None };
+    let wanted = Wanted { bodies: true, ..Wanted::default() };
     let selected = Selected::read(input, args.raw.or(&args.files), &args.filter, schema.clone(), wanted)?;
     let mut output = Output::new();
     let names = if args.messages { unused_messages(&selected, &schema) } else { unused_methods(&selected, &schema) };

@@ -17,7 +17,7 @@ use super::input::{Viewing, tell_files};
 use super::output::{Bar, Problem};
 use super::remarks::report;
 use super::why::tell_why_none;
-use crate::load::{Inputs, Loaded};
+use crate::load::{Inputs, Loaded, PacketLengths};
 
 /// A capture and the calls that a table is made of.
 pub(super) struct Selected {
@@ -33,16 +33,31 @@ pub(super) struct Selected {
 pub(super) struct Wanted<'f> {
     /// The bodies of messages.
     pub(super) bodies: bool,
+    /// The lengths of packets.
+    pub(super) packet_lengths: bool,
     /// Every frame, as it is read.
     pub(super) frames: Option<&'f mut SeeFrames<'f>>,
 }
 
 /// What looks at the frames of a batch.
-pub(super) type SeeFrames<'f> = dyn FnMut(Viewer<'_>, &[FrameRef]) + 'f;
+pub(super) type SeeFrames<'f> = dyn FnMut(Viewer<'_>, &[FrameRef], &PacketLengths) + 'f;
 
 impl Selected {
-    /// Reads `inputs` and selects calls.
+    /// Reads `inputs` and selects all calls that match.
     pub(super) fn read(
+        input: &InputArgs,
+        inputs: Inputs,
+        filter: &FilterArgs,
+        schema: Arc<Schema>,
+        wanted: Wanted<'_>,
+    ) -> Result<Self, Problem> {
+        let mut selected = Self::load(input, inputs, filter, schema, wanted)?;
+        selected.choose(selected.loaded.store.calls().to_vec());
+        Ok(selected)
+    }
+
+    /// Reads `inputs`; no calls are selected yet.
+    pub(super) fn load(
         input: &InputArgs,
         inputs: Inputs,
         filter: &FilterArgs,
@@ -54,7 +69,8 @@ impl Selected {
         let mut see = wanted.frames;
         let frames = needs.frames || see.is_some();
         let keep = Keep { frames, bodies: wanted.bodies || needs.bodies, ..Keep::default() };
-        let loader = input.open(inputs, false, keep)?.with_packet_lengths(needs.packet_lengths);
+        let loader =
+            input.open(inputs, false, keep)?.with_packet_lengths(wanted.packet_lengths || needs.packet_lengths);
         let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources())?;
         let mut bar = Bar::new(input.talk.quiet);
         let lengths = loader.packet_lengths();
@@ -64,7 +80,7 @@ impl Selected {
                 let viewer = viewing.viewer(store);
                 sieve.observe(viewer, &committed.frames, &lengths);
                 if let Some(see) = &mut see {
-                    see(viewer, &committed.frames);
+                    see(viewer, &committed.frames, &lengths);
                 }
                 ControlFlow::Continue(())
             })?,
@@ -72,9 +88,17 @@ impl Selected {
         };
         bar.done();
         viewing.names = loaded.names.clone();
-        let all = loaded.store.calls().to_vec();
-        let calls = sieve.choose(viewing.viewer(&loaded.store), all);
-        Ok(Self { loaded, viewing, sieve, calls })
+        Ok(Self { loaded, viewing, sieve, calls: Vec::new() })
+    }
+
+    /// Selects those of `calls` that match.
+    pub(super) fn choose(&mut self, calls: Vec<CallRef>) {
+        self.calls = self.sieve.choose(self.viewing.viewer(&self.loaded.store), calls);
+    }
+
+    /// The schema that messages are read by.
+    pub(super) fn schema(&self) -> &Schema {
+        &self.viewing.schema
     }
 
     pub(super) fn store(&self) -> &Store {

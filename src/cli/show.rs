@@ -1,23 +1,24 @@
 //! `rpcshark show`: calls in full.
 
-use std::ops::{ControlFlow, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Args;
-use rpcshark_dissectors::filter::Target;
-use rpcshark_dissectors::print::status_text;
-use rpcshark_dissectors::store::Keep;
+use rpcshark_dissectors::filter::{FilterScratch, Target};
+use rpcshark_dissectors::print::{Printer, status_text};
+use rpcshark_dissectors::view::Viewer;
 
 use super::InputArgs;
+use super::columns::{ColumnArgs, Rows};
 use super::filter::FilterArgs;
-use super::input::{TimeArgs, Viewing, tell_files};
-use super::output::{Bar, Output, Problem};
-use super::paint::ShownCall;
-use super::remarks::report;
-use super::why::tell_why_none;
-use crate::load::Inputs;
+use super::input::TimeArgs;
+use super::order::OrderArgs;
+use super::output::{Output, Problem};
+use super::paint::{self, ShownCall};
+use super::selected::{Selected, Wanted};
+use crate::load::{Inputs, PacketLengths};
 
 /// Show calls in full: metadata, messages as trees, status
 #[derive(Debug, Args)]
@@ -26,6 +27,7 @@ Examples:
   rpcshark show capture.pcapng 12 --proto protos/
   rpcshark show capture.pcapng 3-7 12 --proto protos/ --bytes --all-headers
   rpcshark show capture.pcapng -Y 'rpc.status == NOT_FOUND' --proto protos/
+  rpcshark show capture.pcapng -Y 'rpc.method == GetOrder' --sort -rpc.duration --limit 3
   rpcshark show capture.pcapng all --json --proto protos/")]
 pub(super) struct ShowArgs {
     /// A capture, or - for standard input
@@ -50,6 +52,12 @@ pub(super) struct ShowArgs {
     /// Print one JSON object per call, as `calls --json` does, with field trees
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    columns: ColumnArgs,
+
+    #[command(flatten)]
+    order: OrderArgs,
 
     #[command(flatten)]
     time: TimeArgs,
@@ -103,30 +111,14 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     let input = &args.input;
     let paint = input.talk.color.decide();
     let schema = input.load_schema()?;
-    let mut sieve = args.filter.compile(&schema, Target::Calls)?;
-    let needs = sieve.needs();
-    let keep = Keep { bodies: true, frames: needs.frames, ..Keep::default() };
-    let loader = input.open(Inputs::Paths(vec![args.file.clone()]), false, keep)?;
-    let loader = loader.with_packet_lengths(needs.packet_lengths);
-    let mut viewing = Viewing::new(input, schema, loader.files(), loader.sources())?;
-    let mut bar = Bar::new(input.talk.quiet);
-    let lengths = loader.packet_lengths();
-    let loaded = match needs.frames {
-        true => loader.run(|store, committed, progress| {
-            bar.at(progress);
-            sieve.observe(viewing.viewer(store), &committed.frames, &lengths);
-            ControlFlow::Continue(())
-        })?,
-        false => loader.start().join(|progress| bar.at(progress))?,
-    };
-    bar.done();
-    viewing.names = loaded.names.clone();
-    let store = &loaded.store;
-    let mut printer = viewing.printer(store);
-    printer.decimals = loaded.decimals;
-    printer.full = args.full;
-    let times = args.time.asked(loaded.first);
-    let mut output = Output::new();
+    let mut rows = args.columns.rows(args.json, &schema, Target::Calls)?;
+    let order = args.order.compile(&schema, Target::Calls, false)?;
+    let (frames, packet_lengths) = (rows.needs_frames(), rows.needs_packet_lengths());
+    let mut see = |viewer: Viewer<'_>, frames: &[_], lengths: &PacketLengths| rows.observe(viewer, frames, lengths);
+    let wanted = Wanted { bodies: true, packet_lengths, frames: frames.then_some(&mut see) };
+    let inputs = Inputs::Paths(vec![args.file.clone()]);
+    let mut selected = Selected::load(input, inputs, &args.filter, schema, wanted)?;
+    let store = selected.store();
     let count = u32::try_from(store.calls().len()).unwrap_or(u32::MAX);
     let mut missing = None;
     let mut shown = Vec::new();
@@ -138,12 +130,39 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
     if args.no.is_empty() {
         shown.extend_from_slice(store.calls());
     }
-    let shown = sieve.choose(printer.viewer, shown);
-    for (index, &at) in shown.iter().enumerate() {
+    selected.choose(shown);
+    let calls = std::mem::take(&mut selected.calls);
+    selected.calls = order.sort_calls(selected.viewer(), calls);
+    write(&args, &selected, &rows, paint)?;
+    let status = selected.report(input);
+    match missing {
+        Some(no) => {
+            let file = args.file.display();
+            let calls = if count == 1 { "1 call".to_owned() } else { format!("{count} calls") };
+            Err(Problem::Usage(format!("there is no call {no} in {file}, which has {calls}")))
+        }
+        None => Ok(status),
+    }
+}
+
+/// Writes the selected calls.
+fn write(args: &ShowArgs, selected: &Selected, rows: &Rows, paint: bool) -> Result<(), Problem> {
+    let printer = Printer { full: args.full, ..selected.printer() };
+    let times = args.time.asked(selected.loaded.first);
+    let mut output = Output::new();
+    let mut scratch = FilterScratch::default();
+    if let Rows::Fields(rows) = rows
+        && let Some(heading) = rows.heading()
+    {
+        let heading = if paint && rows.is_aligned() { paint::heading(&heading) } else { heading };
+        output.buffer().extend_from_slice(heading.as_bytes());
+    }
+    for (index, &at) in selected.calls.iter().enumerate() {
         let call = printer.viewer.call(at);
-        match args.json {
-            true => output.draining(|buffer, drain| printer.write_call_json(&call, true, buffer, drain))?,
-            false => {
+        match rows {
+            Rows::Json => output.draining(|buffer, drain| printer.write_call_json(&call, true, buffer, drain))?,
+            Rows::Fields(rows) => rows.write_call(&call, &mut scratch, output.buffer()),
+            Rows::Text => {
                 let between = if index > 0 { "\n" } else { "" };
                 output.buffer().extend_from_slice(between.as_bytes());
                 output.flush()?;
@@ -155,21 +174,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, Problem> {
         }
         output.checkpoint()?;
     }
-    output.flush()?;
-    let status = sieve.status(tell_files(&loaded, input.talk));
-    sieve.report("calls", input.talk);
-    if store.calls().is_empty() {
-        tell_why_none(&loaded, input);
-    }
-    report(&loaded, &shown, &viewing.schema, input);
-    match missing {
-        Some(no) => {
-            let file = args.file.display();
-            let calls = if count == 1 { "1 call".to_owned() } else { format!("{count} calls") };
-            Err(Problem::Usage(format!("there is no call {no} in {file}, which has {calls}")))
-        }
-        None => Ok(status),
-    }
+    Ok(output.flush()?)
 }
 
 #[cfg(test)]

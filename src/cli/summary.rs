@@ -71,7 +71,7 @@ pub(super) fn run(args: SummaryArgs) -> Result<ExitCode, Problem> {
     let paint = input.talk.color.decide();
     let schema = input.load_schema()?;
     // Methods may be guessed by what their messages hold.
-    let wanted = Wanted { bodies: !schema.services.is_empty(), frames: None };
+    let wanted = Wanted { bodies: !schema.services.is_empty(), ..Wanted::default() };
     let selected = Selected::read(input, args.raw.or(&args.files), &args.filter, schema, wanted)?;
     let printer = selected.printer();
     let viewer = printer.viewer;

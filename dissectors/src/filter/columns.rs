@@ -113,13 +113,7 @@ impl Column {
         }
         let ty = self.ty;
         let _ = self.operand.visit(subject, scratch, &mut |item, variant| {
-            let mut text = Vec::new();
-            match item {
-                Item::Value(value) => value.write(ty.unwrap_or(variant.ty), subject.schema, &mut text),
-                Item::Hidden(len) => text.extend_from_slice(format!("‹hidden, {len} bytes›").as_bytes()),
-                Item::Unknown => text.push(b'?'),
-            }
-            cell.values.push(text);
+            cell.push(&item, ty.unwrap_or(variant.ty), subject.schema);
             more(cell.values.len() < MAX_VALUES)
         });
         cell
@@ -182,6 +176,15 @@ impl FrameCells {
 }
 
 impl SortKey {
+    /// The first value of some items.
+    pub(crate) fn of(items: impl IntoIterator<Item = Item<'static>>) -> Self {
+        let mut values = items.into_iter().filter_map(|item| match item {
+            Item::Value(value) => Some(value),
+            Item::Hidden(_) | Item::Unknown => None,
+        });
+        Self(values.next())
+    }
+
     /// The order of two rows; rows without a value are last, also in descending order.
     pub fn compare(&self, other: &Self, descending: bool) -> Ordering {
         match (&self.0, &other.0) {
@@ -202,6 +205,23 @@ impl SortKey {
 }
 
 impl Cell {
+    /// The cell of some items.
+    pub(crate) fn of<'i>(items: impl IntoIterator<Item = Item<'i>>, ty: Type, schema: &Schema) -> Self {
+        let mut cell = Self::default();
+        items.into_iter().for_each(|item| cell.push(&item, ty, schema));
+        cell
+    }
+
+    fn push(&mut self, item: &Item<'_>, ty: Type, schema: &Schema) {
+        let mut text = Vec::new();
+        match item {
+            Item::Value(value) => value.write(ty, schema, &mut text),
+            Item::Hidden(len) => text.extend_from_slice(format!("‹hidden, {len} bytes›").as_bytes()),
+            Item::Unknown => text.push(b'?'),
+        }
+        self.values.push(text);
+    }
+
     /// The values with commas between them, without anything that a terminal would obey.
     pub fn text(&self) -> String {
         let values: Vec<String> = self.values.iter().map(|value| Escaped(value).to_string()).collect();

@@ -48,5 +48,6 @@ pub use fields::{FieldSpec, Scope, fields};
 pub use filter::{Filter, Needs, State, Target};
 pub use parser::{MAX_LENGTH, MAX_NESTING};
 pub use program::{FilterScratch, FrameTally, PacketLengths};
+pub(crate) use suggest::nearest;
 pub use truth::Truth;
 pub use value::{Item, Names, Type, Value};

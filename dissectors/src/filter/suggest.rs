@@ -1,7 +1,7 @@
 //! What may have been meant by a name that does not exist.
 
 /// The nearest of `names`, if one is near: letters exchanged, missing or too many, whatever their case.
-pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     // A name of 4 letters may differ in one, one of 20 in three.
     let most = (name.chars().count() / 6 + 1).min(3);
     if name.len() > MAX_LEN {

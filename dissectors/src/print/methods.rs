@@ -35,11 +35,6 @@ fn axis_text(axis: SpreadAxis) -> String {
     format!("{}–{}", short(from), short(to))
 }
 
-/// How often something was, each second.
-fn rate(count: u64, nanos: i64) -> Option<f64> {
-    (nanos > 0).then(|| count as f64 * 1e9 / nanos as f64)
-}
-
 /// A rate in three significant digits.
 fn rate_text(rate: Option<f64>) -> String {
     match rate {
@@ -52,13 +47,6 @@ fn rate_text(rate: Option<f64>) -> String {
 
 /// Printed for an absent value.
 const NONE: &str = "–";
-
-fn span_of(group: &Group, span: TimeSpan) -> TimeSpan {
-    match group.key {
-        GroupKey::Minute(minute) => span.within_minute(minute),
-        _ => span,
-    }
-}
 
 /// `NOT_FOUND 3, open 1`: all results but OK, errors first.
 fn results_text(group: &Group) -> String {
@@ -99,8 +87,8 @@ fn key_heading(by: &GroupBy) -> String {
 impl Printer<'_> {
     /// Groups of calls as a table. `span`: the time that the capture covers; `width`: columns of the terminal, if rows are to fit
     /// one.
-    pub fn group_lines(&self, groups: &[Group], by: &GroupBy, span: TimeSpan, width: Option<usize>) -> Vec<Line> {
-        let spreads: Vec<Histogram> = groups.iter().map(Group::spread).collect();
+    pub fn group_lines(&self, groups: &[&Group], by: &GroupBy, span: TimeSpan, width: Option<usize>) -> Vec<Line> {
+        let spreads: Vec<Histogram> = groups.iter().map(|group| group.spread()).collect();
         let axis = SpreadAxis::of(spreads.iter());
         let has_stalls = groups.iter().any(|group| group.stalls.calls > 0);
         let mut columns = vec![
@@ -152,7 +140,7 @@ impl Printer<'_> {
                 group.calls.to_string().into(),
                 TableCell::new(errors_tone, errors.to_string()),
                 TableCell::new(open_tone, group.outcomes.open.to_string()),
-                rate_text(rate(group.calls, span_of(group, span).nanos())).into(),
+                rate_text(group.rate(span)).into(),
                 p50,
                 p90,
                 p99,
@@ -233,7 +221,7 @@ impl Printer<'_> {
             optional(&mut json, time.map(rfc3339).as_deref());
         }
         json.key("calls_per_second");
-        match rate(group.calls, span_of(group, span).nanos()) {
+        match group.rate(span) {
             Some(rate) => write_f64(json.value(), rate),
             None => json.null(),
         }
@@ -315,8 +303,8 @@ mod tests {
 
     #[test]
     fn rates_have_three_digits() {
-        assert_eq!(rate_text(rate(10, 3_000_000_000)), "3.33");
-        assert_eq!(rate_text(rate(1000, 3_000_000_000)), "333");
-        assert_eq!(rate_text(rate(1, 0)), "–");
+        assert_eq!(rate_text(Some(10.0 / 3.0)), "3.33");
+        assert_eq!(rate_text(Some(1000.0 / 3.0)), "333");
+        assert_eq!(rate_text(None), "–");
     }
 }

@@ -12,7 +12,7 @@ use super::text::size_text;
 use super::{Escaped, Printer};
 use crate::Severity;
 use crate::json::Writer;
-use crate::statistics::{Place, Problem, ProblemKind, Problems};
+use crate::statistics::{Place, Problem};
 
 /// Columns of explanations where nothing limits them.
 const WIDTH: usize = 100;
@@ -30,15 +30,11 @@ const fn sign(severity: Severity) -> (&'static str, Tone) {
     }
 }
 
-fn title(problem: &Problem) -> &'static str {
-    ProblemKind::of(problem.kind).map_or(problem.kind, |known| known.title)
-}
-
 impl Printer<'_> {
-    /// All problems in full. `width`: columns of the terminal, if lines are to fit one.
-    pub fn problem_lines(&self, problems: &Problems, width: Option<usize>) -> Vec<Line> {
+    /// Problems in full. `width`: columns of the terminal, if lines are to fit one.
+    pub fn problem_lines(&self, problems: &[&Problem], width: Option<usize>) -> Vec<Line> {
         let mut lines = Vec::new();
-        for problem in problems.sorted() {
+        for problem in problems {
             if !lines.is_empty() {
                 lines.push(Line::default());
             }
@@ -52,10 +48,9 @@ impl Printer<'_> {
                     lines.push(line);
                 }
             };
-            if let Some(known) = ProblemKind::of(problem.kind) {
-                explained("", known.meaning, &mut lines);
-                if !known.help.is_empty() {
-                    explained("→", known.help, &mut lines);
+            for (sign, text) in [("", problem.meaning()), ("→", problem.help())] {
+                if !text.is_empty() {
+                    explained(sign, text, &mut lines);
                 }
             }
             lines.extend(problem.places.iter().map(|place| self.place_line(place).cut(width)));
@@ -70,7 +65,7 @@ impl Printer<'_> {
     /// A problem in one line.
     pub fn problem_heading(&self, problem: &Problem) -> Line {
         let (sign, tone) = sign(problem.severity);
-        let mut line = Line::new(tone, format!("{sign} {} × {}", problem.count, title(problem)));
+        let mut line = Line::new(tone, format!("{sign} {} × {}", problem.count, problem.title()));
         line.push(Tone::Faint, format!(" ({})", problem.kind));
         let mut facts = Vec::new();
         facts.extend(problem.bytes.map(size_text));
@@ -96,13 +91,12 @@ impl Printer<'_> {
 
     /// Appends the members of a problem.
     pub(super) fn write_problem(&self, problem: &Problem, json: &mut Writer<'_>) {
-        let known = ProblemKind::of(problem.kind);
         json.key("kind").string(problem.kind);
         json.key("severity").string(problem.severity.name());
         json.key("count").unsigned(problem.count);
-        json.key("title").string(title(problem));
-        json.key("meaning").string(known.map_or("", |known| known.meaning));
-        json.key("help").string(known.map_or("", |known| known.help));
+        json.key("title").string(problem.title());
+        json.key("meaning").string(problem.meaning());
+        json.key("help").string(problem.help());
         json.key("calls").unsigned(problem.calls);
         json.key("connections").unsigned(problem.connections.len() as u64);
         let optional = |json: &mut Writer<'_>, number: Option<i64>| match number {

@@ -47,7 +47,12 @@ impl Printer<'_> {
         self.calls_line(summary, &mut lines);
         if !summary.methods.is_empty() {
             lines.push(Line::default());
-            let table = self.group_lines(&summary.methods, &GroupBy::Method, summary.span(), Some(room));
+            let table = self.group_lines(
+                &summary.methods.iter().collect::<Vec<_>>(),
+                &GroupBy::Method,
+                summary.span(),
+                Some(room),
+            );
             lines.extend(table);
             if summary.method_count > summary.methods.len() {
                 let more = summary.method_count - summary.methods.len();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rpcshark_captures::{Direction, Timestamp};
 
 use super::grouping::GroupKey;
-use super::{Histogram, Latencies};
+use super::{Histogram, Latencies, TimeSpan};
 use crate::grpc::Status;
 use crate::view::{CallView, Outcome};
 
@@ -236,6 +236,17 @@ impl Group {
     /// How the durations spread.
     pub fn spread(&self) -> Histogram {
         Histogram::of(self.durations.nanos())
+    }
+
+    /// Calls per second in a capture that covers `span`; of the calls of one minute, in the part of the span that is in it.
+    /// None if that takes no time.
+    pub fn rate(&self, span: TimeSpan) -> Option<f64> {
+        let span = match self.key {
+            GroupKey::Minute(minute) => span.within_minute(minute),
+            _ => span,
+        };
+        let nanos = span.nanos();
+        (nanos > 0).then(|| self.calls as f64 * 1e9 / nanos as f64)
     }
 
     /// For how long the longest of the open calls has been open when the capture ends at `end`, in nanoseconds.

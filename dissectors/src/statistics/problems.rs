@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashSet;
 use rpcshark_captures::{Direction, GapCause, PacketNo, Timestamp};
 
-use super::ResultKey;
+use super::{ProblemKind, ResultKey};
 use crate::grpc::Status;
 use crate::protobuf::{JsonPrinter, raw};
 use crate::store::{ConnectionProtocol, End, Protocol};
@@ -40,6 +40,27 @@ pub struct Problem {
     pub longest_ns: Option<i64>,
     /// The first places.
     pub places: Vec<Place>,
+}
+
+impl Problem {
+    fn described(&self) -> Option<&'static ProblemKind> {
+        ProblemKind::of(self.kind)
+    }
+
+    /// What it is, in a few words; the kind if that is not described.
+    pub fn title(&self) -> &'static str {
+        self.described().map_or(self.kind, |known| known.title)
+    }
+
+    /// What it means for what is shown; may be empty.
+    pub fn meaning(&self) -> &'static str {
+        self.described().map_or("", |known| known.meaning)
+    }
+
+    /// What helps; empty where nothing does or nothing is needed.
+    pub fn help(&self) -> &'static str {
+        self.described().map_or("", |known| known.help)
+    }
 }
 
 /// Where a problem is.
