@@ -1,7 +1,7 @@
 //! HTTP/1.1, as far as it carries gRPC-Web or may turn into HTTP/2.
 //!
 //! Requests and responses are followed to their ends (RFC 9112 §6). A request of gRPC-Web is a call: its header section
-//! becomes the header list that HTTP/2 would have sent, and both bodies go to the same [`GrpcStream`] that HTTP/2 uses.
+//! becomes the header list that HTTP/2 would have sent, and both bodies go to the same [`RpcStream`] that HTTP/2 uses.
 //!
 //! RFC 7540 §3.2: after a `101 Switching Protocols` the request that offered `Upgrade: h2c` counts as stream 1, half-closed by
 //! the client, and the client continues with the preface. Any request of a connection may be the one that is upgraded.
@@ -15,12 +15,13 @@ use rpcshark_captures::budget::{self, Kind};
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::{Data, Direction, Gap, Input};
 
-use crate::grpc::{ContentType, GrpcStream, binary_values};
-use crate::header::{Coded, Field, Octets, Text};
+use crate::grpc::binary_values;
+use crate::header::Field;
 use crate::held::Held;
 use crate::http2::{Http2, add_held};
 use crate::parser::{HandOver, Parser};
-use crate::store::ConnectionId;
+use crate::rpc::{HeaderFacts, RpcStream, field};
+use crate::store::{ConnectionId, Protocol};
 use crate::{Arrival, Context, FirstByte, Note, Severity};
 
 /// HTTP/1.1 on one connection.
@@ -38,7 +39,6 @@ pub(crate) struct Http1 {
     answered: u32,
     /// Requests of gRPC-Web whose exchange is not over, the oldest first.
     exchanges: VecDeque<Exchange>,
-    has_web_note: bool,
     passed: bool,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Http1 {
 struct Exchange {
     /// Its number among the requests of the connection, from 1.
     number: u32,
-    stream: GrpcStream,
+    stream: RpcStream,
 }
 
 /// A request that is not answered.
@@ -137,7 +137,6 @@ impl Http1 {
             asked: 0,
             answered: 0,
             exchanges: VecDeque::new(),
-            has_web_note: false,
             passed: false,
         }
     }
@@ -254,15 +253,15 @@ impl Http1 {
     /// The head of a request is complete.
     fn request(&mut self, context: &mut Context<'_>) {
         let Head { bytes: head, first, last } = std::mem::take(&mut self.requests.head);
-        self.note_web(&head, last, context);
         let body = body_of(&head);
         self.requests.state = body.unwrap_or(State::Head);
         self.asked += 1;
-        if is_grpc_web(&head) {
-            let list = context.headers.enter(&request_fields(&head));
+        let fields = request_fields(&head);
+        if is_call(&fields) {
+            let list = context.headers.enter(&fields);
             let end = first.origin.offset + head.len() as u64;
             let span = context.event_span(Direction::ToServer, first, end, last);
-            let mut stream = GrpcStream::begin(context, self.connection, self.asked, first.arrival, true);
+            let mut stream = RpcStream::begin(context, self.connection, self.asked, first.arrival, true);
             stream.request_headers(context, list, &span);
             if body.is_none() {
                 stream.half_close(context, &span);
@@ -373,22 +372,6 @@ impl Http1 {
             next.input(Direction::ToServer, Input::Data(data), context);
         }
         HandOver { parser: Box::new(next), unused }
-    }
-
-    /// Notes once that calls of the Connect protocol are not dissected.
-    fn note_web(&mut self, head: &[u8], now: Arrival, context: &mut Context<'_>) {
-        if self.has_web_note || offers_h2c(head) {
-            return;
-        }
-        let content_type = fields(head).find(|(name, _)| name == b"content-type");
-        let is_connect =
-            content_type.is_some_and(|(_, value)| matches!(ContentType::parse(value), ContentType::Connect(_)));
-        if !is_connect {
-            return;
-        }
-        self.has_web_note = true;
-        let text = "it carries the Connect protocol over HTTP/1.1, which is not dissected yet";
-        context.connection_mut(self.connection).note(Note::new(Severity::Warning, "http1-rpc", text).at(now.packet));
     }
 }
 
@@ -634,11 +617,10 @@ fn response_fields(status: u16, head: &[u8]) -> Arc<[Field]> {
     status.chain(others.map(|(name, value)| field(&name, value))).collect()
 }
 
-/// Whether a request is a call of gRPC-Web.
-fn is_grpc_web(head: &[u8]) -> bool {
-    let content_type = fields(head).find(|(name, _)| name == b"content-type");
-    let content_type = content_type.map(|(_, value)| ContentType::parse(value));
-    head.starts_with(b"POST ") && matches!(content_type, Some(ContentType::GrpcWeb(_) | ContentType::GrpcWebText(_)))
+/// Whether a request is a call. Those of gRPC itself need HTTP/2.
+fn is_call(fields: &[Field]) -> bool {
+    let carrier = HeaderFacts::of(fields).carrier;
+    carrier.known().copied().flatten().is_some_and(|carrier| carrier.protocol != Protocol::Grpc)
 }
 
 /// The payload of the SETTINGS frame that the request carries (RFC 7540 §3.2.1); empty where that is not base64.
@@ -650,19 +632,6 @@ fn http2_settings(head: &[u8]) -> Vec<u8> {
 /// Fields that are about the HTTP/1 connection (RFC 9113 §8.2.2), or stand as pseudo-header fields already.
 const CONNECTION_FIELDS: &[&[u8]] =
     &[b"connection", b"upgrade", b"http2-settings", b"host", b"keep-alive", b"transfer-encoding"];
-
-fn field(name: &[u8], value: &[u8]) -> Field {
-    Field {
-        name: Text::Known(Octets::copied(name)),
-        value: Text::Known(Octets::copied(value)),
-        coded: Coded::Literal,
-        name_huffman: false,
-        value_huffman: false,
-        index: None,
-        span: 0..0,
-        value_span: 0..0,
-    }
-}
 
 #[cfg(test)]
 mod tests {

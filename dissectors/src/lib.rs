@@ -1,15 +1,17 @@
 //! Bytes and gaps in; frames, messages and calls out.
 //!
-//! This crate knows protocols: HTTP/2 with HPACK, gRPC, ttrpc, protobuf. It knows no file, socket, thread or clock.
+//! This crate knows protocols: HTTP/2 with HPACK, HTTP/1.1, gRPC, gRPC-Web, Connect, ttrpc, protobuf. It knows no file, socket, thread or clock.
 
 mod arrival;
 pub mod compare;
+pub mod connect;
 mod context;
 pub mod conversation;
 mod cursor;
 pub mod filter;
 mod framed;
 pub mod grpc;
+pub mod grpc_web;
 pub mod header;
 mod held;
 mod http1;
@@ -22,6 +24,7 @@ pub mod print;
 mod probe;
 pub mod protobuf;
 pub mod rows;
+pub mod rpc;
 pub mod schema;
 mod seek;
 mod session;

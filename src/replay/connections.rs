@@ -184,7 +184,7 @@ impl Engine {
         let protocol = self.plan.targets[usize::from(target)].protocol;
         let decode_as = match protocol {
             Protocol::Ttrpc => DecodeAs::Ttrpc,
-            Protocol::Grpc | Protocol::GrpcWeb => DecodeAs::Http2,
+            Protocol::Grpc | Protocol::GrpcWeb | Protocol::Connect => DecodeAs::Http2,
         };
         let no = self.live.lock().open(connected.client, connected.server, decode_as, self.now());
         let observer = Watcher { engine: Rc::downgrade(self), no };
@@ -194,7 +194,7 @@ impl Engine {
                 let (connection, reading) = TtrpcConnection::new(Box::new(io));
                 (Client::Ttrpc(connection), Box::pin(async { reading.await.map_err(|error| error.to_string()) }))
             }
-            Protocol::Grpc | Protocol::GrpcWeb => {
+            Protocol::Grpc | Protocol::GrpcWeb | Protocol::Connect => {
                 let (connection, driver) = GrpcConnection::new(io).await.map_err(|error| error.to_string())?;
                 (Client::Grpc(connection), Box::pin(async { driver.await.map_err(|error| error.to_string()) }))
             }

@@ -380,8 +380,10 @@ impl Planner {
         headers: &HeaderPolicy,
         wanted: &Wanted<'_>,
     ) -> Result<PlannedCall, SkipReason> {
-        if call.protocol() == Protocol::GrpcWeb {
-            return Err(SkipReason::Protocol("gRPC-Web"));
+        match call.protocol() {
+            Protocol::GrpcWeb => return Err(SkipReason::Protocol("gRPC-Web")),
+            Protocol::Connect => return Err(SkipReason::Protocol("Connect")),
+            Protocol::Grpc | Protocol::Ttrpc => {}
         }
         if call.trunk().is_some() {
             return Err(SkipReason::Nri);
@@ -465,7 +467,7 @@ impl Planner {
 
 /// Whether the protocol of a call is one that is replayed at all.
 fn is_replayed(call: &CallView<'_>) -> bool {
-    call.protocol() != Protocol::GrpcWeb && call.trunk().is_none()
+    matches!(call.protocol(), Protocol::Grpc | Protocol::Ttrpc) && call.trunk().is_none()
 }
 
 fn is_incomplete(message: &rpcshark_dissectors::view::MessageView<'_>) -> bool {

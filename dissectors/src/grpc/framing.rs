@@ -18,8 +18,8 @@ pub struct Framer {
     /// The bytes of a prefix that is not complete.
     prefix: [u8; PREFIX],
     prefix_len: u8,
-    /// The stream carries gRPC-Web: a frame with the flag 0x80 holds trailers.
-    web: bool,
+    /// The flag of the frame that holds trailers, 0 where none does.
+    end_flag: u8,
     /// The first byte of the message that has begun.
     first: FirstByte,
     /// The message that is not complete.
@@ -27,7 +27,7 @@ pub struct Framer {
 }
 
 /// The length of a message's prefix.
-pub(super) const PREFIX: usize = 5;
+pub(crate) const PREFIX: usize = 5;
 
 /// A message that is complete, or that has ended without being so.
 #[derive(Clone, Debug)]
@@ -44,12 +44,12 @@ pub struct Framed {
     pub last: Arrival,
     /// The offset in its flow after its last byte.
     pub end: u64,
-    /// It is not a message but the trailers of gRPC-Web: these bytes as sent, up to [`MAX_WEB_TRAILERS`].
+    /// It is not a message but the trailers: these bytes as sent, up to [`MAX_TRAILERS`].
     pub trailers: Option<Box<Vec<u8>>>,
 }
 
-/// Trailers of gRPC-Web that are read. HTTP servers refuse heads of more than some KiB.
-pub const MAX_WEB_TRAILERS: usize = 1 << 16;
+/// Bytes of trailers in a body that are read. HTTP servers refuse heads of more than some KiB.
+pub const MAX_TRAILERS: usize = 1 << 16;
 
 /// The runs of a message's bytes: mostly one.
 pub type Pieces = smallvec::SmallVec<[Piece; 1]>;
@@ -62,19 +62,26 @@ struct OpenMessage {
 }
 
 impl Framer {
-    /// A framer for gRPC-Web, whose trailers are a frame among the messages.
-    pub fn web() -> Self {
-        Self { web: true, ..Self::default() }
+    /// A framer for a body in which a frame with this flag holds the trailers. 0: none does, as in gRPC.
+    pub fn new(end_flag: u8) -> Self {
+        Self { end_flag, ..Self::default() }
+    }
+
+    /// The flag of the frame that holds trailers.
+    pub const fn end_flag(&self) -> u8 {
+        self.end_flag
+    }
+
+    /// Sets the flag of the frame that holds trailers, for what follows.
+    pub const fn set_end_flag(&mut self, end_flag: u8) {
+        self.end_flag = end_flag;
     }
 
     /// Reads on in `data` until a message is complete. `None`: all of `data` is used up.
     pub fn next(&mut self, data: &mut Data<'_>) -> Option<Framed> {
         if self.open.is_none() {
             let (flag, length) = self.prefix(data)?;
-            let mut framed = match self.web {
-                true => Framed::new_web(flag, length, self.first, data),
-                false => Framed::new(flag, length, self.first, data),
-            };
+            let mut framed = Framed::new(flag, self.end_flag, length, self.first, data);
             // The common case: all of it is here.
             if data.bytes.len() >= length as usize {
                 take(&mut framed, data, length);
@@ -163,24 +170,17 @@ pub enum AfterGap {
 }
 
 impl Framed {
-    /// A message whose prefix is complete; `data` is what follows it.
-    pub(super) fn new(flag: u8, length: u32, first: FirstByte, data: &Data<'_>) -> Self {
+    /// A message, or the trailers, whose prefix is complete; `data` is what follows it.
+    pub(crate) fn new(flag: u8, end_flag: u8, length: u32, first: FirstByte, data: &Data<'_>) -> Self {
         let (last, end) = (Arrival::from(data), data.offset);
-        Self { length, flags: flags_of(flag), pieces: Pieces::new(), first, last, end, trailers: None }
-    }
-
-    /// The same for gRPC-Web, where it may be the trailers.
-    pub(super) fn new_web(flag: u8, length: u32, first: FirstByte, data: &Data<'_>) -> Self {
-        if flag & WEB_TRAILERS == 0 {
-            return Self::new(flag, length, first, data);
-        }
         // The other bits are those of a message: trailers can be compressed, too.
-        Self { trailers: Some(Box::default()), ..Self::new(flag & !WEB_TRAILERS, length, first, data) }
+        let (flag, trailers) = match flag & end_flag {
+            0 => (flag, None),
+            _ => (flag & !end_flag, Some(Box::default())),
+        };
+        Self { length, flags: flags_of(flag), pieces: Pieces::new(), first, last, end, trailers }
     }
 }
-
-/// The flag of a gRPC-Web frame that holds trailers (PROTOCOL-WEB.md: the most significant bit).
-pub(super) const WEB_TRAILERS: u8 = 0x80;
 
 fn flags_of(flag: u8) -> MessageFlags {
     match flag {
@@ -195,7 +195,7 @@ fn take(framed: &mut Framed, data: &mut Data<'_>, len: u32) {
     (framed.last, framed.end) = (Arrival::from(&*data), rest.offset);
     *data = rest;
     if let Some(trailers) = &mut framed.trailers {
-        let room = MAX_WEB_TRAILERS.saturating_sub(trailers.len()).min(taken.bytes.len());
+        let room = MAX_TRAILERS.saturating_sub(trailers.len()).min(taken.bytes.len());
         trailers.extend_from_slice(taken.bytes.get(..room).unwrap_or_default());
     }
     if taken.bytes.is_empty() {

@@ -25,6 +25,18 @@ pub fn decode(value: &[u8]) -> Cow<'_, str> {
     })
 }
 
+/// The text as it is sent.
+pub fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' '..=b'$' | b'&'..=b'~' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
 fn digit(digit: u8) -> u8 {
     char::from(digit).to_digit(16).unwrap_or_default() as u8
 }
@@ -58,13 +70,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_comes_back(text: String) {
-            let mut encoded = String::new();
-            for byte in text.bytes() {
-                match byte {
-                    b' '..=b'$' | b'&'..=b'~' => encoded.push(char::from(byte)),
-                    _ => encoded.push_str(&format!("%{byte:02X}")),
-                }
-            }
+            let encoded = encode(&text);
             prop_assert_eq!(decode(encoded.as_bytes()), text);
         }
 

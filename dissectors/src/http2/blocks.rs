@@ -12,7 +12,7 @@ use super::sender::{BlockOf, OpenBlock};
 use super::state::Event;
 use super::streams::Carries;
 use crate::framed::Framed;
-use crate::grpc::{GrpcStream, OtherBlock, Role, Rpc};
+use crate::rpc::{OtherBlock, Role, Rpc, RpcStream};
 use crate::store::{EventSpan, HeaderListId, Lane};
 use crate::{Note, Severity};
 
@@ -190,7 +190,7 @@ impl Http2 {
         stream.requested = true;
         // A stream that was seen before its request keeps what was seen of it.
         if stream.rpc().is_none() && rpc != Rpc::No {
-            let rpc = GrpcStream::begin(lane, connection, id, span.first.arrival, rpc == Rpc::Yes);
+            let rpc = RpcStream::begin(lane, connection, id, span.first.arrival, rpc == Rpc::Yes);
             stream.carries = Carries::Rpc(Box::new(rpc));
         }
         match (stream.rpc(), list) {
@@ -223,7 +223,7 @@ impl Http2 {
             return;
         }
         if new && rpc != Rpc::No && !id.is_multiple_of(2) {
-            let mut joined = GrpcStream::begin(lane, connection, id, span.first.arrival, rpc == Rpc::Yes);
+            let mut joined = RpcStream::begin(lane, connection, id, span.first.arrival, rpc == Rpc::Yes);
             // The request may only be late: its direction waits for a packet.
             if !client_whole {
                 joined.unalign(lane, Direction::ToServer, None);

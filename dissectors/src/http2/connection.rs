@@ -2,7 +2,7 @@
 //!
 //! Frames are read as their bytes arrive; DATA is handed on piece by piece and never gathered. Whatever depends on the
 //! state of the connection is decided here, in this one pass. Header blocks are in `blocks`, the lives of streams in
-//! `lifecycle`. What a stream's contents mean is [`GrpcStream`](crate::grpc::GrpcStream)'s.
+//! `lifecycle`. What a stream's contents mean is [`RpcStream`](crate::rpc::RpcStream)'s.
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@
 //!
 //! A sender may send DATA while both the stream's window and the connection's are above zero. It *waits* from its last DATA (or
 //! its headers) to its next DATA for as long as one of them is at zero or below. A wait counts only where data was certainly
-//! or very likely ready: see [`Wait::is_followed_promptly`] and [`GrpcStream::is_inside_message`].
+//! or very likely ready: see [`Wait::is_followed_promptly`] and [`RpcStream::is_inside_message`].
 //!
 //! All times are those at which the capture saw the frames. A receiver's window counts as open when its frame was captured, and not
 //! when the sender received it.
@@ -21,7 +21,7 @@
 //! which there may be many: a stream catches up when something happens on it. For that, [`Sender`] counts the time at which
 //! the connection's window was at zero, and remembers earlier initial windows.
 //!
-//! [`GrpcStream::is_inside_message`]: crate::grpc::GrpcStream::is_inside_message
+//! [`RpcStream::is_inside_message`]: crate::rpc::RpcStream::is_inside_message
 
 use std::collections::VecDeque;
 

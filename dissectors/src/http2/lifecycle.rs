@@ -8,7 +8,7 @@ use super::connection::Http2;
 use super::flow::stream_torn;
 use super::state::{Event, State};
 use super::streams::{Carries, Http2Stream};
-use crate::grpc::GrpcStream;
+use crate::rpc::RpcStream;
 use crate::store::{EventSpan, Lane};
 use crate::{Arrival, FirstByte, Origin};
 
@@ -112,7 +112,7 @@ impl Http2 {
             stream.breaks = breaks;
             // A stream that was joined in the middle: perhaps a call; where its messages begin is not known.
             if !whole && event == Event::Data && !id.is_multiple_of(2) {
-                let mut rpc = GrpcStream::begin(lane, self.framing.connection, id, now, false);
+                let mut rpc = RpcStream::begin(lane, self.framing.connection, id, now, false);
                 for direction in Direction::BOTH.into_iter().filter(|direction| !wholes[direction.index()]) {
                     rpc.unalign(lane, direction, None);
                 }
@@ -267,7 +267,7 @@ impl Http2 {
             match &mut stream.carries {
                 Carries::Rpc(rpc) => rpc.abandon(lane, end),
                 // Its memory was given back, and it does not need it again.
-                Carries::Ended(call) => GrpcStream::resumed(*call).abandon(lane, end),
+                Carries::Ended(call) => RpcStream::resumed(*call).abandon(lane, end),
                 Carries::Other => {}
             }
             if end.is_some() && !stream.completed {

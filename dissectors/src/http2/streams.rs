@@ -9,7 +9,7 @@ use rpcshark_captures::Direction;
 use super::flow::StreamWindow;
 use super::state::{Event, State};
 use crate::Arrival;
-use crate::grpc::GrpcStream;
+use crate::rpc::RpcStream;
 use crate::store::{CallId, Lane};
 
 /// One stream.
@@ -36,7 +36,7 @@ pub(super) struct Http2Stream {
 #[derive(Debug)]
 pub(super) enum Carries {
     /// A call, or perhaps one.
-    Rpc(Box<GrpcStream>),
+    Rpc(Box<RpcStream>),
     /// A call that has ended: more of it may come all the same.
     Ended(CallId),
     /// No call: not known yet, a request that is no RPC, a push.
@@ -85,9 +85,9 @@ impl Http2Stream {
         }
     }
 
-    pub(super) fn rpc(&mut self) -> Option<&mut GrpcStream> {
+    pub(super) fn rpc(&mut self) -> Option<&mut RpcStream> {
         if let Carries::Ended(call) = self.carries {
-            self.carries = Carries::Rpc(Box::new(GrpcStream::resumed(call)));
+            self.carries = Carries::Rpc(Box::new(RpcStream::resumed(call)));
         }
         match &mut self.carries {
             Carries::Rpc(rpc) => Some(rpc),

@@ -7,7 +7,7 @@ use rpcshark_captures::connection::Close;
 
 use super::PREFACE;
 use crate::Context;
-use crate::grpc::HeaderValue;
+use crate::rpc::HeaderValue;
 use crate::store::{ConnectionProtocol, End};
 use crate::testing::{Fed, Step, block, fed, frame, message};
 
@@ -605,14 +605,4 @@ fn a_later_request_of_a_connection_may_be_upgraded() {
         down(text(SWITCHING)),
     ];
     assert_eq!(upgraded(steps), UPGRADED);
-}
-
-#[test]
-fn connect_over_http1_is_reported_and_not_dissected() {
-    let head =
-        "POST /a.B/C HTTP/1.1\r\nHost: x\r\nContent-Type: application/connect+proto\r\nContent-Length: 5\r\n\r\n";
-    let outcome = fed(false, &[up([text(head), message("")].concat())]);
-    let notes = &outcome.lane().connection(outcome.connection).notes;
-    assert!(outcome.calls.is_empty());
-    assert!(notes.iter().any(|note| note.kind == "http1-rpc" && note.text.contains("not dissected yet")), "{notes:?}");
 }

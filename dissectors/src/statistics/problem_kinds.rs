@@ -307,12 +307,6 @@ pub static KINDS: &[ProblemKind] = &[
         PEER,
     ),
     kind(
-        "http1-rpc",
-        "RPCs over HTTP/1.1",
-        "gRPC-Web or Connect over HTTP/1.1 is not read yet.",
-        "Capture behind the proxy, where it is gRPC over HTTP/2.",
-    ),
-    kind(
         "protocol-unknown",
         "protocol not recognised",
         "The connection was joined in the middle, and no frames of a known protocol were found.",

@@ -250,7 +250,7 @@ impl Problems {
         let length = message.length();
         let large = match message.protocol() {
             Protocol::Ttrpc if length >= NEAR_LIMIT => Some(("message-near-limit", Severity::Warning)),
-            Protocol::Grpc | Protocol::GrpcWeb if length > GRPC_DEFAULT => {
+            Protocol::Grpc | Protocol::GrpcWeb | Protocol::Connect if length > GRPC_DEFAULT => {
                 Some(("message-above-default", Severity::Info))
             }
             _ => None,

@@ -70,8 +70,10 @@ pub struct Call {
 pub enum Protocol {
     /// gRPC over HTTP/2.
     Grpc,
-    /// gRPC-Web over HTTP/2.
+    /// gRPC-Web over HTTP/1.1 or HTTP/2.
     GrpcWeb,
+    /// Connect over HTTP/1.1 or HTTP/2.
+    Connect,
     /// ttrpc.
     Ttrpc,
 }
@@ -82,6 +84,7 @@ impl Protocol {
         match self {
             Self::Grpc => "grpc",
             Self::GrpcWeb => "grpc-web",
+            Self::Connect => "connect",
             Self::Ttrpc => "ttrpc",
         }
     }
@@ -115,7 +118,7 @@ pub enum End {
     Trailers,
     /// A DATA frame with END_STREAM from the server, or a ttrpc Data frame with remote-closed.
     Data,
-    /// A ttrpc Response.
+    /// A ttrpc Response, or the response of a unary call of Connect.
     Response,
     /// RST_STREAM.
     Reset,

@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 
 use super::chunks::Chunks;
-use crate::grpc::HeaderFacts;
 use crate::header::Field;
+use crate::rpc::HeaderFacts;
 
 /// A header list of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -15,9 +15,9 @@ use smallvec::SmallVec;
 
 use super::parts::Contents;
 use crate::Cursor;
-use crate::grpc::{HeaderFacts, HeaderValue, Role, Rpc};
 use crate::header::{Coded, Field as HeaderField, Octets, Text, UnknownEntry};
 use crate::protobuf::wire::{Broken, Cause, Fields, Value, varint};
+use crate::rpc::{HeaderFacts, HeaderValue, Role, Rpc};
 
 /// A Request, as far as it can be read.
 #[derive(Debug, Default)]

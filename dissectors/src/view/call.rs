@@ -7,9 +7,11 @@ use rpcshark_captures::{Direction, Endpoint, PacketNo, Timestamp};
 
 use super::guess::{MAX_TRIED, method_at};
 use super::{ConnectionView, HeadersView, Known, MessageView, Permit, Scratch, Viewer};
-use crate::grpc::{HeaderFacts, HeaderValue, Role, Status, parse_timeout, percent_decode};
+use crate::connect::PathMessage;
+use crate::grpc::{Status, parse_timeout, percent_decode};
 use crate::http2::ErrorCode;
 use crate::protobuf::wire::{Fields, Value};
+use crate::rpc::{HeaderFacts, HeaderValue, Role};
 use crate::schema::{MessageIx, Method, Schema, Seen};
 use crate::store::{
     Call, CallRef, Connection, End, Guesses, HeaderListId, Lane, MessageFlags, Protocol, Reset, Stalls, Windows,
@@ -345,7 +347,7 @@ impl<'a> CallView<'a> {
     pub fn outcome(&self) -> Option<Outcome> {
         match self.call.protocol {
             Protocol::Ttrpc => self.ttrpc_outcome(),
-            Protocol::Grpc | Protocol::GrpcWeb => self.grpc_outcome(),
+            Protocol::Grpc | Protocol::GrpcWeb | Protocol::Connect => self.grpc_outcome(),
         }
     }
 
@@ -384,7 +386,7 @@ impl<'a> CallView<'a> {
         }
         match self.call.protocol {
             Protocol::Ttrpc => self.outcome().map(|_| ttrpc_status(self.ttrpc_status_bytes())),
-            Protocol::Grpc | Protocol::GrpcWeb => {
+            Protocol::Grpc | Protocol::GrpcWeb | Protocol::Connect => {
                 let code = *self.trailer_status().known()?;
                 self.call.trailers.map(|list| grpc_status(self.lane, list, code))
             }
@@ -648,7 +650,9 @@ impl<'a> CallView<'a> {
         }
         match self.call.protocol {
             Protocol::Ttrpc => self.outcome().map(|_| Status(status_code(self.ttrpc_status_bytes()))),
-            Protocol::Grpc | Protocol::GrpcWeb => self.trailer_status().known().copied().map(Status),
+            Protocol::Grpc | Protocol::GrpcWeb | Protocol::Connect => {
+                self.trailer_status().known().copied().map(Status)
+            }
         }
     }
 
@@ -713,11 +717,30 @@ pub(super) fn encoding<'a>(lane: &'a Lane, call: &Call, direction: Direction) ->
         Direction::ToClient => call.response_headers.or(call.trailers),
     };
     let Some(list) = stating else { return Known::Unknown };
-    match &lane.headers[list].facts.encoding {
+    let facts = &lane.headers[list].facts;
+    if direction == Direction::ToServer
+        && let Some(message) = message_in_path(lane, call)
+    {
+        return message.encoding.map_or(Known::Absent, |encoding| Known::Seen(Cow::Owned(encoding)));
+    }
+    // The messages of unary calls are compressed as any other body.
+    if call.protocol == Protocol::Connect && facts.has_compressed_body && facts.encoding == HeaderValue::Absent {
+        let field = lane.headers.fields(list).find(|field| field.name.is(b"content-encoding"));
+        let name = field.and_then(|field| field.value.known());
+        return name.map_or(Known::Unknown, |name| Known::Seen(Cow::Borrowed(name)));
+    }
+    match &facts.encoding {
         HeaderValue::Known(name) => Known::Seen(Cow::Borrowed(name.known().unwrap_or_default())),
         HeaderValue::Unknown => Known::Unknown,
         HeaderValue::Absent => Known::Absent,
     }
+}
+
+/// The request's message, where the path holds it.
+pub(super) fn message_in_path(lane: &Lane, call: &Call) -> Option<PathMessage> {
+    let list = call.request_headers.filter(|&list| lane.headers[list].facts.is_in_path())?;
+    let path = lane.headers.fields(list).find(|field| field.name.is(b":path"))?;
+    call.protocol.over_http()?.message_in_path(path.value.known()?)
 }
 
 /// The status that gRPC trailers state.

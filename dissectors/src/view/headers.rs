@@ -1,8 +1,9 @@
 //! Header lists and their fields, with secrets hidden.
 
 use super::{Known, Redaction};
-use crate::grpc::{HeaderFacts, binary_values, is_binary, is_metadata};
+use crate::grpc::{binary_values, is_binary, is_metadata};
 use crate::header::{Coded, Field, Text};
+use crate::rpc::HeaderFacts;
 use crate::store::{HeaderListId, Lane, Protocol};
 
 /// A header list of a call or a frame.
@@ -38,7 +39,11 @@ impl<'a> HeadersView<'a> {
         let ttrpc = self.protocol == Protocol::Ttrpc;
         // Everything after what is ttrpc's own is the application's, whatever its name.
         let own = if ttrpc { crate::ttrpc::own_fields(self.lane.headers.fields(self.list)) } else { 0 };
-        self.fields().skip(own).filter(move |header| ttrpc || header.field.name.known().is_none_or(is_metadata))
+        let rpc = self.protocol.over_http();
+        self.fields().skip(own).filter(move |header| {
+            let is_own = |name: &[u8]| !is_metadata(name) || rpc.is_some_and(|rpc| rpc.is_own_field(name));
+            ttrpc || !header.field.name.known().is_some_and(is_own)
+        })
     }
 
     /// What the fields say about the call.

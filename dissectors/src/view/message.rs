@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 
 use rpcshark_captures::{Direction, PacketNo, Place, Timestamp};
 
-use super::call::encoding;
+use super::call::{encoding, message_in_path};
 use super::{Known, Viewer};
-use crate::grpc::{Encoding, MAX_DECOMPRESSED, decode_text, decompress};
+use crate::grpc::{Encoding, MAX_DECOMPRESSED, decompress};
+use crate::grpc_web::decode_text;
 use crate::json::is_json;
 use crate::protobuf::tree::{Node, TreeOptions, raw_tree, tree};
 use crate::protobuf::{Next, Step, walk_where};
@@ -178,6 +179,12 @@ impl<'a> MessageView<'a> {
                 Some(bytes) => (bytes, true),
                 None => (&[], false),
             };
+        }
+        if self.message.direction == Direction::ToServer
+            && let Some(message) = message_in_path(self.lane, self.call)
+        {
+            *wire = message.bytes;
+            return (wire, true);
         }
         let pieces = self.lane.pieces(self.message.body(), self.message.length);
         if let Some(skip) = self.message.flags.base64_skip() {

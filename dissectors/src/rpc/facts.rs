@@ -1,7 +1,10 @@
 //! What a header list says about a call, concluded once however many calls carry the list.
 
-use super::{Codec, ContentType, parse_timeout};
-use crate::header::{Field, Text};
+use super::media_type::MediaType;
+use super::protocol::{Carrier, Form, Headers, PROTOCOLS};
+use crate::grpc::parse_timeout;
+use crate::header::{Field, Octets, Text};
+use crate::store::Protocol;
 
 /// What a header list says about a call. A field whose name is unknown may be any of these, so what was not found is
 /// *unknown* when there is such a field, and *absent* when there is none.
@@ -17,37 +20,34 @@ pub struct HeaderFacts {
     pub http_status: HeaderValue<u16>,
     /// `grpc-status`, as a number.
     pub grpc_status: HeaderValue<u32>,
-    /// `grpc-encoding`.
+    /// `grpc-encoding`, or what Connect has instead for streams.
     pub encoding: HeaderValue<Text>,
-    /// `grpc-timeout` in nanoseconds.
+    /// Its body as a whole is compressed: it has a `content-encoding`, and not `identity`.
+    pub has_compressed_body: bool,
+    /// The timeout in nanoseconds.
     pub timeout_ns: Option<u64>,
-    /// `content-type`, by what it says about the stream.
-    pub content_type: HeaderValue<Carrier>,
+    /// `content-type`, as far as protocols ask for it whose responses look like any others.
+    pub content_type: HeaderValue<ContentType>,
+    /// What it says about how the stream carries a call; `None` where that is no call. Absent where it says nothing.
+    pub carrier: HeaderValue<Option<Carrier>>,
 }
 
-/// What a content type says about a stream.
+/// What kind of content a body has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carrier {
-    /// gRPC; `json`: its messages are JSON.
-    Grpc {
-        /// `application/grpc+json`.
-        json: bool,
-    },
-    /// gRPC-Web.
-    GrpcWeb {
-        /// `application/grpc-web-text`: everything is in base64.
-        text: bool,
-    },
-    /// Something else.
+pub enum ContentType {
+    /// `application/json`.
+    Json,
+    /// Some other `application/…`.
+    Application,
+    /// Something else, for example a page.
     Other,
 }
 
-impl Carrier {
+impl ContentType {
     fn of(value: &[u8]) -> Self {
-        match ContentType::parse(value) {
-            ContentType::Grpc(codec) => Self::Grpc { json: codec == Codec::Json },
-            ContentType::GrpcWeb(_) => Self::GrpcWeb { text: false },
-            ContentType::GrpcWebText(_) => Self::GrpcWeb { text: true },
+        match MediaType::parse(value) {
+            media if media.is("application/json") => Self::Json,
+            media if media.is_application() => Self::Application,
             _ => Self::Other,
         }
     }
@@ -110,16 +110,50 @@ impl HeaderFacts {
                 None => unknown_names = true,
             }
         }
+        facts.find_carrier(fields);
         if unknown_names {
             facts.doubt();
         }
-        facts.rpc = match &facts.content_type {
+        facts.rpc = match &facts.carrier {
             _ if facts.rpc == Rpc::Yes => Rpc::Yes,
-            HeaderValue::Known(Carrier::Grpc { .. } | Carrier::GrpcWeb { .. }) => Rpc::Yes,
-            HeaderValue::Known(_) | HeaderValue::Absent => Rpc::No,
+            HeaderValue::Known(Some(_)) => Rpc::Yes,
+            HeaderValue::Known(None) | HeaderValue::Absent => Rpc::No,
             HeaderValue::Unknown => Rpc::Unknown,
         };
         facts
+    }
+
+    /// Asks the protocols whether they know such a list.
+    fn find_carrier(&mut self, fields: &[Field]) {
+        let has_content_type = match self.content_type {
+            HeaderValue::Unknown => {
+                self.carrier = HeaderValue::Unknown;
+                return;
+            }
+            HeaderValue::Known(_) => true,
+            HeaderValue::Absent => false,
+        };
+        // A call in a GET request has no content type.
+        if !has_content_type && self.role != Role::Request {
+            return;
+        }
+        let headers = Headers::new(fields);
+        let carrier = PROTOCOLS.iter().find_map(|protocol| protocol.carrier(&headers));
+        if has_content_type || carrier.is_some() {
+            self.carrier = HeaderValue::Known(carrier);
+        }
+        // What follows the path is not a part of the method's name.
+        if carrier.is_some_and(|carrier| carrier.protocol != Protocol::Grpc)
+            && let HeaderValue::Known(Text::Known(path)) = &self.path
+            && let Some(end) = memchr::memchr(b'?', path)
+        {
+            self.path = HeaderValue::Known(Text::Known(Octets::copied(path.get(..end).unwrap_or_default())));
+        }
+    }
+
+    /// Whether the call's one request message is in the path.
+    pub fn is_in_path(&self) -> bool {
+        matches!(self.carrier, HeaderValue::Known(Some(Carrier { form: Form::InPath, .. })))
     }
 
     fn field(&mut self, name: &[u8], value: &Text) {
@@ -133,7 +167,7 @@ impl HeaderFacts {
                 self.role = Role::Response;
                 self.http_status = found(value, number);
             }
-            b"content-type" => self.content_type = found(value, |v| Some(Carrier::of(v))),
+            b"content-type" => self.content_type = found(value, |value| Some(ContentType::of(value))),
             b"grpc-status" => {
                 self.rpc = Rpc::Yes;
                 self.grpc_status = found(value, number);
@@ -141,6 +175,12 @@ impl HeaderFacts {
             b"grpc-encoding" => {
                 self.rpc = Rpc::Yes;
                 self.encoding = found(value, |_| Some(value.clone()));
+            }
+            b"connect-content-encoding" => self.encoding = found(value, |_| Some(value.clone())),
+            b"content-encoding" => self.has_compressed_body = !value.is(b"identity"),
+            b"connect-timeout-ms" => {
+                self.timeout_ns =
+                    value.known().and_then(number::<u64>).and_then(|millis| millis.checked_mul(1_000_000));
             }
             b"grpc-timeout" => {
                 self.rpc = Rpc::Yes;
@@ -160,6 +200,7 @@ impl HeaderFacts {
         doubt(&mut self.grpc_status);
         doubt(&mut self.encoding);
         doubt(&mut self.content_type);
+        doubt(&mut self.carrier);
     }
 }
 
@@ -175,5 +216,9 @@ fn found<T>(value: &Text, of: impl FnOnce(&[u8]) -> Option<T>) -> HeaderValue<T>
 }
 
 fn number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
+    // A sign is not a digit, though `parse` accepts one.
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
     std::str::from_utf8(digits).ok()?.parse().ok()
 }

@@ -3,12 +3,15 @@
 //! What a stream may do is HTTP/2's business; here only the meaning of what it does is entered. How a call ends: the
 //! first terminal event decides and nothing later changes it, but later things are kept and marked as late.
 
+use rpcshark_captures::text::Escaped;
 use rpcshark_captures::{Data, Direction};
 
-use super::facts::{Carrier, HeaderFacts, HeaderValue, Role};
-use super::framing::{AfterGap, Framed, Framer, MAX_WEB_TRAILERS};
-use super::web::{self, TextFramer};
+use super::body::{Body, ErrorBody};
+use super::facts::{HeaderValue, Role};
+use super::protocol::{Carrier, Ending, Form, RpcProtocol};
 use crate::framed::bytes_text;
+use crate::grpc::{AfterGap, Encoding, Framed, Framer, Grpc, MAX_TRAILERS, decompress};
+use crate::header::{Field, Text};
 use crate::note::way;
 use crate::store::{
     Call, CallEventKind, CallId, ConnectionId, End, EventOrder, EventSpan, Guesses, HeaderListId, Lane, Message,
@@ -21,12 +24,19 @@ use crate::{Arrival, Note, Severity};
 /// Where the content type is unknown (its header entry was sent before the capture began), the stream is *undecided*: the
 /// call is only entered when its DATA turns out to be prefixed messages, or a field that only gRPC has is seen.
 #[derive(Debug)]
-pub struct GrpcStream {
+pub struct RpcStream {
     /// The call in the lane, once it is decided that it is one.
     call: Option<CallId>,
     /// What waits for that decision.
     undecided: Option<Box<Undecided>>,
     sides: [Side; 2],
+    protocol: &'static dyn RpcProtocol,
+    /// How the request says that it carries a call.
+    requested: Option<Carrier>,
+    /// The response's headers were there.
+    answered: bool,
+    /// The trailers in the body of the response, once they are there.
+    trailers_in_body: Option<HeaderListId>,
 }
 
 /// What will be a call, perhaps.
@@ -56,24 +66,11 @@ const MAX_BLOCKS: usize = 32;
 /// One direction of it.
 #[derive(Debug, Default)]
 struct Side {
-    framer: Framer,
-    /// Messages found on trial.
+    body: Body,
+    /// Messages found on trial, in a body of prefixed messages.
     trial: Option<Box<Trial>>,
     /// Where messages begin is a guess.
     guessed: bool,
-    /// Its content is not messages but, for example, an error page.
-    opaque: bool,
-    /// It carries gRPC-Web.
-    web: Option<Box<Web>>,
-}
-
-/// What gRPC-Web adds to a direction.
-#[derive(Debug, Default)]
-struct Web {
-    /// The body is base64.
-    text: Option<TextFramer>,
-    /// The trailers in the body, once they are there.
-    trailers: Option<HeaderListId>,
 }
 
 /// Messages that are only believed when they end where DATA ends.
@@ -92,31 +89,44 @@ const MAX_TRIED_LENGTH: u32 = 1 << 28;
 /// This many messages in a row are not a coincidence, even where DATA does not end with one.
 const ENOUGH_MESSAGES: usize = 64;
 
-impl GrpcStream {
+impl RpcStream {
     /// A stream that is a call, or that may be one.
     pub fn begin(lane: &mut Lane, connection: ConnectionId, stream: u32, begin: Arrival, decided: bool) -> Self {
         if decided {
-            let call = Some(enter_call(lane, connection, stream, begin));
-            return Self { call, undecided: None, sides: Default::default() };
+            return Self::resumed(enter_call(lane, connection, stream, begin));
         }
         let undecided =
             Undecided { connection, stream, begin, request_headers: None, response_headers: None, others: Vec::new() };
         let sides = [(); 2].map(|()| Side { trial: Some(Box::default()), ..Side::default() });
-        Self { call: None, undecided: Some(Box::new(undecided)), sides }
+        Self { undecided: Some(Box::new(undecided)), sides, ..Self::of(None) }
     }
 
     /// A stream that continues after it was [at rest](Self::at_rest).
     pub fn resumed(call: CallId) -> Self {
-        Self { call: Some(call), undecided: None, sides: Default::default() }
+        Self::of(Some(call))
     }
 
-    /// The call, where that is all there is to remember: no message has begun, and nothing is on trial, guessed or
-    /// opaque.
+    fn of(call: Option<CallId>) -> Self {
+        Self {
+            call,
+            undecided: None,
+            sides: Default::default(),
+            protocol: &Grpc,
+            requested: None,
+            answered: false,
+            trailers_in_body: None,
+        }
+    }
+
+    /// The call, where that is all there is to remember: it is one of gRPC, no message has begun, and nothing is on trial,
+    /// guessed or opaque.
     pub fn at_rest(&self) -> Option<CallId> {
         let quiet = |side: &Side| {
-            side.framer.at_boundary() && side.trial.is_none() && !side.guessed && !side.opaque && side.web.is_none()
+            let at_boundary = matches!(&side.body, Body::Prefixed(framer) if framer.at_boundary());
+            at_boundary && side.trial.is_none() && !side.guessed
         };
-        self.call.filter(|_| self.sides.iter().all(quiet))
+        let is_grpc = self.protocol.protocol() == Protocol::Grpc;
+        self.call.filter(|_| is_grpc && self.sides.iter().all(quiet))
     }
 
     /// The call in the lane, once it is decided that it is one.
@@ -151,7 +161,7 @@ impl GrpcStream {
                     side.trial = Some(Box::new(Trial { unaligned: true, ..*trial }));
                 }
                 Some(trial) => {
-                    trial.found.iter().for_each(|(framed, order)| enter(lane, id, direction, framed, *order, guessed))
+                    trial.found.iter().for_each(|(framed, order)| enter(lane, id, direction, framed, *order, guessed));
                 }
                 None => {}
             }
@@ -162,19 +172,23 @@ impl GrpcStream {
     pub fn request_headers(&mut self, lane: &mut Lane, list: HeaderListId, span: &EventSpan) {
         // Nothing of the request was sent before: its messages begin after this.
         self.align(Direction::ToServer);
-        let web = web_of(&lane.headers[list].facts);
+        let carrier = lane.headers[list].facts.carrier.known().copied().flatten();
         if let Some(undecided) = &mut self.undecided {
             undecided.request_headers = Some((list, *span));
         }
         let Some(id) = self.call else { return };
-        if let Some(text) = web {
-            // The answer is most likely in the same form; its own headers may say otherwise.
-            Direction::BOTH.into_iter().for_each(|direction| self.set_web(direction, text));
+        if let Some(carrier) = carrier {
+            self.requested = Some(carrier);
+            self.set_protocol(carrier.protocol);
+            self.set_form(Direction::ToServer, carrier.form);
+            if !self.answered {
+                // The answer is most likely in the same form. Its own headers may say otherwise.
+                let form = if carrier.form == Form::InPath { Form::Whole } else { carrier.form };
+                self.set_form(Direction::ToClient, form);
+            }
         }
         let call = lane.call_mut(id);
-        if web.is_some() {
-            call.protocol = Protocol::GrpcWeb;
-        }
+        call.protocol = self.protocol.protocol();
         call.request_headers = Some(list);
         call.request_headers_at = Some(span.last.time);
         // The answer may have been delivered first.
@@ -182,6 +196,22 @@ impl GrpcStream {
         call.seen(span.first.arrival.packet);
         call.seen(span.last.packet);
         lane.add_event(id, CallEventKind::Headers(Some(list)), span);
+        if carrier.is_some_and(|carrier| carrier.form == Form::InPath) {
+            self.enter_from_path(lane, id, list, span);
+        }
+    }
+
+    /// Enters the message that the request's path holds.
+    fn enter_from_path(&self, lane: &mut Lane, id: CallId, list: HeaderListId, span: &EventSpan) {
+        let path =
+            lane.headers.fields(list).find(|field| field.name.is(b":path")).and_then(|field| field.value.known());
+        let Some(message) = path.and_then(|path| self.protocol.message_in_path(path)) else { return };
+        let flags = if message.encoding.is_some() { MessageFlags::COMPRESSED } else { MessageFlags::default() };
+        let length = u32::try_from(message.bytes.len()).unwrap_or(u32::MAX);
+        let &EventSpan { direction, first, last, end, .. } = span;
+        let framed = Framed { length, flags, pieces: Default::default(), first, last, end, trailers: None };
+        let order = lane.event_order();
+        enter(lane, id, direction, &framed, order, false);
     }
 
     /// A header block that most calls do not have.
@@ -221,23 +251,21 @@ impl GrpcStream {
     pub fn response_headers(&mut self, lane: &mut Lane, list: HeaderListId, span: &EventSpan) {
         let facts = &lane.headers[list].facts;
         let status_too_soon = matches!(facts.grpc_status, HeaderValue::Known(_));
-        let web = web_of(facts);
-        let opaque = is_opaque(facts);
+        if let HeaderValue::Known(Some(carrier)) = facts.carrier {
+            self.set_protocol(carrier.protocol);
+        }
+        let form = self.protocol.response_form(self.requested, facts);
         // Nothing of the response was sent before: its messages begin after this.
         self.align(Direction::ToClient);
-        self.sides[Direction::ToClient.index()].opaque = opaque;
+        self.answered = true;
+        self.set_form(Direction::ToClient, form);
         if let Some(undecided) = &mut self.undecided {
             undecided.response_headers = Some((list, *span));
         }
         let Some(id) = self.call else { return };
-        if let Some(text) = web {
-            self.set_web(Direction::ToClient, text);
-        }
         let call = lane.call_mut(id);
         call.seen(span.last.packet);
-        if web.is_some() {
-            call.protocol = Protocol::GrpcWeb;
-        }
+        call.protocol = self.protocol.protocol();
         if status_too_soon {
             let text = "grpc-status is in a header block that does not end the stream";
             call.note(Note::new(Severity::Warning, "grpc-status-early", text).at(span.last.packet));
@@ -258,6 +286,14 @@ impl GrpcStream {
 
     /// The header block of the server that ends the stream. `None`: bytes of it are missing.
     pub fn trailers(&mut self, lane: &mut Lane, list: Option<HeaderListId>, span: &EventSpan) {
+        let facts = list.map(|list| &lane.headers[list].facts);
+        let is_response = facts.is_some_and(|facts| facts.role == Role::Response);
+        match list {
+            _ if self.protocol.has_trailer_blocks() => {}
+            // The response has no body. The end of the stream ends the call.
+            Some(list) if is_response => return self.response_headers(lane, list, span),
+            _ => return,
+        }
         self.cut_short(lane, Direction::ToClient, "the stream ends inside it");
         let facts = list.map(|list| &lane.headers[list].facts);
         let alone = facts.is_some_and(|facts| facts.role == Role::Response);
@@ -265,8 +301,7 @@ impl GrpcStream {
         let Some(id) = self.call else { return };
         lane.add_event(id, CallEventKind::Trailers(list), span);
         // Trailers in the body of gRPC-Web say more than an empty block after it.
-        let in_body = self.side(Direction::ToClient).web.as_ref().and_then(|web| web.trailers);
-        let list = if without_status { in_body.or(list) } else { list };
+        let list = if without_status { self.trailers_in_body.or(list) } else { list };
         let call = lane.call_mut(id);
         call.seen(span.last.packet);
         let end = if list.is_some() { End::Trailers } else { End::Gap };
@@ -289,85 +324,88 @@ impl GrpcStream {
             && trial.unaligned
         {
             *trial = Trial { unaligned: true, ..Trial::default() };
-            side.framer = Framer::default();
+            side.body = side.body.fresh();
         }
     }
 
     /// Bytes of DATA.
     pub fn data(&mut self, lane: &mut Lane, direction: Direction, mut data: Data<'_>) {
         let side = &mut self.sides[direction.index()];
-        if side.opaque {
+        if matches!(side.body, Body::Opaque) {
             return;
         }
         if let Some(trial) = &mut side.trial {
-            if !trial.wrong {
-                trial.read(&mut side.framer, data, lane);
+            if let (false, Body::Prefixed(framer)) = (trial.wrong, &mut side.body) {
+                trial.read(framer, data, lane);
             }
             return;
         }
         let Some(id) = self.call else { return };
         lane.call_mut(id).seen(data.packet.no);
-        if side.web.is_some() {
-            return self.web_data(lane, id, direction, data);
-        }
-        while let Some(framed) = side.framer.next(&mut data) {
+        while let Some(framed) = self.sides[direction.index()].body.next(&mut data) {
             let order = lane.event_order();
-            enter(lane, id, direction, &framed, order, side.guessed);
-        }
-    }
-
-    /// Bytes of a body of gRPC-Web.
-    fn web_data(&mut self, lane: &mut Lane, id: CallId, direction: Direction, mut data: Data<'_>) {
-        loop {
-            let side = &mut self.sides[direction.index()];
-            let Some(web) = &mut side.web else { return };
-            let framed = match &mut web.text {
-                Some(text) => text.next(&mut data),
-                None => side.framer.next(&mut data),
-            };
-            let Some(framed) = framed else { break };
-            let order = lane.event_order();
-            let Some(lines) = &framed.trailers else {
-                enter(lane, id, direction, &framed, order, side.guessed);
-                continue;
-            };
-            let inflated = framed.flags.has(MessageFlags::COMPRESSED).then(|| {
-                let headers = lane.call(id).response_headers;
-                web::inflate_trailers(lines, headers.map(|list| &lane.headers[list].facts))
-            });
-            let lines = match &inflated {
-                None => &lines[..],
-                Some(Ok(lines)) => lines,
-                Some(Err(why)) => {
-                    let text = format!("the trailers in the body are compressed and cannot be read: {why}");
-                    lane.call_mut(id).note(Note::new(Severity::Error, "web-trailers", text).at(framed.last.packet));
-                    &[]
-                }
-            };
-            let list = lane.headers.enter(&web::trailer_fields(lines));
-            web.trailers = web.trailers.or(Some(list));
-            if inflated.is_none() && framed.length as usize > MAX_WEB_TRAILERS {
-                let text = format!("only the first {MAX_WEB_TRAILERS} bytes of the trailers in the body are read");
-                lane.call_mut(id).note(Note::new(Severity::Warning, "web-trailers", text).at(framed.last.packet));
-            }
-            let Framed { first, end, last, .. } = framed;
-            let span = EventSpan { direction, first, end, last, order };
-            lane.call_mut(id).seen(last.packet);
-            lane.add_event(id, CallEventKind::Trailers(Some(list)), &span);
+            self.found(lane, id, direction, &framed, order);
         }
         let side = &mut self.sides[direction.index()];
-        if !side.opaque && side.web.as_ref().and_then(|web| web.text.as_ref()).is_some_and(TextFramer::is_broken) {
-            side.opaque = true;
+        if matches!(&side.body, Body::Text(text) if text.is_broken()) {
+            side.body = Body::Opaque;
             let text = format!("the body {} is not base64, though its content type says so", way(direction));
             self.note(lane, Note::new(Severity::Error, "web-base64", text).at(data.packet.no));
         }
+    }
+
+    /// Enters a message, or the trailers in the body.
+    fn found(&mut self, lane: &mut Lane, id: CallId, direction: Direction, framed: &Framed, order: EventOrder) {
+        match &framed.trailers {
+            None => enter(lane, id, direction, framed, order, self.side(direction).guessed),
+            Some(bytes) => self.enter_trailers(lane, id, direction, framed, bytes, order),
+        }
+    }
+
+    /// Enters trailers in the body.
+    fn enter_trailers(
+        &mut self,
+        lane: &mut Lane,
+        id: CallId,
+        direction: Direction,
+        framed: &Framed,
+        bytes: &[u8],
+        order: EventOrder,
+    ) {
+        let inflated = framed.flags.has(MessageFlags::COMPRESSED).then(|| {
+            let headers = lane.call(id).response_headers;
+            inflate(bytes, headers.map_or(&HeaderValue::Unknown, |list| &lane.headers[list].facts.encoding))
+        });
+        let is_inflated = inflated.is_some();
+        let read = match &inflated {
+            None => self.protocol.trailers(bytes).map_err(str::to_owned),
+            Some(Ok(bytes)) => self.protocol.trailers(bytes).map_err(str::to_owned),
+            Some(Err(why)) => Err(format!("they are compressed: {why}")),
+        };
+        let fields = read.unwrap_or_else(|why| {
+            let text = format!("the trailers in the body cannot be read: {why}");
+            lane.call_mut(id).note(Note::new(Severity::Error, "web-trailers", text).at(framed.last.packet));
+            Vec::new()
+        });
+        let list = lane.headers.enter(&fields);
+        if direction == Direction::ToClient {
+            self.trailers_in_body = self.trailers_in_body.or(Some(list));
+        }
+        if !is_inflated && framed.length as usize > MAX_TRAILERS {
+            let text = format!("only the first {MAX_TRAILERS} bytes of the trailers in the body are read");
+            lane.call_mut(id).note(Note::new(Severity::Warning, "web-trailers", text).at(framed.last.packet));
+        }
+        let &Framed { first, end, last, .. } = framed;
+        let span = EventSpan { direction, first, end, last, order };
+        lane.call_mut(id).seen(last.packet);
+        lane.add_event(id, CallEventKind::Trailers(Some(list)), &span);
     }
 
     /// A DATA frame ends: messages on trial that end with it are believed.
     pub fn data_ends(&mut self, lane: &mut Lane, direction: Direction) {
         let side = &mut self.sides[direction.index()];
         let Some(trial) = &mut side.trial else { return };
-        let whole = side.framer.at_boundary() && !trial.found.is_empty() || trial.found.len() >= ENOUGH_MESSAGES;
+        let whole = side.body.at_boundary() && !trial.found.is_empty() || trial.found.len() >= ENOUGH_MESSAGES;
         if trial.wrong || !whole {
             return;
         }
@@ -377,10 +415,8 @@ impl GrpcStream {
         let undecided = self.call.is_none();
         self.decide(lane);
         let Some(id) = self.call else { return };
-        let side = &mut self.sides[direction.index()];
-        let guessed = side.guessed;
-        if let Some(trial) = side.trial.take() {
-            trial.found.iter().for_each(|(framed, order)| enter(lane, id, direction, framed, *order, guessed));
+        if let Some(trial) = self.sides[direction.index()].trial.take() {
+            trial.found.iter().for_each(|(framed, order)| self.found(lane, id, direction, framed, *order));
         }
         let call = lane.call_mut(id);
         if undecided {
@@ -394,7 +430,7 @@ impl GrpcStream {
     /// Bytes of a DATA payload whose frame is known are missing; `end` is the offset in the flow after them.
     pub fn data_gap(&mut self, lane: &mut Lane, direction: Direction, len: u64, now: Arrival, end: u64) {
         let side = &mut self.sides[direction.index()];
-        if side.opaque {
+        if matches!(side.body, Body::Opaque) {
             return;
         }
         if let Some(trial) = &mut side.trial {
@@ -404,15 +440,26 @@ impl GrpcStream {
             }
             return;
         }
-        if side.web.as_ref().is_some_and(|web| web.text.is_some()) {
-            self.unalign(lane, direction, Some(now));
-            return;
-        }
+        let framer = match &mut side.body {
+            Body::Prefixed(framer) => framer,
+            Body::Whole(body) => {
+                body.gap(len, now, end);
+                let text = format!("{} of a message {} are missing", bytes_text(len), way(direction));
+                return self.note(lane, Note::new(Severity::Warning, "message-cut", text).at(now.packet));
+            }
+            Body::Error(body) => {
+                body.is_cut = true;
+                return;
+            }
+            Body::Text(_) | Body::Opaque => return self.unalign(lane, direction, Some(now)),
+        };
         let Some(id) = self.call else { return };
         let guessed = side.guessed;
         let order = lane.event_order();
-        match side.framer.gap(len, now, end) {
+        match framer.gap(len, now, end) {
             AfterGap::Kept(None) => {}
+            // Trailers with holes are not trailers.
+            AfterGap::Kept(Some(framed)) if framed.trailers.is_some() => {}
             AfterGap::Kept(Some(framed)) => {
                 enter(lane, id, direction, &framed, order, guessed);
                 let text = format!("{} of a message {} are missing", bytes_text(len), way(direction));
@@ -420,7 +467,7 @@ impl GrpcStream {
             }
             AfterGap::Lost(framed) => {
                 side.trial = Some(Box::new(Trial { unaligned: true, wrong: true, ..Trial::default() }));
-                if let Some(framed) = framed {
+                if let Some(framed) = framed.filter(|framed| framed.trailers.is_none()) {
                     enter(lane, id, direction, &framed, order, guessed);
                 }
                 let text = format!("a gap hides where the next message {} begins", way(direction));
@@ -437,15 +484,21 @@ impl GrpcStream {
             lane.call_mut(id).note(Note::new(Severity::Warning, "gap", text).at(now.packet));
         }
         let side = &mut self.sides[direction.index()];
-        side.framer = Framer::default();
-        side.web = None;
-        side.trial = Some(Box::new(Trial { unaligned: true, wrong: true, ..Trial::default() }));
+        match &mut side.body {
+            Body::Prefixed(_) => {
+                side.body = side.body.fresh();
+                side.trial = Some(Box::new(Trial { unaligned: true, wrong: true, ..Trial::default() }));
+            }
+            // Where a group of characters begins is not known.
+            Body::Text(_) => side.body = Body::Opaque,
+            Body::Error(body) => body.is_cut = true,
+            Body::Whole(_) | Body::Opaque => {}
+        }
     }
 
     /// One side has ended the stream.
     pub fn half_close(&mut self, lane: &mut Lane, span: &EventSpan) {
-        self.cut_short(lane, span.direction, "the stream ends inside it");
-        let in_body = self.side(span.direction).web.as_ref().and_then(|web| web.trailers);
+        self.body_ends(lane, span);
         let Some(id) = self.call else { return };
         lane.add_event(id, CallEventKind::HalfClose, span);
         let call = lane.call_mut(id);
@@ -453,13 +506,71 @@ impl GrpcStream {
         match span.direction {
             Direction::ToServer => call.half_close_at = call.half_close_at.or(Some(span.last.time)),
             Direction::ToClient => {
-                let end = if in_body.is_some() { End::Trailers } else { End::Data };
+                let (end, trailers) = match self.trailers_in_body {
+                    Some(list) => (End::Trailers, Some(list)),
+                    None => self.ending(lane, id),
+                };
+                let call = lane.call_mut(id);
                 if call.end(end, span.last.time) {
-                    call.trailers = in_body;
+                    call.trailers = trailers;
                     lane.add_event(id, CallEventKind::Ended(end), span);
-                } else if in_body.is_some() && call.trailers.is_none() {
-                    call.rare.get_or_insert_default().late_trailers = in_body;
+                } else if trailers.is_some() && call.trailers.is_none() {
+                    call.rare.get_or_insert_default().late_trailers = trailers;
                 }
+            }
+        }
+    }
+
+    /// The body of a direction has ended: enters its last message.
+    fn body_ends(&mut self, lane: &mut Lane, span: &EventSpan) {
+        let &EventSpan { direction, first, end, last, .. } = span;
+        let Some(id) = self.call else { return };
+        let Body::Whole(body) = &mut self.sides[direction.index()].body else {
+            return self.cut_short(lane, direction, "the stream ends inside it");
+        };
+        // A response that was never begun has no message.
+        if direction == Direction::ToClient && !self.answered {
+            return;
+        }
+        let mut framed = body.end(first, last, end);
+        let call = lane.call(id);
+        let headers = if direction == Direction::ToServer { call.request_headers } else { call.response_headers };
+        if framed.length > 0 && headers.is_some_and(|list| lane.headers[list].facts.has_compressed_body) {
+            framed.flags = framed.flags.with(MessageFlags::COMPRESSED);
+        }
+        let order = lane.event_order();
+        enter(lane, id, direction, &framed, order, false);
+    }
+
+    /// What a response says about the end of its call that has no trailers.
+    fn ending(&mut self, lane: &mut Lane, id: CallId) -> (End, Option<HeaderListId>) {
+        let side = &mut self.sides[Direction::ToClient.index()];
+        let error = match &mut side.body {
+            _ if !self.answered => return (End::Data, None),
+            Body::Whole(_) => None,
+            Body::Error(error) => Some(std::mem::take(&mut **error)),
+            _ => return (End::Data, None),
+        };
+        let Some(list) = lane.call(id).response_headers else { return (End::Data, None) };
+        let head: Vec<Field> = lane.headers.fields(list).cloned().collect();
+        let read = match error {
+            None => Ok(self.protocol.ending(&head, None)),
+            Some(ErrorBody { is_cut: true, .. }) => Err("bytes of it are missing, or it is too long".to_owned()),
+            Some(ErrorBody { bytes, .. }) => match head.iter().find(|field| field.name.is(b"content-encoding")) {
+                Some(field) if lane.headers[list].facts.has_compressed_body => {
+                    let encoding = HeaderValue::Known(field.value.clone());
+                    inflate(&bytes, &encoding).map(|bytes| self.protocol.ending(&head, Some(&bytes)))
+                }
+                _ => Ok(self.protocol.ending(&head, Some(&bytes))),
+            },
+        };
+        match read {
+            Ok(Some(Ending { trailers, end })) => (end, Some(lane.headers.enter(&trailers))),
+            Ok(None) => (End::Data, None),
+            Err(why) => {
+                let text = format!("the body that says how the call failed cannot be read: {why}");
+                self.note(lane, Note::new(Severity::Warning, "web-trailers", text));
+                (End::Data, None)
             }
         }
     }
@@ -519,25 +630,32 @@ impl GrpcStream {
     /// Whether a part of a message was sent and the rest of it is still to come.
     pub fn is_inside_message(&self, direction: Direction) -> bool {
         let side = self.side(direction);
-        let text = side.web.as_ref().and_then(|web| web.text.as_ref());
-        let at_boundary = text.map_or_else(|| side.framer.at_boundary(), TextFramer::at_boundary);
-        self.call.is_some() && side.trial.is_none() && !side.opaque && !at_boundary
+        self.call.is_some() && side.trial.is_none() && !side.body.at_boundary()
     }
 
     fn side(&self, direction: Direction) -> &Side {
         &self.sides[direction.index()]
     }
 
-    /// A direction carries gRPC-Web. What of a message has begun continues.
-    fn set_web(&mut self, direction: Direction, text: bool) {
-        let side = &mut self.sides[direction.index()];
-        let framer_is_fresh = side.framer.at_boundary();
-        let web = side.web.get_or_insert_default();
-        if web.text.is_some() != text && web.text.as_ref().is_none_or(TextFramer::at_boundary) {
-            web.text = text.then(TextFramer::default);
+    fn set_protocol(&mut self, protocol: Protocol) {
+        if let Some(protocol) = protocol.over_http() {
+            self.protocol = protocol;
         }
-        if framer_is_fresh {
-            side.framer = Framer::web();
+    }
+
+    /// The body of a direction has this form. What of a message has begun goes on.
+    fn set_form(&mut self, direction: Direction, form: Form) {
+        let side = &mut self.sides[direction.index()];
+        match (&mut side.body, form) {
+            (Body::Prefixed(framer), Form::Prefixed { end_flag }) => framer.set_end_flag(end_flag),
+            (Body::Text(text), Form::Base64 { .. }) if !text.at_boundary() => {}
+            (Body::Whole(_), Form::Whole) => {}
+            (body, form) => {
+                *body = Body::new(form);
+                if !matches!(form, Form::Prefixed { .. }) {
+                    side.trial = None;
+                }
+            }
         }
     }
 
@@ -554,11 +672,7 @@ impl GrpcStream {
     fn cut_short(&mut self, lane: &mut Lane, direction: Direction, why: &str) {
         let side = &mut self.sides[direction.index()];
         let (Some(id), None) = (self.call, &side.trial) else { return };
-        let text = side.web.as_mut().and_then(|web| web.text.as_mut());
-        let (in_prefix, framed) = match text {
-            Some(text) => (!text.at_boundary(), text.cut_short()),
-            None => (!side.framer.at_boundary(), side.framer.cut_short()),
-        };
+        let (in_prefix, framed) = (!side.body.at_boundary(), side.body.cut_short());
         let Some(framed) = framed else {
             if in_prefix {
                 let text = format!("a message {} is cut short in its prefix: {why}", way(direction));
@@ -621,19 +735,17 @@ fn enter(lane: &mut Lane, id: CallId, direction: Direction, framed: &Framed, ord
     lane.add_message_event(id, &EventSpan { direction, first, end, last, order });
 }
 
-/// Whether a response's body is something else than messages: another content type, or an HTTP error without one.
-fn is_opaque(facts: &HeaderFacts) -> bool {
-    match facts.content_type {
-        HeaderValue::Known(carrier) => carrier == Carrier::Other,
-        HeaderValue::Absent => facts.http_status.known().is_some_and(|&status| status != 200),
-        HeaderValue::Unknown => false,
-    }
-}
-
-/// Whether a header list announces gRPC-Web, and then whether in base64.
-fn web_of(facts: &HeaderFacts) -> Option<bool> {
-    match facts.content_type.known() {
-        Some(&Carrier::GrpcWeb { text }) => Some(text),
-        _ => None,
-    }
+/// Decompresses what is compressed by an encoding of this name. What is wrong, where that is not possible.
+fn inflate(compressed: &[u8], encoding: &HeaderValue<Text>) -> Result<Vec<u8>, String> {
+    let name = match encoding {
+        HeaderValue::Known(name) => name.known().unwrap_or_default(),
+        HeaderValue::Unknown => return Err("the header that says how is not in the capture".to_owned()),
+        HeaderValue::Absent => return Err("no header says how".to_owned()),
+    };
+    let Some(encoding) = Encoding::from_name(name) else {
+        return Err(format!("by an encoding that is not known: {}", Escaped(name)));
+    };
+    let mut bytes = Vec::new();
+    decompress(encoding, compressed, MAX_TRAILERS, &mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
 }

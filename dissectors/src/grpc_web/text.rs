@@ -1,61 +1,14 @@
-//! gRPC-Web: trailers in the body, and bodies in base64.
-//!
-//! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md>. Messages are framed as in gRPC; after them a frame
-//! with the flag 0x80 (0x81 if it is compressed) holds the trailers as lines of HTTP/1. With `application/grpc-web-text` the whole body is base64, in
-//! one run or several, each padded by itself.
+//! Messages in base64, in one run or several, each padded by itself.
 
-use rpcshark_captures::text::Escaped;
 use rpcshark_captures::{Data, Place};
 
-use super::encoding::{Encoding, decompress};
-use super::facts::{HeaderFacts, HeaderValue};
-use super::framing::{Framed, MAX_WEB_TRAILERS, PREFIX};
 use crate::FirstByte;
-use crate::header::{Coded, Field, Octets, Text};
+use crate::grpc::{Framed, MAX_TRAILERS, PREFIX};
 use crate::store::{MessageFlags, Piece};
-
-/// The lines of a trailers frame that is compressed as the headers with these facts say. What is wrong, where it cannot be
-/// decompressed.
-pub(super) fn inflate_trailers(compressed: &[u8], facts: Option<&HeaderFacts>) -> Result<Vec<u8>, String> {
-    let Some(facts) = facts else { return Err("the header that says how is not in the capture".to_owned()) };
-    let name = match &facts.encoding {
-        HeaderValue::Known(name) => name.known().unwrap_or_default(),
-        HeaderValue::Unknown => return Err("the header that says how is not in the capture".to_owned()),
-        HeaderValue::Absent => return Err("no header says how".to_owned()),
-    };
-    let Some(encoding) = Encoding::from_name(name) else {
-        return Err(format!("by an encoding that is not known: {}", Escaped(name)));
-    };
-    let mut lines = Vec::new();
-    decompress(encoding, compressed, MAX_WEB_TRAILERS, &mut lines).map_err(|error| error.to_string())?;
-    Ok(lines)
-}
-
-/// The fields of a trailers frame: `name: value` lines, names in lower case.
-pub(super) fn trailer_fields(lines: &[u8]) -> Vec<Field> {
-    let fields = lines.split(|&byte| byte == b'\n').filter_map(|line| {
-        let colon = memchr::memchr(b':', line)?;
-        let (name, value) = line.split_at(colon);
-        Some(Field {
-            name: Text::Known(Octets::copied(&name.trim_ascii().to_ascii_lowercase())),
-            value: Text::Known(Octets::copied(value.get(1..)?.trim_ascii())),
-            coded: Coded::Literal,
-            name_huffman: false,
-            value_huffman: false,
-            index: None,
-            span: 0..0,
-            value_span: 0..0,
-        })
-    });
-    fields.take(MAX_TRAILER_FIELDS).collect()
-}
-
-/// Fields of a trailers frame that are kept.
-const MAX_TRAILER_FIELDS: usize = 1024;
 
 /// Finds the messages of one direction in base64. The pieces of a message are the characters that it is decoded from.
 #[derive(Clone, Debug, Default)]
-pub(super) struct TextFramer {
+pub(crate) struct TextFramer {
     /// A group of four characters that is not complete: their values, and where they lie.
     group: Group,
     /// What the last group decodes to, and how much of it is used.
@@ -68,6 +21,8 @@ pub(super) struct TextFramer {
     open: Option<Box<Open>>,
     /// Something was not base64: nothing after it is read.
     broken: bool,
+    /// The flag of the frame that holds trailers, 0 where none does.
+    end_flag: u8,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -88,18 +43,23 @@ struct Open {
 }
 
 impl TextFramer {
-    /// Whether it is at the end of a message.
-    pub(super) fn at_boundary(&self) -> bool {
+    /// A framer for a body in which a frame with this flag holds the trailers.
+    pub(crate) fn new(end_flag: u8) -> Self {
+        Self { end_flag, ..Self::default() }
+    }
+
+    /// Whether it stands at the end of a message.
+    pub(crate) fn at_boundary(&self) -> bool {
         self.prefix_len == 0 && self.open.is_none()
     }
 
     /// Whether something was not base64.
-    pub(super) const fn is_broken(&self) -> bool {
+    pub(crate) const fn is_broken(&self) -> bool {
         self.broken
     }
 
     /// Reads on in `data` until a message is complete. `None`: all of `data` is used.
-    pub(super) fn next(&mut self, data: &mut Data<'_>) -> Option<Framed> {
+    pub(crate) fn next(&mut self, data: &mut Data<'_>) -> Option<Framed> {
         loop {
             while self.used < self.decoded_len {
                 let byte = self.decoded.get(usize::from(self.used)).copied().unwrap_or_default();
@@ -116,7 +76,7 @@ impl TextFramer {
     }
 
     /// What of a message has begun, marked as cut.
-    pub(super) fn cut_short(&mut self) -> Option<Framed> {
+    pub(crate) fn cut_short(&mut self) -> Option<Framed> {
         self.prefix_len = 0;
         let open = self.open.take()?;
         let flags = open.framed.flags.with(MessageFlags::CUT);
@@ -189,7 +149,7 @@ impl TextFramer {
             }
             self.prefix_len = 0;
             let [flag, a, b, c, d] = self.prefix;
-            let framed = Framed::new_web(flag, u32::from_be_bytes([a, b, c, d]), self.first, data);
+            let framed = Framed::new(flag, self.end_flag, u32::from_be_bytes([a, b, c, d]), self.first, data);
             if framed.length == 0 {
                 self.forget_group();
                 return Some(framed);
@@ -200,7 +160,7 @@ impl TextFramer {
         };
         let framed = &mut open.framed;
         if let Some(trailers) = &mut framed.trailers {
-            if trailers.len() < MAX_WEB_TRAILERS {
+            if trailers.len() < MAX_TRAILERS {
                 trailers.push(byte);
             }
         } else if open.got == 0 {
@@ -258,7 +218,10 @@ pub fn decode_text(encoded: &[u8], skip: u8, length: usize) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::protocol::{GrpcWeb, TRAILERS};
     use super::*;
+    use crate::header::{Octets, Text};
+    use crate::rpc::RpcProtocol;
     use rpcshark_captures::{Packet, SourceNo, Timestamp};
 
     fn data(bytes: &[u8], offset: u64) -> Data<'_> {
@@ -273,7 +236,7 @@ mod tests {
     #[test]
     fn messages_in_base64_are_found_wherever_the_bytes_are_cut() {
         for cut in 0..=ENCODED.len() {
-            let mut framer = TextFramer::default();
+            let mut framer = TextFramer::new(TRAILERS);
             let (head, tail) = ENCODED.split_at(cut);
             let mut found = Vec::new();
             for (part, offset) in [(head, 0), (tail, cut as u64)] {
@@ -289,7 +252,7 @@ mod tests {
                 .collect();
             assert_eq!(decode_text(&encoded, skip, 3).as_deref(), Some(&b"abc"[..]), "cut at {cut}");
             let lines = trailers.trailers.as_ref().expect("trailers");
-            let fields = trailer_fields(lines);
+            let fields = GrpcWeb.trailers(lines).expect("readable");
             assert_eq!(fields.len(), 1);
             assert_eq!(
                 (&fields[0].name, &fields[0].value),
@@ -301,7 +264,7 @@ mod tests {
 
     #[test]
     fn what_is_not_base64_ends_the_reading() {
-        let mut framer = TextFramer::default();
+        let mut framer = TextFramer::new(TRAILERS);
         assert!(framer.next(&mut data(b"AAA\x00AAAA", 0)).is_none());
         assert!(framer.is_broken());
         assert_eq!(decode_text(b"AA!A", 0, 1), None);
