@@ -619,8 +619,7 @@ fn response_fields(status: u16, head: &[u8]) -> Arc<[Field]> {
 
 /// Whether a request is a call. Those of gRPC itself need HTTP/2.
 fn is_call(fields: &[Field]) -> bool {
-    let carrier = HeaderFacts::of(fields).carrier;
-    carrier.known().copied().flatten().is_some_and(|carrier| carrier.protocol != Protocol::Grpc)
+    HeaderFacts::of(fields).carrier().is_some_and(|carrier| carrier.protocol != Protocol::Grpc)
 }
 
 /// The payload of the SETTINGS frame that the request carries (RFC 7540 §3.2.1); empty where that is not base64.

@@ -3,9 +3,7 @@
 use super::end;
 use super::query::PathMessage;
 use crate::header::Field;
-use crate::rpc::{
-    Carrier, Codec, ContentType, Ending, Form, HeaderFacts, HeaderValue, Headers, MediaType, RpcProtocol, field,
-};
+use crate::rpc::{Carrier, Codec, Content, Ending, Form, HeaderFacts, Headers, MediaType, RpcProtocol, field};
 use crate::store::{End, Protocol};
 
 /// Connect.
@@ -25,43 +23,47 @@ impl RpcProtocol for Connect {
 
     fn carrier(&self, headers: &Headers<'_>) -> Option<Carrier> {
         let protocol = Protocol::Connect;
-        let whole = |json| Carrier { protocol, form: Form::Whole, json };
+        let whole = Carrier { protocol, form: Form::Whole };
         let stream = |media: &MediaType<'_>| {
             let is_stream = media.is("application/connect") && media.codec != Codec::Unsaid;
-            is_stream.then(|| Carrier::prefixed(protocol, END_STREAM, media.codec))
+            is_stream.then_some(Carrier { protocol, form: Form::Prefixed })
         };
         let Some(method) = headers.get(b":method") else {
             // Unary responses look like any others: the request says what they are.
             return headers.media_type().as_ref().and_then(stream);
         };
         if method == b"GET" {
-            let message = PathMessage::parse(headers.get(b":path")?)?;
-            return Some(Carrier { protocol, form: Form::InPath, json: message.is_json });
+            PathMessage::parse(headers.get(b":path")?)?;
+            return Some(Carrier { protocol, form: Form::InPath });
         }
         let media = headers.media_type().filter(|_| method == b"POST")?;
         let has_version = headers.get(b"connect-protocol-version").is_some();
         match stream(&media) {
             Some(stream) => Some(stream),
             // Other programs post JSON, too.
-            None if media.is("application/json") => has_version.then(|| whole(true)),
-            None if media.is("application/proto") => Some(whole(false)),
+            None if media.is("application/json") => has_version.then_some(whole),
+            None if media.is("application/proto") => Some(whole),
             // Another codec.
-            None => (has_version && media.is_application()).then(|| whole(false)),
+            None => (has_version && media.is_application()).then_some(whole),
         }
     }
 
     fn response_form(&self, request: Option<Carrier>, response: &HeaderFacts) -> Form {
-        if let HeaderValue::Known(Some(carrier)) = response.carrier {
+        let content = response.content.known().copied();
+        if let Some(Content::Rpc(carrier)) = content {
             return carrier.form;
         }
-        let content = response.content_type.known().copied();
         let has_failed = response.http_status.known().is_some_and(|&status| status != 200);
         let is_unary = request.is_none_or(|carrier| matches!(carrier.form, Form::Whole | Form::InPath));
         match has_failed {
-            true if content == Some(ContentType::Json) => Form::Error,
-            false if is_unary && content != Some(ContentType::Other) => Form::Whole,
+            true if content == Some(Content::Json) => Form::Error,
+            false if is_unary && content != Some(Content::Other) => Form::Whole,
             _ => Form::Opaque,
         }
+    }
+
+    fn end_flag(&self) -> u8 {
+        END_STREAM
     }
 
     fn trailers(&self, frame: &[u8]) -> Result<Vec<Field>, &'static str> {

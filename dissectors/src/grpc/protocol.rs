@@ -1,6 +1,6 @@
 //! gRPC as one of the protocols that carry calls over HTTP.
 
-use crate::rpc::{Carrier, Headers, RpcProtocol};
+use crate::rpc::{Carrier, Form, Headers, RpcProtocol};
 use crate::store::Protocol;
 
 /// gRPC over HTTP/2.
@@ -13,7 +13,7 @@ impl RpcProtocol for Grpc {
     }
 
     fn carrier(&self, headers: &Headers<'_>) -> Option<Carrier> {
-        let media = headers.media_type().filter(|media| media.is("application/grpc"))?;
-        Some(Carrier::prefixed(Protocol::Grpc, 0, media.codec))
+        let is_grpc = headers.media_type()?.is("application/grpc");
+        is_grpc.then_some(Carrier { protocol: Protocol::Grpc, form: Form::Prefixed })
     }
 }

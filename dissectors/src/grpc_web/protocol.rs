@@ -1,7 +1,7 @@
 //! gRPC-Web as one of the protocols that carry calls over HTTP.
 
 use crate::header::Field;
-use crate::rpc::{Carrier, Codec, Form, Headers, RpcProtocol, field};
+use crate::rpc::{Carrier, Form, Headers, RpcProtocol, field};
 use crate::store::Protocol;
 
 /// gRPC-Web.
@@ -22,9 +22,9 @@ impl RpcProtocol for GrpcWeb {
     fn carrier(&self, headers: &Headers<'_>) -> Option<Carrier> {
         let media = headers.media_type()?;
         let form = if media.is("application/grpc-web") {
-            Form::Prefixed { end_flag: TRAILERS }
+            Form::Prefixed
         } else if media.is("application/grpc-web-text") {
-            Form::Base64 { end_flag: TRAILERS }
+            Form::Base64
         } else {
             return None;
         };
@@ -32,7 +32,11 @@ impl RpcProtocol for GrpcWeb {
         if headers.get(b":method").is_some_and(|method| method != b"POST") {
             return None;
         }
-        Some(Carrier { protocol: Protocol::GrpcWeb, form, json: media.codec == Codec::Json })
+        Some(Carrier { protocol: Protocol::GrpcWeb, form })
+    }
+
+    fn end_flag(&self) -> u8 {
+        TRAILERS
     }
 
     /// `name: value` lines, names in lower case.

@@ -30,10 +30,11 @@ impl Default for Body {
 }
 
 impl Body {
-    pub(super) fn new(form: Form) -> Self {
+    /// `end_flag`: the flag of the frame that holds trailers.
+    pub(super) fn new(form: Form, end_flag: u8) -> Self {
         match form {
-            Form::Prefixed { end_flag } => Self::Prefixed(Framer::new(end_flag)),
-            Form::Base64 { end_flag } => Self::Text(Box::new(TextFramer::new(end_flag))),
+            Form::Prefixed => Self::Prefixed(Framer::new(end_flag)),
+            Form::Base64 => Self::Text(Box::new(TextFramer::new(end_flag))),
             Form::Whole => Self::Whole(Box::default()),
             Form::Error => Self::Error(Box::default()),
             Form::InPath | Form::Opaque => Self::Opaque,

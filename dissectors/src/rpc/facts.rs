@@ -22,19 +22,17 @@ pub struct HeaderFacts {
     pub grpc_status: HeaderValue<u32>,
     /// `grpc-encoding`, or what Connect has instead for streams.
     pub encoding: HeaderValue<Text>,
-    /// Its body as a whole is compressed: it has a `content-encoding`, and not `identity`.
-    pub has_compressed_body: bool,
     /// The timeout in nanoseconds.
     pub timeout_ns: Option<u64>,
-    /// `content-type`, as far as protocols ask for it whose responses look like any others.
-    pub content_type: HeaderValue<ContentType>,
-    /// What it says about how the stream carries a call; `None` where that is no call. Absent where it says nothing.
-    pub carrier: HeaderValue<Option<Carrier>>,
+    /// What the stream carries.
+    pub content: HeaderValue<Content>,
 }
 
-/// What kind of content a body has.
+/// What a stream carries, by its content type and other fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContentType {
+pub enum Content {
+    /// A call.
+    Rpc(Carrier),
     /// `application/json`.
     Json,
     /// Some other `application/…`.
@@ -43,7 +41,15 @@ pub enum ContentType {
     Other,
 }
 
-impl ContentType {
+impl Content {
+    /// How it carries a call, if it does.
+    pub const fn carrier(self) -> Option<Carrier> {
+        match self {
+            Self::Rpc(carrier) => Some(carrier),
+            _ => None,
+        }
+    }
+
     fn of(value: &[u8]) -> Self {
         match MediaType::parse(value) {
             media if media.is("application/json") => Self::Json,
@@ -114,10 +120,10 @@ impl HeaderFacts {
         if unknown_names {
             facts.doubt();
         }
-        facts.rpc = match &facts.carrier {
+        facts.rpc = match &facts.content {
             _ if facts.rpc == Rpc::Yes => Rpc::Yes,
-            HeaderValue::Known(Some(_)) => Rpc::Yes,
-            HeaderValue::Known(None) | HeaderValue::Absent => Rpc::No,
+            HeaderValue::Known(Content::Rpc(_)) => Rpc::Yes,
+            HeaderValue::Known(_) | HeaderValue::Absent => Rpc::No,
             HeaderValue::Unknown => Rpc::Unknown,
         };
         facts
@@ -125,25 +131,17 @@ impl HeaderFacts {
 
     /// Asks the protocols whether they know such a list.
     fn find_carrier(&mut self, fields: &[Field]) {
-        let has_content_type = match self.content_type {
-            HeaderValue::Unknown => {
-                self.carrier = HeaderValue::Unknown;
-                return;
-            }
-            HeaderValue::Known(_) => true,
-            HeaderValue::Absent => false,
-        };
-        // A call in a GET request has no content type.
-        if !has_content_type && self.role != Role::Request {
-            return;
+        match self.content {
+            HeaderValue::Unknown => return,
+            // A call in a GET request has no content type.
+            HeaderValue::Absent if self.role != Role::Request => return,
+            HeaderValue::Known(_) | HeaderValue::Absent => {}
         }
         let headers = Headers::new(fields);
-        let carrier = PROTOCOLS.iter().find_map(|protocol| protocol.carrier(&headers));
-        if has_content_type || carrier.is_some() {
-            self.carrier = HeaderValue::Known(carrier);
-        }
+        let Some(carrier) = PROTOCOLS.iter().find_map(|protocol| protocol.carrier(&headers)) else { return };
+        self.content = HeaderValue::Known(Content::Rpc(carrier));
         // What follows the path is not a part of the method's name.
-        if carrier.is_some_and(|carrier| carrier.protocol != Protocol::Grpc)
+        if carrier.protocol != Protocol::Grpc
             && let HeaderValue::Known(Text::Known(path)) = &self.path
             && let Some(end) = memchr::memchr(b'?', path)
         {
@@ -153,7 +151,12 @@ impl HeaderFacts {
 
     /// Whether the call's one request message is in the path.
     pub fn is_in_path(&self) -> bool {
-        matches!(self.carrier, HeaderValue::Known(Some(Carrier { form: Form::InPath, .. })))
+        self.carrier().is_some_and(|carrier| carrier.form == Form::InPath)
+    }
+
+    /// How the stream carries a call, if it is known to do so.
+    pub fn carrier(&self) -> Option<Carrier> {
+        self.content.known().and_then(|content| content.carrier())
     }
 
     fn field(&mut self, name: &[u8], value: &Text) {
@@ -167,7 +170,7 @@ impl HeaderFacts {
                 self.role = Role::Response;
                 self.http_status = found(value, number);
             }
-            b"content-type" => self.content_type = found(value, |value| Some(ContentType::of(value))),
+            b"content-type" => self.content = found(value, |value| Some(Content::of(value))),
             b"grpc-status" => {
                 self.rpc = Rpc::Yes;
                 self.grpc_status = found(value, number);
@@ -177,7 +180,6 @@ impl HeaderFacts {
                 self.encoding = found(value, |_| Some(value.clone()));
             }
             b"connect-content-encoding" => self.encoding = found(value, |_| Some(value.clone())),
-            b"content-encoding" => self.has_compressed_body = !value.is(b"identity"),
             b"connect-timeout-ms" => {
                 self.timeout_ns =
                     value.known().and_then(number::<u64>).and_then(|millis| millis.checked_mul(1_000_000));
@@ -199,8 +201,7 @@ impl HeaderFacts {
         doubt(&mut self.http_status);
         doubt(&mut self.grpc_status);
         doubt(&mut self.encoding);
-        doubt(&mut self.content_type);
-        doubt(&mut self.carrier);
+        doubt(&mut self.content);
     }
 }
 

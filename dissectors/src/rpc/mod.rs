@@ -18,8 +18,8 @@ mod media_type;
 mod protocol;
 mod stream;
 
-pub use facts::{ContentType, HeaderFacts, HeaderValue, Role, Rpc};
+pub use facts::{Content, HeaderFacts, HeaderValue, Role, Rpc};
 pub use media_type::{Codec, MediaType};
 pub use protocol::{Carrier, Form};
-pub(crate) use protocol::{Ending, Headers, RpcProtocol, field};
+pub(crate) use protocol::{Ending, Headers, RpcProtocol, body_encoding, field};
 pub use stream::{OtherBlock, RpcStream};

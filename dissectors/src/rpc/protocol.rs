@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::facts::{HeaderFacts, HeaderValue};
-use super::media_type::{Codec, MediaType};
+use super::facts::{Content, HeaderFacts, HeaderValue};
+use super::media_type::MediaType;
 use crate::connect::PathMessage;
 use crate::header::{Coded, Field, Octets, Text};
 use crate::store::{End, Protocol};
@@ -23,13 +23,18 @@ pub(crate) trait RpcProtocol: Sync + fmt::Debug {
     /// How the body of a response is read. `request`: what the request said, if that is known.
     fn response_form(&self, request: Option<Carrier>, response: &HeaderFacts) -> Form {
         let _ = request;
-        match &response.carrier {
-            HeaderValue::Known(Some(carrier)) => carrier.form,
+        match response.content {
+            HeaderValue::Known(Content::Rpc(carrier)) => carrier.form,
             // Another content type, or an HTTP error without one: for example an error page.
-            HeaderValue::Known(None) => Form::Opaque,
+            HeaderValue::Known(_) => Form::Opaque,
             HeaderValue::Absent if response.http_status.known().is_some_and(|&status| status != 200) => Form::Opaque,
-            HeaderValue::Absent | HeaderValue::Unknown => request.map_or(Form::MESSAGES, |carrier| carrier.form),
+            HeaderValue::Absent | HeaderValue::Unknown => request.map_or(Form::Prefixed, |carrier| carrier.form),
         }
+    }
+
+    /// The flag of the frame that holds the trailers, among prefixed messages. 0: no frame does.
+    fn end_flag(&self) -> u8 {
+        0
     }
 
     /// The trailers that a frame at the end of a body stands for. What is wrong with it, if it cannot be read.
@@ -84,23 +89,15 @@ pub struct Carrier {
     pub protocol: Protocol,
     /// How a body holds messages.
     pub form: Form,
-    /// Its messages are JSON.
-    pub json: bool,
 }
 
 /// How a body holds messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Each behind a prefix of five bytes: flags, length.
-    Prefixed {
-        /// The flag of the frame that holds the trailers. 0: no frame does.
-        end_flag: u8,
-    },
+    Prefixed,
     /// The same in base64.
-    Base64 {
-        /// As in [`Form::Prefixed`].
-        end_flag: u8,
-    },
+    Base64,
     /// The body is one message.
     Whole,
     /// The message is in the path, and there is no body.
@@ -109,11 +106,6 @@ pub enum Form {
     Error,
     /// The body is something else, for example an error page.
     Opaque,
-}
-
-impl Form {
-    /// Prefixed messages, and no trailers among them.
-    pub const MESSAGES: Self = Self::Prefixed { end_flag: 0 };
 }
 
 /// The fields of a header list, by name.
@@ -136,11 +128,10 @@ impl<'a> Headers<'a> {
     }
 }
 
-impl Carrier {
-    /// A carrier of prefixed messages with this content type.
-    pub(crate) fn prefixed(protocol: Protocol, end_flag: u8, codec: Codec<'_>) -> Self {
-        Self { protocol, form: Form::Prefixed { end_flag }, json: codec == Codec::Json }
-    }
+/// `content-encoding`: how a body as a whole is compressed, if it is.
+pub(crate) fn body_encoding<'a>(mut fields: impl Iterator<Item = &'a Field>) -> Option<&'a Text> {
+    let encoding = fields.find(|field| field.name.is(b"content-encoding"))?;
+    Some(&encoding.value).filter(|name| !name.is(b"identity"))
 }
 
 /// A field that is not compressed.

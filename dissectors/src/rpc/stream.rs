@@ -8,7 +8,7 @@ use rpcshark_captures::{Data, Direction};
 
 use super::body::{Body, ErrorBody};
 use super::facts::{HeaderValue, Role};
-use super::protocol::{Carrier, Ending, Form, RpcProtocol};
+use super::protocol::{Carrier, Ending, Form, RpcProtocol, body_encoding};
 use crate::framed::bytes_text;
 use crate::grpc::{AfterGap, Encoding, Framed, Framer, Grpc, MAX_TRAILERS, decompress};
 use crate::header::{Field, Text};
@@ -172,7 +172,7 @@ impl RpcStream {
     pub fn request_headers(&mut self, lane: &mut Lane, list: HeaderListId, span: &EventSpan) {
         // Nothing of the request was sent before: its messages begin after this.
         self.align(Direction::ToServer);
-        let carrier = lane.headers[list].facts.carrier.known().copied().flatten();
+        let carrier = lane.headers[list].facts.carrier();
         if let Some(undecided) = &mut self.undecided {
             undecided.request_headers = Some((list, *span));
         }
@@ -251,7 +251,7 @@ impl RpcStream {
     pub fn response_headers(&mut self, lane: &mut Lane, list: HeaderListId, span: &EventSpan) {
         let facts = &lane.headers[list].facts;
         let status_too_soon = matches!(facts.grpc_status, HeaderValue::Known(_));
-        if let HeaderValue::Known(Some(carrier)) = facts.carrier {
+        if let Some(carrier) = facts.carrier() {
             self.set_protocol(carrier.protocol);
         }
         let form = self.protocol.response_form(self.requested, facts);
@@ -535,7 +535,7 @@ impl RpcStream {
         let mut framed = body.end(first, last, end);
         let call = lane.call(id);
         let headers = if direction == Direction::ToServer { call.request_headers } else { call.response_headers };
-        if framed.length > 0 && headers.is_some_and(|list| lane.headers[list].facts.has_compressed_body) {
+        if framed.length > 0 && headers.is_some_and(|list| body_encoding(lane.headers.fields(list)).is_some()) {
             framed.flags = framed.flags.with(MessageFlags::COMPRESSED);
         }
         let order = lane.event_order();
@@ -556,12 +556,12 @@ impl RpcStream {
         let read = match error {
             None => Ok(self.protocol.ending(&head, None)),
             Some(ErrorBody { is_cut: true, .. }) => Err("bytes of it are missing, or it is too long".to_owned()),
-            Some(ErrorBody { bytes, .. }) => match head.iter().find(|field| field.name.is(b"content-encoding")) {
-                Some(field) if lane.headers[list].facts.has_compressed_body => {
-                    let encoding = HeaderValue::Known(field.value.clone());
+            Some(ErrorBody { bytes, .. }) => match body_encoding(head.iter()) {
+                Some(encoding) => {
+                    let encoding = HeaderValue::Known(encoding.clone());
                     inflate(&bytes, &encoding).map(|bytes| self.protocol.ending(&head, Some(&bytes)))
                 }
-                _ => Ok(self.protocol.ending(&head, Some(&bytes))),
+                None => Ok(self.protocol.ending(&head, Some(&bytes))),
             },
         };
         match read {
@@ -645,14 +645,15 @@ impl RpcStream {
 
     /// The body of a direction has this form. What of a message has begun goes on.
     fn set_form(&mut self, direction: Direction, form: Form) {
+        let end_flag = self.protocol.end_flag();
         let side = &mut self.sides[direction.index()];
         match (&mut side.body, form) {
-            (Body::Prefixed(framer), Form::Prefixed { end_flag }) => framer.set_end_flag(end_flag),
-            (Body::Text(text), Form::Base64 { .. }) if !text.at_boundary() => {}
+            (Body::Prefixed(framer), Form::Prefixed) => framer.set_end_flag(end_flag),
+            (Body::Text(text), Form::Base64) if !text.at_boundary() => {}
             (Body::Whole(_), Form::Whole) => {}
             (body, form) => {
-                *body = Body::new(form);
-                if !matches!(form, Form::Prefixed { .. }) {
+                *body = Body::new(form, end_flag);
+                if form != Form::Prefixed {
                     side.trial = None;
                 }
             }

@@ -11,7 +11,7 @@ use crate::connect::PathMessage;
 use crate::grpc::{Status, parse_timeout, percent_decode};
 use crate::http2::ErrorCode;
 use crate::protobuf::wire::{Fields, Value};
-use crate::rpc::{HeaderFacts, HeaderValue, Role};
+use crate::rpc::{HeaderFacts, HeaderValue, Role, body_encoding};
 use crate::schema::{MessageIx, Method, Schema, Seen};
 use crate::store::{
     Call, CallRef, Connection, End, Guesses, HeaderListId, Lane, MessageFlags, Protocol, Reset, Stalls, Windows,
@@ -724,10 +724,11 @@ pub(super) fn encoding<'a>(lane: &'a Lane, call: &Call, direction: Direction) ->
         return message.encoding.map_or(Known::Absent, |encoding| Known::Seen(Cow::Owned(encoding)));
     }
     // The messages of unary calls are compressed as any other body.
-    if call.protocol == Protocol::Connect && facts.has_compressed_body && facts.encoding == HeaderValue::Absent {
-        let field = lane.headers.fields(list).find(|field| field.name.is(b"content-encoding"));
-        let name = field.and_then(|field| field.value.known());
-        return name.map_or(Known::Unknown, |name| Known::Seen(Cow::Borrowed(name)));
+    if call.protocol == Protocol::Connect
+        && facts.encoding == HeaderValue::Absent
+        && let Some(encoding) = body_encoding(lane.headers.fields(list))
+    {
+        return encoding.known().map_or(Known::Unknown, |name| Known::Seen(Cow::Borrowed(name)));
     }
     match &facts.encoding {
         HeaderValue::Known(name) => Known::Seen(Cow::Borrowed(name.known().unwrap_or_default())),
