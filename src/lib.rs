@@ -16,6 +16,7 @@ pub mod record;
 mod replay;
 mod report;
 mod rpc;
+mod serve;
 mod signals;
 mod tap;
 mod ui;

@@ -31,7 +31,7 @@ fn every_command_and_option_is_described() {
     let page = document("docs/cli.md");
     let words: BTreeSet<&str> = options(&page).collect();
     for command in
-        ["calls", "frames", "show", "follow", "methods", "problems", "summary", "connections", "diff", "call"]
+        ["calls", "frames", "show", "follow", "methods", "problems", "summary", "connections", "diff", "call", "serve"]
     {
         assert!(page.contains(&format!("`rpcshark {command} ")), "{command}");
         let help = run(&[command, "--help"]).stdout;
@@ -57,6 +57,7 @@ fn every_option_that_is_described_is_there() {
         "connections",
         "diff",
         "call",
+        "serve",
         "fields",
         "record",
         "export",

@@ -26,6 +26,7 @@ mod replay_run;
 mod row_form;
 mod schema;
 mod selected;
+mod serve;
 mod shares;
 mod show;
 mod summary;
@@ -112,6 +113,7 @@ enum Command {
     Diff(Box<diff::DiffArgs>),
     Call(Box<call::CallArgs>),
     Replay(Box<replay::ReplayArgs>),
+    Serve(Box<serve::ServeArgs>),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -170,6 +172,7 @@ pub fn main() -> ExitCode {
         (Some(Command::Call(args)), _) => call::run(*args),
         (Some(Command::Fields(args)), _) => fields::run(&args),
         (Some(Command::Replay(args)), _) => replay::run(*args),
+        (Some(Command::Serve(args)), _) => serve::run(*args),
         (Some(Command::Completions(args)), _) => generate::completions(&args),
         (Some(Command::Man(args)), _) => generate::man(&args),
         (Some(Command::Record(command)), _) => record::run(*command),

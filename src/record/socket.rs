@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -120,6 +120,12 @@ impl Listener {
         self.endpoint = Endpoint::UnixPath(to.as_os_str().as_bytes().into());
     }
 
+    /// The next client's socket, which never blocks, and the client's end; `WouldBlock` if nobody waits.
+    pub(crate) fn accept_client(&self) -> io::Result<(OwnedFd, Endpoint)> {
+        let (Socket { fd, .. }, party) = self.accept()?;
+        Ok((fd, party.endpoint))
+    }
+
     /// The next client and its identity; `WouldBlock` if nobody waits.
     pub(super) fn accept(&self) -> io::Result<(Socket, Party)> {
         let (fd, from) = acceptfrom_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
@@ -127,6 +133,12 @@ impl Listener {
         socket.without_delay();
         let party = socket.party(from.as_ref());
         Ok((socket, party))
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 
@@ -299,7 +311,7 @@ fn with_unix_address(path: &Path, call: impl FnOnce(&SocketAddrUnix) -> Result<(
             let name = path.file_name().ok_or(Errno::NAMETOOLONG)?;
             let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let directory = rustix::fs::open(directory, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-            let number = std::os::fd::AsRawFd::as_raw_fd(&directory);
+            let number = directory.as_raw_fd();
             let address = SocketAddrUnix::new(Path::new(&format!("/proc/self/fd/{number}")).join(name))?;
             Ok(call(&address)?)
         }

@@ -36,7 +36,7 @@ pub(crate) use event::{How, Timing};
 pub(crate) use headers::HeaderPolicy;
 pub(crate) use journal::{Identity, Journal, JournalError, Journaled};
 pub(crate) use live::Live;
-pub(crate) use options::{CommandErrors, ReplayOptions, header};
+pub(crate) use options::{CommandErrors, ReplayOptions, header, parse_speed};
 pub(crate) use plan::{Plan, PlannedCall, SkipReason, Wanted};
 pub(crate) use plan_text::{skipped_lines, write_plan};
 pub(crate) use recording::Recording;

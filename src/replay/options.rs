@@ -273,7 +273,8 @@ pub(crate) fn header(given: &str, stderr: CommandErrors) -> Result<(String, Vec<
     Ok((name, value.trim_ascii().to_vec()))
 }
 
-fn parse_speed(text: &str) -> Result<f64, String> {
+/// Reads what times are divided by.
+pub(crate) fn parse_speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if speed > 0.0 && speed <= 1e6 => Ok(speed),
         _ => Err("is not a number above 0".to_owned()),

@@ -39,12 +39,12 @@ pub(crate) struct Request {
 pub(crate) const MAX_DATA: usize = 4 << 20;
 
 /// Frame types.
-const REQUEST: u8 = 1;
-const DATA: u8 = 3;
+pub(super) const REQUEST: u8 = 1;
+pub(super) const DATA: u8 = 3;
 
 /// Flags.
 pub(crate) const REMOTE_CLOSED: u8 = 1;
-const NO_DATA: u8 = 4;
+pub(super) const NO_DATA: u8 = 4;
 
 impl TtrpcConnection {
     /// Begins ttrpc on `io`. The other value reads answers until the connection ends.
@@ -107,7 +107,8 @@ impl TtrpcConnection {
     }
 }
 
-fn frame(stream: u32, kind: u8, flags: u8, data: &[u8]) -> Vec<u8> {
+/// A frame.
+pub(super) fn frame(stream: u32, kind: u8, flags: u8, data: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(10 + data.len());
     frame.extend_from_slice(&(data.len() as u32).to_be_bytes());
     frame.extend_from_slice(&stream.to_be_bytes());

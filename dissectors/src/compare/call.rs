@@ -21,7 +21,7 @@ use crate::view::{Body, CallView, HeadersView, Known, MessageView, Outcome, Perm
 /// Compares calls, one pair after the other. Keeps its memory from one to the next; one a thread.
 pub struct Comparer<'r> {
     rules: &'r Rules,
-    permit: Permit,
+    pub(super) permit: Permit,
     scratch: [Scratch; 2],
     tail: [Scratch; 2],
 }
@@ -74,13 +74,18 @@ impl<'r> Comparer<'r> {
         self.rules
     }
 
+    /// The rules for the calls of a method: `/service/method`.
+    pub(super) fn method_rules(&self, path: &str) -> Active<'r> {
+        let (service, method) = path.strip_prefix('/').and_then(|path| path.rsplit_once('/')).unwrap_or_default();
+        self.rules.for_method(service, method)
+    }
+
     /// Compares two calls of the same method. What is hidden in their views is compared and not shown.
     pub fn compare(&mut self, recorded: &CallView<'_>, replayed: &CallView<'_>, scope: &Scope<'_>) -> Comparison {
         let hide = recorded.hides_marked_fields() || replayed.hides_marked_fields();
         let seen = (recorded.permitted(&self.permit), replayed.permitted(&self.permit));
         let path = seen.0.path().value().or(seen.1.path().value()).map(str::to_owned).unwrap_or_default();
-        let (service, method) = path.strip_prefix('/').and_then(|path| path.rsplit_once('/')).unwrap_or_default();
-        let rules = self.rules.for_method(service, method);
+        let rules = self.method_rules(&path);
         let mut endings = (ending(&seen.0), ending(&seen.1));
         // Whoever says that only the beginning counts knows that the client wanted no more, and closed the connection.
         if scope.prefix && endings.0 == Ending::Lost {
@@ -146,9 +151,7 @@ impl<'r> Comparer<'r> {
     /// message cannot be read.
     pub fn request_digest(&mut self, call: &CallView<'_>) -> Option<u64> {
         let call = call.permitted(&self.permit);
-        let path = call.path().value().map(str::to_owned).unwrap_or_default();
-        let (service, method) = path.strip_prefix('/').and_then(|path| path.rsplit_once('/')).unwrap_or_default();
-        let rules = self.rules.for_method(service, method);
+        let rules = self.method_rules(call.path().value().unwrap_or_default());
         let kind = kind_of(&call, &call, Direction::ToServer);
         let mut digest = hash(0_u8);
         let [scratch, _] = &mut self.scratch;
@@ -592,7 +595,7 @@ fn unreadable(which: &str, root: Root, number: Option<u64>, body: &Body<'_>) -> 
 }
 
 /// The types of the messages of one direction. A side that does not know takes the other's.
-fn kind_of<'a>(
+pub(super) fn kind_of<'a>(
     recorded: &CallView<'a>,
     replayed: &CallView<'a>,
     direction: Direction,
@@ -612,17 +615,23 @@ fn message_digest<'a>(
     root: Root,
     scratch: &mut Scratch,
 ) -> Option<u64> {
-    let body = message.body(scratch);
-    let content = body.content()?;
+    Some(content_digest(message.body(scratch).content()?, typed, rules, root))
+}
+
+/// The digest of a message's content. JSON is digested without its blanks.
+pub(super) fn content_digest(content: &[u8], typed: Option<Typed<'_>>, rules: &Active<'_>, root: Root) -> u64 {
     let mut found = Comparison::of(Verdict::Same, None);
     let none = Mapped::default();
     let mut walk = Walk::new(rules, &none, root, false, &mut found);
-    Some(match typed {
-        Some(typed) if as_json(content).is_none() => {
-            walk.message_digest(typed, typed, &Parts::from_slice(&[content]), None, 0)
+    match (as_json(content), typed) {
+        (Some(text), _) => {
+            let mut normal = Vec::new();
+            json::copy_json(&mut normal, text);
+            hash(normal)
         }
-        _ => hash(content),
-    })
+        (None, Some(typed)) => walk.message_digest(typed, typed, &Parts::from_slice(&[content]), None, 0),
+        (None, None) => walk.raw_digest(content, 0),
+    }
 }
 
 /// The messages of one direction that came before the end.
@@ -634,7 +643,7 @@ fn in_time<'c, 'a>(
 }
 
 /// The contents of two messages.
-fn contents<'a>(walk: &mut Walk<'_, 'a>, kind: Option<(Typed<'a>, Typed<'a>)>, a: &'a [u8], b: &'a [u8]) {
+pub(super) fn contents<'a>(walk: &mut Walk<'_, 'a>, kind: Option<(Typed<'a>, Typed<'a>)>, a: &'a [u8], b: &'a [u8]) {
     match (as_json(a).zip(as_json(b)), kind) {
         (Some((a, b)), _) => json_bodies(walk, a, b),
         (None, Some((left, right))) => {

@@ -28,6 +28,7 @@ mod digest;
 mod fields;
 mod level;
 mod noise;
+mod opening;
 mod outcome;
 mod pattern;
 mod raw;
@@ -43,6 +44,7 @@ pub use difference::{Difference, DifferenceKind, MAX_DIFFERENCES, MessageNumbers
 pub use fields::Mapped;
 pub use level::MAX_VALUES;
 pub use noise::Noise;
+pub use opening::Opening;
 pub use outcome::{Comparison, Verdict};
 pub use pattern::{Glob, Pattern};
 pub use rules::{RuleError, Rules, Tolerance};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::align::{Aligned, align};
 use super::difference::{DifferenceKind, Key, Shown, Step};
-use super::digest::wire_digest;
+use super::digest::{hash, wire_digest};
 use super::fields::Walk;
 use crate::protobuf::raw::{Guess, guess};
 use crate::protobuf::wire::{self, Fields, MAX_DEPTH};
@@ -99,6 +99,36 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
+    /// The digest of a message without a type: what means the same has the same one.
+    pub(super) fn raw_digest(&mut self, bytes: &'a [u8], depth: u32) -> u64 {
+        let mut digest = 0_u64;
+        let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
+        for item in Fields::new(bytes) {
+            if !self.budget.take(1) {
+                return hash(bytes);
+            }
+            let field = match item {
+                Ok(field) => field,
+                Err(broken) => return digest.wrapping_add(hash(bytes.get(broken.at as usize..))),
+            };
+            self.steps.push(Step::named(field.number.to_string()));
+            if !self.treatment().ignore {
+                let one = match field.value {
+                    wire::Value::Group(inner) if depth < MAX_DEPTH => self.raw_digest(inner, depth + 1),
+                    wire::Value::Bytes(inner) if depth < MAX_DEPTH && is_message(inner) => {
+                        self.raw_digest(inner, depth + 1)
+                    }
+                    value => wire_digest(&value),
+                };
+                let count = counts.entry(field.number).or_default();
+                digest = digest.wrapping_add(hash((field.number, *count, one)));
+                *count += 1;
+            }
+            self.steps.pop();
+        }
+        digest
+    }
+
     fn raw_value(&mut self, x: wire::Value<'a>, y: wire::Value<'a>, depth: u32) {
         if x == y || !self.budget.take(1) {
             return;
@@ -122,7 +152,6 @@ impl<'a> Walk<'_, 'a> {
         if a == b {
             return;
         }
-        let is_message = |bytes: &[u8]| !bytes.is_empty() && guess(bytes) == Guess::Message;
         if is_message(a) && is_message(b) && depth < MAX_DEPTH {
             let differs = self.probe(|walk| walk.raw_message(a, b, depth + 1));
             if differs {
@@ -136,4 +165,8 @@ impl<'a> Walk<'_, 'a> {
         let shown = |bytes: &[u8]| if lenient { Shown::wire(wire::Value::Bytes(bytes)) } else { Shown::bytes(bytes) };
         self.report(DifferenceKind::Changed, || shown(a), || shown(b));
     }
+}
+
+fn is_message(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && guess(bytes) == Guess::Message
 }

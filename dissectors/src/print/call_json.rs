@@ -354,7 +354,7 @@ fn nanos(json: &mut Writer<'_>, nanos: Option<i64>) {
 }
 
 /// A time as RFC 3339 in UTC with nanoseconds.
-pub(super) fn rfc3339(time: Timestamp) -> String {
+pub fn rfc3339(time: Timestamp) -> String {
     let stamp = jiff::Timestamp::from_nanosecond(i128::from(time.as_nanos())).unwrap_or_default();
     format!("{stamp:.9}")
 }

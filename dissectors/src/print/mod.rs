@@ -25,6 +25,7 @@ mod text;
 mod time;
 mod tree;
 
+pub use call_json::rfc3339;
 pub use call_text::{CallColumns, method_text, status_text};
 pub use connection::ConnectionColumns;
 pub use follow::FollowOptions;
