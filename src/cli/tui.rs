@@ -97,6 +97,7 @@ fn show(args: &CallsArgs, ui: &UiArgs, schema: &Arc<Schema>, inputs: Inputs, fol
         schema: Arc::clone(schema),
         schema_sources: input.schema_sources()?,
         redaction: input.redaction()?,
+        credentials: input.credentials()?,
         filter: args.filter.text().to_owned(),
         theme: config.theme.clone(),
         keys: config.keys.clone(),

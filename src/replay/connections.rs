@@ -209,7 +209,7 @@ impl Engine {
             changed: Notify::new(),
         });
         self.pool.open.borrow_mut().insert(no, Rc::clone(&conn));
-        self.tell(Event::ConnectionUp { target, connection: no, at: self.now() });
+        self.tell(Event::ConnectionUp { target, connection: no });
         let engine = Rc::clone(self);
         let weak = Rc::downgrade(&conn);
         self.drivers.borrow_mut().spawn_local(async move {
@@ -242,7 +242,7 @@ impl Engine {
             conn.changed.notify_waiters();
         }
         self.lose(no, &why);
-        self.tell(Event::ConnectionDown { connection: no, why, at: self.now() });
+        self.tell(Event::ConnectionDown { connection: no, why });
     }
 }
 

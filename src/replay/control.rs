@@ -23,7 +23,6 @@ impl Default for Control {
 
 impl Control {
     /// Holds back everything that is not yet sent, or lets it continue. Deadlines of calls in progress still pass.
-    #[expect(dead_code, reason = "for a screen; the command does not pause")]
     pub(crate) fn pause(&self, paused: bool) {
         self.paused.send_replace(paused);
     }

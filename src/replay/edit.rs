@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use prost::encoding::encode_varint;
 use rpcshark_dissectors::protobuf::wire::{Field as WireField, Fields, Value};
 use rpcshark_dissectors::schema::{Cardinality, Field, Kind, MessageIx, Schema};
@@ -25,6 +26,9 @@ pub(crate) struct Edits {
     pub(crate) changes: Vec<Change>,
     /// Values that are taken from answers.
     pub(crate) captures: Vec<Capture>,
+    /// Messages that are sent in place of recorded ones, before any changes: by the number of the call and that of the message in
+    /// its request, from 0.
+    pub(crate) messages: HashMap<(u32, u32), Bytes>,
 }
 
 /// A change of a request.
@@ -156,6 +160,11 @@ impl Edits {
     /// Whether requests of a method are changed.
     pub(crate) fn change_messages_of(&self, method: &str) -> bool {
         self.changes.iter().any(|change| matches!(change.place, Place::Field(_)) && matches(&change.method, method))
+    }
+
+    /// Whether the request of this call has a message that is sent in place of a recorded one.
+    pub(crate) fn replace_messages_of(&self, no: u32) -> bool {
+        self.messages.keys().any(|&(call, _)| call == no)
     }
 
     /// Changes of the metadata of a method's requests.
@@ -565,7 +574,7 @@ mod tests {
     fn apply(changes: &[Change], message: &[u8]) -> Result<Vec<u8>, String> {
         let schema = schema();
         let ix = schema.message("t.M").ok_or("no type")?;
-        let edits = Edits { changes: changes.to_vec(), captures: Vec::new() };
+        let edits = Edits { changes: changes.to_vec(), captures: Vec::new(), messages: HashMap::new() };
         edits.check("t.S/Get", &schema, ix, ix)?;
         edits.apply("t.S/Get", &schema, ix, message, &|_, _| None)
     }
@@ -618,7 +627,11 @@ mod tests {
         assert_eq!(captured.find("user", b"y", 9), Found::Nowhere);
         let live = capture.values(&schema, ix, b"\x0a\x04live");
         assert_eq!(captured.bring("user", 3, vec![b"x".to_vec()], live), [(b"x".to_vec(), b"live".to_vec())]);
-        let edits = Edits { changes: vec![set("t.S/Get.request.many.id={{user}}")], captures: vec![capture] };
+        let edits = Edits {
+            changes: vec![set("t.S/Get.request.many.id={{user}}")],
+            captures: vec![capture],
+            messages: HashMap::new(),
+        };
         let find = |name: &str, recorded: &[u8]| match captured.find(name, recorded, 9) {
             Found::Here(value) => Some(value),
             _ => None,

@@ -93,7 +93,6 @@ impl Running {
     }
 
     /// An event that waits, if there is one.
-    #[expect(dead_code, reason = "for a screen, which does not wait")]
     pub(crate) fn try_next(&mut self) -> Option<Event> {
         self.events.try_recv().ok()
     }

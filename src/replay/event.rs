@@ -11,7 +11,6 @@ pub(crate) struct PlanIx(pub(crate) u32);
 
 /// Something that happened.
 #[derive(Debug)]
-#[expect(dead_code, reason = "a screen shows more of it than the command, which reads the endings only")]
 pub(crate) enum Event {
     /// A connection was made.
     ConnectionUp {
@@ -19,8 +18,6 @@ pub(crate) enum Event {
         target: u16,
         /// Its number in the live record.
         connection: u32,
-        /// When.
-        at: Timestamp,
     },
     /// A connection has ended.
     ConnectionDown {
@@ -28,8 +25,6 @@ pub(crate) enum Event {
         connection: u32,
         /// Why.
         why: String,
-        /// When.
-        at: Timestamp,
     },
     /// A call began.
     Started {

@@ -547,16 +547,27 @@ impl Engine {
         let planned = &self.plan.calls[ix as usize];
         let method = &self.plan.methods[planned.method as usize].name;
         let edits = &self.headers.edits;
-        if !edits.change_messages_of(method) {
+        let are_changed = edits.change_messages_of(method);
+        if !are_changed && !edits.replace_messages_of(planned.no) {
             return Ok(None);
         }
         let call = self.recording.viewer_to_send(&self.store).call(planned.at);
         let mut scratch = Scratch::default();
         let mut out = Vec::new();
-        for message in call.messages(Direction::ToServer) {
+        for (number, message) in (0..).zip(call.messages(Direction::ToServer)) {
             let (schema, kind) = (message.schema(), message.type_ix().value());
             let body = message.body(&mut scratch);
-            let (Some(kind), Some(content)) = (kind, body.content()) else {
+            let replaced = edits.messages.get(&(planned.no, number));
+            if !are_changed {
+                out.push(match replaced {
+                    Some(bytes) => as_recorded(&call, &message, bytes.to_vec())?,
+                    None if body.wire().len() == message.length() as usize => Bytes::copy_from_slice(body.wire()),
+                    None => return Err("a message of it cannot be read from the recording".to_owned()),
+                });
+                continue;
+            }
+            let content = replaced.map(|bytes| &**bytes).or(body.content());
+            let (Some(kind), Some(content)) = (kind, content) else {
                 return Err("a message of it cannot be decoded, and so not be changed".to_owned());
             };
             for (name, recorded) in edits.uses(method, schema, kind, content) {
@@ -581,19 +592,21 @@ impl Engine {
                 _ => None,
             };
             let edited = edits.apply(method, schema, kind, content, &live)?;
-            let bytes = match message.is_compressed() {
-                false => edited,
-                true => {
-                    let encoding = call.encoding(Direction::ToServer);
-                    let encoding = encoding.value().and_then(|name| Encoding::from_name(&name));
-                    let compressed = encoding.and_then(|encoding| compress(encoding, &edited));
-                    compressed.ok_or("a message of it cannot be compressed as it was")?
-                }
-            };
-            out.push(Bytes::from(bytes));
+            out.push(as_recorded(&call, &message, edited)?);
         }
         Ok(Some(out))
     }
+}
+
+/// A message that was changed, compressed if the recorded one is.
+fn as_recorded(call: &CallView<'_>, message: &MessageView<'_>, edited: Vec<u8>) -> Result<Bytes, String> {
+    if !message.is_compressed() {
+        return Ok(edited.into());
+    }
+    let encoding = call.encoding(Direction::ToServer);
+    let encoding = encoding.value().and_then(|name| Encoding::from_name(&name));
+    let compressed = encoding.and_then(|encoding| compress(encoding, &edited));
+    Ok(compressed.ok_or("a message of it cannot be compressed as it was")?.into())
 }
 
 /// The messages of a call that are sent.

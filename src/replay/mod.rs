@@ -6,6 +6,7 @@
 //! replayed calls are the same kind of value as recorded ones. Comparing them is left to `dissectors::compare`.
 
 mod active;
+pub(crate) mod amend;
 mod clock;
 mod compared;
 mod connections;
@@ -26,11 +27,11 @@ mod safety;
 mod script;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use compared::compared_call;
 pub(crate) use engine::{Running, Work};
-pub(crate) use event::{CutShort, Ended, Event, Finished};
+pub(crate) use event::{CutShort, Ended, Event, Finished, LiveRef};
 #[cfg(test)]
 pub(crate) use event::{How, Timing};
 pub(crate) use headers::HeaderPolicy;

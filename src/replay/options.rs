@@ -1,5 +1,6 @@
 //! The options of a replay, for the command and for the screen: which calls are sent where and how, and what is refused.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -141,7 +142,6 @@ pub(crate) enum CommandErrors {
     /// It goes where that of this program goes.
     Shown,
     /// Its first line is part of the error: the terminal belongs to a screen.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the screen"))]
     Kept,
 }
 
@@ -193,6 +193,7 @@ impl ReplayOptions {
             edits: Edits {
                 changes: self.set.iter().chain(&self.drop).cloned().collect(),
                 captures: self.capture.clone(),
+                messages: HashMap::new(),
             },
         })
     }

@@ -28,16 +28,19 @@ pub(super) struct Shared {
     pub(super) files: Vec<String>,
     /// What is hidden unless the user reveals everything.
     pub(super) redaction: Redaction,
+    /// Which names hold credentials, whatever is shown.
+    pub(super) credentials: Redaction,
     /// The generation of the list that is wanted: the worker gives up an older one.
     pub(super) newest_list: AtomicU64,
 }
 
 impl Shared {
-    pub(super) fn new(store: Arc<SharedStore>, decoding: Decoding, files: Vec<String>) -> Self {
+    pub(super) fn new(store: Arc<SharedStore>, decoding: Decoding, credentials: Redaction, files: Vec<String>) -> Self {
         let redaction = decoding.redaction.clone();
         Self {
             store,
             redaction,
+            credentials,
             decoding: RwLock::new(Arc::new(decoding)),
             no_guesser: Guesser::new(&Schema::builtin()),
             files,

@@ -5,7 +5,7 @@
 //! longer, a thread and a file for each kind of request: [`call`] looks at single calls, [`list`] keeps the list that a
 //! filter or an order makes, [`conversation`] makes conversations, [`statistics`] counts by method and by problem, [`timeline`]
 //! reads a connection again, [`frames`] reads
-//! frames, [`connections`] lists connections, [`errands`] loads schemas and copies.
+//! frames, [`connections`] lists connections, [`replay`] replays calls, [`errands`] loads schemas and copies.
 
 mod backend;
 mod call;
@@ -18,6 +18,7 @@ mod frames;
 mod history;
 mod keyboard;
 mod list;
+mod replay;
 mod sort_keys;
 mod statistics;
 mod terminal;

@@ -47,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) schema_sources: schema::Sources,
     /// What is hidden.
     pub(crate) redaction: Redaction,
+    /// Which names hold credentials, whatever is shown.
+    pub(crate) credentials: Redaction,
     /// The filter at the start; empty for none.
     pub(crate) filter: String,
     /// Styles that differ from the default ones.
@@ -115,7 +117,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<Ended> {
         [one] => one.rsplit('/').next().unwrap_or(one).to_owned(),
         many => format!("{} files", many.len()),
     };
-    let shared = Arc::new(Shared::new(options.store, decoding, options.files));
+    let shared = Arc::new(Shared::new(options.store, decoding, options.credentials, options.files));
     let mut theme = Theme::new(options.color, options.ascii);
     options.theme.iter().for_each(|&(role, style)| theme.set(role, style));
     let (to_main, signals) = channel();

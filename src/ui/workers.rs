@@ -9,14 +9,14 @@ use std::thread;
 use anyhow::Context;
 use rpcshark_tui::backend::{
     CallRequest, CallsRequest, ConnectionsRequest, ConversationRequest, ExportRequest, FramesRequest, ProgramRequest,
-    Request, StatisticsRequest, TimelineRequest,
+    ReplayRequest, Request, StatisticsRequest, TimelineRequest,
 };
 use rpcshark_tui::theme::Signs;
 
 use super::backend::Shared;
 use super::errands::Errand;
 use super::terminal::Signal;
-use super::{call, connections, conversation, errands, export, frames, list, statistics, timeline};
+use super::{call, connections, conversation, errands, export, frames, list, replay, statistics, timeline};
 use crate::load::LoadOptions;
 use crate::load::schema::Sources;
 
@@ -32,6 +32,7 @@ pub(super) struct Workers {
     frames: Sender<FramesRequest>,
     connections: Sender<ConnectionsRequest>,
     export: Sender<ExportRequest>,
+    replay: Sender<ReplayRequest>,
     errands: Sender<Errand>,
 }
 
@@ -75,6 +76,10 @@ impl Workers {
                 let load = load.clone();
                 move |shared, from, to| timeline::work(shared, &load, &from, to)
             })?,
+            replay: worker("replay", shared, main, {
+                let (load, sources) = (load.clone(), sources.clone());
+                move |shared, from, to| replay::work(shared, &load, &sources, signs, &from, to)
+            })?,
             export: worker("export", shared, main, {
                 let sources = sources.clone();
                 move |shared, from, to| export::work(shared, &load, &sources, &from, to)
@@ -101,6 +106,7 @@ impl Workers {
             Request::Connections(request) => self.connections.send(request).is_ok(),
             Request::Frames(request) => self.frames.send(request).is_ok(),
             Request::Export(request) => self.export.send(request).is_ok(),
+            Request::Replay(request) => self.replay.send(request).is_ok(),
             Request::Decoding(request) => self.errands.send(Errand::Decoding(request)).is_ok(),
             Request::Program(ProgramRequest::Copy { text, to_file }) => {
                 self.errands.send(Errand::Copy { text, to_file }).is_ok()

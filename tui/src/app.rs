@@ -11,6 +11,7 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{Event, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
+use rpcshark_captures::Direction;
 use rpcshark_dissectors::filter::Target;
 
 use crate::backend::{
@@ -21,10 +22,10 @@ use crate::command::{Action, Context, Keymap};
 use crate::filter_bar::{Edited, FilterBar};
 use crate::history::{History, Visited};
 use crate::popup::{
-    Ask, Handled, KeyList, Menu, Overlay, Question, combine_menu, copy_menu, export_menu, filter_menu, reveal_menu,
-    stop_export_menu,
+    Ask, Editor, Handled, KeyList, Menu, Overlay, Question, combine_menu, copy_menu, export_menu, filter_menu,
+    quit_menu, reveal_menu, stop_export_menu,
 };
-use crate::screen::{Effect, Hub, Place, Screen, Session, Subject, TimeForm, View};
+use crate::screen::{Effect, Hub, Place, Screen, Session, Subject, TimeForm, ToReplay, View};
 use crate::text::{counted, safe};
 use crate::theme::{Role, Theme};
 use crate::view::{CallScreen, CallsScreen, FollowScreen, ProblemsScreen};
@@ -142,11 +143,11 @@ impl App {
                 self.filter.paste(text, backend);
                 self.quiet_for = Some(Duration::ZERO);
             }
-            Event::Paste(text) => {
-                if let Some(Overlay::Ask(ask)) = &mut self.overlay {
-                    ask.input.paste(text);
-                }
-            }
+            Event::Paste(text) => match &mut self.overlay {
+                Some(Overlay::Ask(ask)) => ask.input.paste(text),
+                Some(Overlay::Editor(editor)) => editor.paste(text),
+                _ => {}
+            },
             _ => {}
         }
     }
@@ -237,11 +238,20 @@ impl App {
             }
             return;
         };
-        match overlay.key(key) {
+        let handled = match &mut overlay {
+            Overlay::Editor(editor) if self.accepts(key) => editor.accept(),
+            overlay => overlay.key(key),
+        };
+        match handled {
             Handled::Stays => self.overlay = Some(overlay),
             Handled::Closes(effect) => self.carry_out(vec![effect], backend),
             Handled::Answer(question, text) => self.answer(question, &text, backend),
         }
+    }
+
+    /// Whether a key takes what was edited.
+    fn accepts(&self, key: KeyEvent) -> bool {
+        self.keymap.command_for(key, Context::Editor).is_some_and(|command| command.action == Action::Accept)
     }
 
     fn edit_filter(&mut self, key: KeyEvent, backend: &dyn Backend) {
@@ -281,7 +291,9 @@ impl App {
                 let path = PathBuf::from(text);
                 backend.request(Request::Export(ExportRequest::Write { calls, form, path }));
             }
-            Question::GoTo | Question::Find => self.with(backend, |screen, hub| screen.answer(question, text, hub)),
+            Question::GoTo | Question::Find | Question::Option | Question::Message | Question::Edited => {
+                self.with(backend, |screen, hub| screen.answer(question, text, hub))
+            }
         }
     }
 
@@ -359,6 +371,12 @@ impl App {
                 Some(no) => self.carry_out(vec![Effect::Go(Place::Follow(no))], backend),
                 None => self.message = Some(("no call is selected".to_owned(), false)),
             },
+            Action::Replay => self.replay(backend),
+            Action::ReplayAll => {
+                let what = ToReplay { calls: WhichCalls::Matching(self.calls_filter()), edit: None };
+                self.go(Place::Replay(what), backend);
+            }
+            Action::EditRequest => self.edit_request(backend),
             Action::PreviousCall | Action::NextCall => {
                 self.neighbour(if action == Action::NextCall { 1 } else { -1 }, backend);
             }
@@ -389,6 +407,7 @@ impl App {
             Action::Leave if self.screen_filter().is_some_and(|filter| !filter.is_empty()) => {
                 self.carry_out(vec![Effect::Filter(String::new())], backend);
             }
+            Action::Quit if self.views.values().any(|view| view.is_busy()) => self.open_menu(quit_menu()),
             Action::Quit => backend.request(Request::Program(ProgramRequest::Quit)),
             _ => {}
         }
@@ -397,6 +416,38 @@ impl App {
     fn close(&mut self) {
         self.on_top.pop();
         self.show_filter();
+    }
+
+    /// Replays the marked calls; without marks, the one with the cursor.
+    fn replay(&mut self, backend: &dyn Backend) {
+        let subject = self.with(backend, |screen, hub| screen.subject(hub));
+        let calls: Vec<u32> = match self.session.marks.is_empty() {
+            true => subject.call.into_iter().collect(),
+            false => self.session.marks.iter().copied().collect(),
+        };
+        if calls.is_empty() {
+            self.message = Some(("no call is selected".to_owned(), false));
+            return;
+        }
+        self.go(Place::Replay(ToReplay { calls: WhichCalls::Numbers(calls), edit: None }), backend);
+    }
+
+    /// Edits the request of the call with the cursor, to send it. A replay that is shown stays.
+    fn edit_request(&mut self, backend: &dyn Backend) {
+        if self.view == View::Replay {
+            self.on_top.clear();
+            self.with(backend, |screen, hub| screen.act(Action::EditRequest, hub));
+            return;
+        }
+        let subject = self.with(backend, |screen, hub| screen.subject(hub));
+        let Some(no) = subject.call else {
+            self.message = Some(("no call is selected".to_owned(), false));
+            return;
+        };
+        let message = subject.message.filter(|message| message.direction == Direction::ToServer);
+        let message = message.and_then(|message| u32::try_from(message.no).ok());
+        let what = ToReplay { calls: WhichCalls::Numbers(vec![no]), edit: Some((no, message)) };
+        self.go(Place::Replay(what), backend);
     }
 
     /// The call before or after the one that is shown, in the list below it.
@@ -478,6 +529,10 @@ impl App {
                 }
                 Effect::Menu(menu) => self.open_menu(menu),
                 Effect::Ask(question, text) => self.overlay = Some(Overlay::Ask(Ask::new(question, &text))),
+                Effect::AskWith(question, text, prompt) => {
+                    self.overlay = Some(Overlay::Ask(Ask::with_prompt(question, &text, prompt)));
+                }
+                Effect::Edit(editable, wrong) => self.overlay = Some(Overlay::Editor(Editor::new(&editable, wrong))),
                 Effect::Request(request) => backend.request(request),
                 Effect::Reveal(on) => {
                     self.session.revealed = on;
@@ -531,6 +586,14 @@ impl App {
             Place::Follow(no) => {
                 let mut hub = Self::hub(&mut self.session, self.window, backend);
                 self.on_top.push(Box::new(FollowScreen::open(no, &mut hub)));
+            }
+            Place::Replay(what) => {
+                self.go_to_view(View::Replay, Subject::default(), backend);
+                self.with(backend, |screen, hub| screen.replay(&what, hub));
+            }
+            Place::Replayed(no) => {
+                let mut hub = Self::hub(&mut self.session, self.window, backend);
+                self.on_top.push(Box::new(CallScreen::replayed(no, &mut hub)));
             }
             Place::Problems => {
                 let filter = self.session.filter.clone();
@@ -643,7 +706,11 @@ impl App {
                 },
             };
             canvas.parts(0, area.height - 2, area.width, &position);
-            draw_keys(&mut canvas, screen.context(), &self.keymap);
+            let context = match &self.overlay {
+                Some(Overlay::Editor(_)) => Context::Editor,
+                _ => screen.context(),
+            };
+            draw_keys(&mut canvas, context, &self.keymap);
         }
         let effects = take(&mut hub.effects);
         if !own_head {

@@ -129,6 +129,34 @@ pub enum Action {
     AllFrames,
     /// Loads a schema.
     LoadSchema,
+    /// Replays calls.
+    Replay,
+    /// Replays all calls that the filter shows.
+    ReplayAll,
+    /// Edits a message of a request, and sends it.
+    EditRequest,
+    /// Shows what would be sent.
+    Plan,
+    /// The options of a replay.
+    Options,
+    /// Takes the value of an option away.
+    Clear,
+    /// Holds a replay back, or lets it go on.
+    Pause,
+    /// Ends a replay.
+    Stop,
+    /// Sends calls again.
+    Again,
+    /// The next difference.
+    NextDifference,
+    /// The previous one.
+    PreviousDifference,
+    /// Ignores a field when calls are compared.
+    Ignore,
+    /// Shows all calls, or only those that did not come back the same.
+    OnlyDifferent,
+    /// Takes what was edited.
+    Accept,
     /// Reveals hidden values.
     Reveal,
     /// All keys and commands.
@@ -172,6 +200,16 @@ pub enum Context {
     FollowTree,
     /// In the timeline.
     Timeline,
+    /// In a replay, on its calls.
+    Replay,
+    /// In a replay, on the fields of a call.
+    ReplayFields,
+    /// In the options of a replay.
+    ReplayOptions,
+    /// In the plan of a replay.
+    ReplayPlan,
+    /// In a message that is edited.
+    Editor,
 }
 
 impl Context {
@@ -189,6 +227,11 @@ impl Context {
         Self::Follow,
         Self::FollowTree,
         Self::Timeline,
+        Self::Replay,
+        Self::ReplayFields,
+        Self::ReplayOptions,
+        Self::ReplayPlan,
+        Self::Editor,
     ];
 
     /// What the list of keys calls it.
@@ -206,6 +249,11 @@ impl Context {
             Self::Follow => "Follow",
             Self::FollowTree => "Follow: message",
             Self::Timeline => "Timeline",
+            Self::Replay => "Replay",
+            Self::ReplayFields => "Replay: fields",
+            Self::ReplayOptions => "Replay: options",
+            Self::ReplayPlan => "Replay: plan",
+            Self::Editor => "Message editor",
         }
     }
 }
@@ -228,7 +276,8 @@ pub struct Command {
 }
 
 use Context::{
-    Bytes, Calls, Connections, Everywhere, Follow, FollowTree, Frames, Methods, Problems, Streams, Timeline, Tree,
+    Bytes, Calls, Connections, Editor, Everywhere, Follow, FollowTree, Frames, Methods, Problems, Replay, ReplayFields,
+    ReplayOptions, ReplayPlan, Streams, Timeline, Tree,
 };
 
 const fn command(
@@ -271,6 +320,63 @@ pub static COMMANDS: &[Command] = &[
         &["Enter"],
         &[Tree, FollowTree],
     ),
+    command(Action::Open, "change-option", "Change the option", "change", &["Enter"], &[ReplayOptions]),
+    command(Action::Plan, "plan", "Show what would be sent", "plan", &["p"], &[ReplayOptions, Replay, ReplayFields]),
+    command(Action::Clear, "clear-option", "Take the value away", "clear", &["Delete"], &[ReplayOptions]),
+    command(Action::Open, "send", "Send the calls", "send", &["Enter"], &[ReplayPlan]),
+    command(Action::Pause, "pause", "Pause the replay, or let it go on", "pause", &["Space"], &[Replay, ReplayFields]),
+    command(Action::Stop, "stop", "Stop the replay", "stop", &["s"], &[Replay, ReplayFields]),
+    command(
+        Action::NextDifference,
+        "next-difference",
+        "Go to the next difference",
+        "next difference",
+        &["n"],
+        &[Replay, ReplayFields],
+    ),
+    command(
+        Action::PreviousDifference,
+        "previous-difference",
+        "Go to the previous difference",
+        "",
+        &["N"],
+        &[Replay, ReplayFields],
+    ),
+    command(
+        Action::Ignore,
+        "ignore",
+        "Ignore this field, and compare again without sending",
+        "ignore this",
+        &["i"],
+        &[Replay, ReplayFields],
+    ),
+    command(Action::Again, "again", "Send calls again…", "again", &["r"], &[Replay, ReplayFields]),
+    command(
+        Action::EditRequest,
+        "edit-request",
+        "Edit a message of the request, and send it",
+        "edit",
+        &["e"],
+        &[Replay, ReplayFields],
+    ),
+    command(
+        Action::Options,
+        "replay-options",
+        "Change the options of the replay",
+        "options",
+        &["o"],
+        &[Replay, ReplayFields, ReplayPlan],
+    ),
+    command(
+        Action::OnlyDifferent,
+        "only-different",
+        "Show all calls, or only those that did not come back the same",
+        "all calls",
+        &["d"],
+        &[Replay, ReplayFields],
+    ),
+    command(Action::Open, "open-replayed", "Open the replayed call", "open", &["Enter"], &[Replay, ReplayFields]),
+    command(Action::Accept, "accept", "Take the message, and send it", "send", &["Ctrl-s"], &[Editor]),
     command(Action::SortLeft, "sort-left", "Sort by the column at the left", "", &["<"], &[Methods]),
     command(Action::SortRight, "sort-right", "Sort by the column at the right", "sort", &[">"], &[Methods]),
     command(Action::Pick, "pick", "Pick the message: two are compared", "pick two to compare", &["Space"], &[Follow]),
@@ -336,6 +442,23 @@ pub static COMMANDS: &[Command] = &[
         &["m"],
         &[Calls, Tree, Follow, Timeline],
     ),
+    command(
+        Action::Replay,
+        "replay-calls",
+        "Replay the marked calls, or this one…",
+        "replay",
+        &["r"],
+        &[Calls, Tree, Bytes, Follow, Timeline],
+    ),
+    command(
+        Action::EditRequest,
+        "edit-call",
+        "Edit a message of the request, and send the call…",
+        "edit",
+        &["e"],
+        &[Tree, Bytes, Follow],
+    ),
+    command(Action::ReplayAll, "replay-all", "Replay all calls that the filter shows…", "", &["R"], &[Calls]),
     command(Action::OnlyMarked, "only-marked", "Show marked calls only", "", &["M"], &[Calls]),
     command(Action::Columns, "columns", "Choose the columns…", "", &["c"], &[Calls]),
     command(Action::Reverse, "reverse", "Reverse the order", "", &["o"], &[Connections, Calls, Methods]),
@@ -363,7 +486,7 @@ pub static COMMANDS: &[Command] = &[
         "Go to the next pane",
         "pane",
         &["Tab"],
-        &[Connections, Streams, Frames, Tree, Bytes, Follow, FollowTree],
+        &[Connections, Streams, Frames, Tree, Bytes, Follow, FollowTree, Replay, ReplayFields],
     ),
     command(
         Action::PreviousPane,
@@ -399,7 +522,21 @@ pub static COMMANDS: &[Command] = &[
         "Copy…",
         "copy",
         &["y"],
-        &[Connections, Streams, Calls, Frames, Tree, Methods, Problems, Follow, FollowTree, Timeline],
+        &[
+            Connections,
+            Streams,
+            Calls,
+            Frames,
+            Tree,
+            Methods,
+            Problems,
+            Follow,
+            FollowTree,
+            Timeline,
+            Replay,
+            ReplayFields,
+            ReplayPlan,
+        ],
     ),
     command(Action::Maximize, "maximize", "Enlarge the pane to the whole screen", "", &["\\"], &[Tree, Bytes]),
     command(Action::SwapSplit, "swap-split", "Put the panes beside or below each other", "", &["|"], &[Tree, Bytes]),
@@ -429,6 +566,7 @@ pub static COMMANDS: &[Command] = &[
     command(Action::View(View::Connections), "connections", "Go to Connections", "", &["3"], &[Everywhere]),
     command(Action::View(View::Methods), "methods", "Go to Methods", "", &["4"], &[Everywhere]),
     command(Action::View(View::Timeline), "timeline", "Go to Timeline", "", &["5"], &[Everywhere]),
+    command(Action::View(View::Replay), "replay", "Go to Replay", "", &["6"], &[Everywhere]),
     command(
         Action::View(View::Timeline),
         "timeline-here",

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -13,11 +14,12 @@ use rpcshark_captures::Timestamp;
 use rpcshark_dissectors::filter::Target;
 use rpcshark_dissectors::print::Times;
 
-use crate::backend::{Backend, Progress, Reply, Request};
+use crate::backend::{Backend, Progress, Reply, Request, WhichCalls};
 use crate::command::{Action, Context};
 use crate::model::follow::MessageNo;
+use crate::model::replay::Editable;
 use crate::popup::{Menu, Question};
-use crate::view::{CallsScreen, ConnectionsScreen, FramesScreen, MethodsScreen, TimelineScreen};
+use crate::view::{CallsScreen, ConnectionsScreen, FramesScreen, MethodsScreen, ReplayScreen, TimelineScreen};
 use crate::widget::{Canvas, Comparison, Parts};
 
 /// A numbered view. Each keeps its state while another one is shown.
@@ -33,11 +35,14 @@ pub enum View {
     Methods,
     /// A connection over time.
     Timeline,
+    /// Calls sent again, and compared.
+    Replay,
 }
 
 impl View {
     /// Every view, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Calls, Self::Frames, Self::Connections, Self::Methods, Self::Timeline];
+    pub const ALL: &'static [Self] =
+        &[Self::Calls, Self::Frames, Self::Connections, Self::Methods, Self::Timeline, Self::Replay];
 
     /// Its name.
     pub const fn title(self) -> &'static str {
@@ -46,6 +51,7 @@ impl View {
             Self::Connections => "Connections",
             Self::Methods => "Methods",
             Self::Timeline => "Timeline",
+            Self::Replay => "Replay",
             Self::Frames => "Frames",
         }
     }
@@ -57,6 +63,7 @@ impl View {
             Self::Connections => "3",
             Self::Methods => "4",
             Self::Timeline => "5",
+            Self::Replay => "6",
             Self::Frames => "2",
         }
     }
@@ -69,6 +76,7 @@ impl View {
             Self::Methods => Box::new(MethodsScreen::open(&hub.session.filter.clone(), hub)),
             Self::Timeline => Box::new(TimelineScreen::open(subject, hub)),
             Self::Frames => Box::new(FramesScreen::open(subject, hub)),
+            Self::Replay => Box::new(ReplayScreen::default()),
         }
     }
 }
@@ -87,6 +95,19 @@ pub(crate) enum Place {
     Follow(u32),
     /// The problems of the calls that are shown.
     Problems,
+    /// The replay of calls, which begins with its options.
+    Replay(ToReplay),
+    /// A call as it was replayed, on top of the screen that is shown.
+    Replayed(u32),
+}
+
+/// What is to be replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ToReplay {
+    /// Which calls.
+    pub(crate) calls: WhichCalls,
+    /// A call whose request is edited first, and which message of it, where one was selected.
+    pub(crate) edit: Option<(u32, Option<u32>)>,
 }
 
 /// What has the cursor, as far as it concerns other screens.
@@ -122,6 +143,10 @@ pub(crate) enum Effect {
     Menu(Menu),
     /// Asks for a line of text, which is this at first. The screen is given it.
     Ask(Question, String),
+    /// The same with another prompt, which comes last.
+    AskWith(Question, String, String),
+    /// Opens a message to be edited; with what is wrong with what was written.
+    Edit(Arc<Editable>, Option<String>),
     /// Asks something of the program.
     Request(Request),
     /// Shows or hides secrets.
@@ -284,6 +309,14 @@ pub(crate) trait Screen: Debug {
 
     /// Takes the number of its own that a line of a menu has ([`Effect::Pick`]).
     fn picked(&mut self, _pick: u32, _hub: &mut Hub<'_>) {}
+
+    /// Replays calls: its options are shown first.
+    fn replay(&mut self, _what: &ToReplay, _hub: &mut Hub<'_>) {}
+
+    /// Whether something is under way that ends with the program: then it asks before it quits.
+    fn is_busy(&self) -> bool {
+        false
+    }
 
     /// Sorts by a field; the other way round where it is sorted by it already.
     fn sort(&mut self, _field: &str, _hub: &mut Hub<'_>) {}

@@ -40,7 +40,7 @@ use crate::replay::{
 use crate::rpc::{GrpcConnection, GrpcStream, Observed, Observer, TlsArgs, TlsSettings};
 
 /// The types of all tests.
-const PROTO: &str = r#"
+pub(crate) const PROTO: &str = r#"
     syntax = "proto3"; package t;
     message M { string id = 1; int32 n = 2; }
     service S {
@@ -51,14 +51,14 @@ const PROTO: &str = r#"
 "#;
 
 /// `M { id }`.
-pub(super) fn m(id: &str) -> Vec<u8> {
+pub(crate) fn m(id: &str) -> Vec<u8> {
     let mut message = vec![0x0a, id.len() as u8];
     message.extend_from_slice(id.as_bytes());
     message
 }
 
 /// The id of an `M`.
-pub(super) fn id(message: &[u8]) -> String {
+pub(crate) fn id(message: &[u8]) -> String {
     String::from_utf8(message.get(2..).unwrap_or_default().to_vec()).expect("text")
 }
 
@@ -66,27 +66,27 @@ pub(super) fn id(message: &[u8]) -> String {
 type Handler = Arc<dyn Fn(Peer) -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
 
 /// A server that runs on a thread of its own until it is dropped.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     /// What handlers wrote down.
-    pub(super) log: Arc<Mutex<Vec<String>>>,
+    pub(crate) log: Arc<Mutex<Vec<String>>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// How a server behaves besides its calls.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Manners {
+pub(crate) struct Manners {
     /// `SETTINGS_MAX_CONCURRENT_STREAMS`.
-    pub(super) max_streams: Option<u32>,
+    pub(crate) max_streams: Option<u32>,
     /// Closes each connection, with a GOAWAY, after so many calls.
-    pub(super) calls_per_connection: Option<usize>,
+    pub(crate) calls_per_connection: Option<usize>,
 }
 
 /// A call, as its server sees it.
-pub(super) struct Peer {
-    pub(super) path: String,
-    pub(super) log: Arc<Mutex<Vec<String>>>,
+pub(crate) struct Peer {
+    pub(crate) path: String,
+    pub(crate) log: Arc<Mutex<Vec<String>>>,
     body: RecvStream,
     buffer: BytesMut,
     respond: SendResponse<Bytes>,
@@ -94,11 +94,11 @@ pub(super) struct Peer {
 }
 
 impl Server {
-    pub(super) fn start<F: Future<Output = ()> + 'static>(handler: impl Fn(Peer) -> F + Send + Sync + 'static) -> Self {
+    pub(crate) fn start<F: Future<Output = ()> + 'static>(handler: impl Fn(Peer) -> F + Send + Sync + 'static) -> Self {
         Self::with(Manners::default(), handler)
     }
 
-    pub(super) fn with<F: Future<Output = ()> + 'static>(
+    pub(crate) fn with<F: Future<Output = ()> + 'static>(
         manners: Manners,
         handler: impl Fn(Peer) -> F + Send + Sync + 'static,
     ) -> Self {
@@ -122,12 +122,12 @@ impl Server {
     }
 
     /// Ends the server; its address stays.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         drop(self.stop.take());
         drop(self.thread.take().map(JoinHandle::join));
     }
 
-    pub(super) fn logged(&self) -> Vec<String> {
+    pub(crate) fn logged(&self) -> Vec<String> {
         self.log.lock().clone()
     }
 }
@@ -171,12 +171,12 @@ async fn accept(listener: TcpListener, manners: Manners, handler: Handler, log: 
 }
 
 impl Peer {
-    pub(super) fn note(&self, text: impl Into<String>) {
+    pub(crate) fn note(&self, text: impl Into<String>) {
         self.log.lock().push(text.into());
     }
 
     /// The next message, or none when the client sends no more.
-    pub(super) async fn recv(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn recv(&mut self) -> Option<Vec<u8>> {
         receive(&mut self.body, &mut self.buffer).await
     }
 
@@ -188,22 +188,22 @@ impl Peer {
         })
     }
 
-    pub(super) fn send(&mut self, message: &[u8]) {
+    pub(crate) fn send(&mut self, message: &[u8]) {
         let _ = self.stream().send_data(framed(message), false);
     }
 
-    pub(super) fn finish(mut self, code: u32) {
+    pub(crate) fn finish(mut self, code: u32) {
         let mut trailers = HeaderMap::new();
         trailers.insert("grpc-status", code.into());
         let _ = self.stream().send_trailers(trailers);
     }
 
-    pub(super) fn reset(mut self, reason: Reason) {
+    pub(crate) fn reset(mut self, reason: Reason) {
         self.respond.send_reset(reason);
     }
 
     /// Waits until the client resets the stream.
-    pub(super) async fn until_reset(&mut self) -> Reason {
+    pub(crate) async fn until_reset(&mut self) -> Reason {
         self.stream();
         let send = self.send.as_mut().expect("it was made");
         poll_fn(|cx| send.poll_reset(cx)).await.expect("a reset")
@@ -235,12 +235,12 @@ async fn receive(body: &mut RecvStream, buffer: &mut BytesMut) -> Option<Vec<u8>
 }
 
 /// A client whose connection is recorded.
-pub(super) struct Client {
+pub(crate) struct Client {
     connection: GrpcConnection,
 }
 
 /// A call of it.
-pub(super) struct ClientCall {
+pub(crate) struct ClientCall {
     send: GrpcStream,
     response: Option<h2::client::ResponseFuture>,
     body: Option<RecvStream>,
@@ -260,11 +260,11 @@ impl Client {
     }
 
     /// A unary call. Gives the answer.
-    pub(super) async fn unary(&self, path: &str, message: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) async fn unary(&self, path: &str, message: &[u8]) -> Option<Vec<u8>> {
         self.unary_with(path, message, &[]).await
     }
 
-    pub(super) async fn unary_with(&self, path: &str, message: &[u8], headers: &[(&str, &str)]) -> Option<Vec<u8>> {
+    pub(crate) async fn unary_with(&self, path: &str, message: &[u8], headers: &[(&str, &str)]) -> Option<Vec<u8>> {
         let mut call = self.begin(path, headers).await;
         call.send(message).await;
         call.half_close().await;
@@ -275,15 +275,15 @@ impl Client {
 }
 
 impl ClientCall {
-    pub(super) async fn send(&mut self, message: &[u8]) {
+    pub(crate) async fn send(&mut self, message: &[u8]) {
         self.send.send(framed(message), false).await.expect("the stream is open");
     }
 
-    pub(super) async fn half_close(&mut self) {
+    pub(crate) async fn half_close(&mut self) {
         self.send.send(Bytes::new(), true).await.expect("the stream is open");
     }
 
-    pub(super) async fn recv(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn recv(&mut self) -> Option<Vec<u8>> {
         if let Some(response) = self.response.take() {
             self.body = response.await.ok().map(Response::into_body);
         }
@@ -291,14 +291,14 @@ impl ClientCall {
     }
 
     /// Reads to the end.
-    pub(super) async fn end(&mut self) {
+    pub(crate) async fn end(&mut self) {
         while self.recv().await.is_some() {}
         if let Some(body) = &mut self.body {
             let _ = body.trailers().await;
         }
     }
 
-    pub(super) fn cancel(&mut self) {
+    pub(crate) fn cancel(&mut self) {
         self.send.reset(Reason::CANCEL);
     }
 }
@@ -338,12 +338,12 @@ pub(super) fn client_of(server: &Server, script: impl AsyncFnOnce(Rc<Client>)) {
 }
 
 /// A recording in a directory that goes away with it.
-pub(super) struct Recorded {
+pub(crate) struct Recorded {
     directory: tempfile::TempDir,
 }
 
 /// Records what `script` does with a server.
-pub(super) fn record<F: Future<Output = ()>>(server: &Server, script: impl FnOnce(Rc<Client>) -> F) -> Recorded {
+pub(crate) fn record<F: Future<Output = ()>>(server: &Server, script: impl FnOnce(Rc<Client>) -> F) -> Recorded {
     let directory = tempfile::tempdir().expect("a directory");
     let file = File::create(directory.path().join("recorded.pcapng")).expect("a file");
     let live = Rc::new(RefCell::new(Live::new(Some(file), 1).expect("a capture")));
@@ -394,6 +394,11 @@ impl Outcome {
 }
 
 impl Recorded {
+    /// The capture.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join("recorded.pcapng")
+    }
+
     /// Replays it to a server, as fast as the gates allow.
     pub(super) fn replay(&self, server: &Server, change: impl FnOnce(&mut Options)) -> Outcome {
         replay(

@@ -1,6 +1,6 @@
 //! Recordings are made of real HTTP/2 connections, and replayed to real servers in this process.
 
-mod harness;
+pub(crate) mod harness;
 mod rate;
 mod servers;
 mod ttrpc;

@@ -228,6 +228,7 @@ fn captured_ids_are_sent_in_place_of_recorded_ones() {
     let edits = || Edits {
         changes: vec![Change::set("t.S/Get.request.id={{id}}").expect("a change")],
         captures: vec!["id=Create.response.id".parse().expect("a capture")],
+        ..Edits::default()
     };
     for order in [Order::Global, Order::Data] {
         let outcome = recorded.replay(&ids(1_000_000), |options| {
@@ -647,6 +648,7 @@ fn a_call_does_not_wait_for_its_own_answer() {
         options.edits = Edits {
             changes: vec![Change::set("t.S/Get.request.id={{id}}").expect("a change")],
             captures: vec!["id=Get.response.id".parse().expect("a capture")],
+            ..Edits::default()
         };
     });
     assert_eq!(outcome.calls.len(), 2);
@@ -670,6 +672,7 @@ fn captures_that_fail_fail_the_calls_that_need_them() {
         options.edits = Edits {
             changes: vec![Change::set("t.S/Get.request.id={{id}}").expect("a change")],
             captures: vec!["id=Create.response.id".parse().expect("a capture")],
+            ..Edits::default()
         };
     });
     assert_eq!(outcome.verdicts(), [Verdict::StatusChanged, Verdict::Skipped], "{outcome:?}");

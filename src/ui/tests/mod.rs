@@ -6,6 +6,7 @@ mod export;
 mod frames;
 mod insight;
 mod keys;
+mod replay;
 mod rig;
 mod snapshots;
 mod speed;

@@ -78,7 +78,8 @@ impl Rig {
         }
     }
 
-    fn open_path(path: &Path, proto: Option<PathBuf>, theme: Theme, size: (u16, u16)) -> Self {
+    /// Opens any file with a schema.
+    pub(super) fn open_path(path: &Path, proto: Option<PathBuf>, theme: Theme, size: (u16, u16)) -> Self {
         let options = Self::options(path);
         let loader = Loader::open(options.clone()).expect("the recording can be opened");
         let files = loader.files().iter().map(|file| file.name.clone()).collect();
@@ -100,7 +101,7 @@ impl Rig {
         name: &str,
         (theme, size): (Theme, (u16, u16)),
     ) -> Self {
-        let shared = Arc::new(Shared::new(store, decoding, files));
+        let shared = Arc::new(Shared::new(store, decoding, Redaction::default(), files));
         let (to_main, signals) = channel();
         let workers = Workers::start(&shared, options, sources, None, theme.signs, &to_main).expect("threads start");
         let backend = ScreenBackend { shared, workers };

@@ -11,6 +11,7 @@ mod conversation;
 mod export;
 mod frames;
 mod program;
+mod replay;
 mod statistics;
 mod timeline;
 
@@ -21,6 +22,7 @@ pub use conversation::{ConversationReply, ConversationRequest};
 pub use export::{CopyForm, ExportForm, ExportReply, ExportRequest, WhichCalls};
 pub use frames::{FramesProgress, FramesReply, FramesRequest, Sought};
 pub use program::{DecodingRequest, ProgramRequest};
+pub use replay::{ReplayReply, ReplayRequest, Resend};
 pub use statistics::{StatisticsReply, StatisticsRequest};
 pub use timeline::{TimelineReply, TimelineRequest};
 
@@ -121,6 +123,8 @@ pub enum Request {
     Frames(FramesRequest),
     /// Of connections.
     Connections(ConnectionsRequest),
+    /// Of replays.
+    Replay(ReplayRequest),
     /// How messages are decoded.
     Decoding(DecodingRequest),
     /// Of the program itself.
@@ -146,6 +150,8 @@ pub enum Reply {
     Frames(FramesReply),
     /// Of connections.
     Connections(ConnectionsReply),
+    /// Of a replay.
+    Replay(ReplayReply),
     /// What was decoded before may be decoded otherwise now: ask again.
     DecodingChanged,
     /// Something for the user to read.

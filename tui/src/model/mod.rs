@@ -11,6 +11,7 @@ pub(crate) mod lines;
 pub mod methods;
 pub mod preview;
 pub mod problems;
+pub mod replay;
 pub mod timeline;
 
 pub use calls::CallColumn;

@@ -21,6 +21,12 @@ pub(crate) enum Question {
     Schema,
     /// The file to which calls are exported.
     Export(ExportForm),
+    /// The value of an option of a replay; empty for none.
+    Option,
+    /// The number of a message.
+    Message,
+    /// A message that was edited.
+    Edited,
 }
 
 impl Question {
@@ -32,6 +38,9 @@ impl Question {
             Self::Schema => "schema file or directory: ",
             Self::Export(ExportForm::Messages) => "new directory for the messages: ",
             Self::Export(_) => "new file: ",
+            Self::Option => "value: ",
+            Self::Message => "message: ",
+            Self::Edited => "",
         }
     }
 }
@@ -40,20 +49,26 @@ impl Question {
 #[derive(Debug)]
 pub(crate) struct Ask {
     question: Question,
+    prompt: String,
     pub(crate) input: LineInput,
 }
 
 impl Ask {
     /// A question; `text` is the answer unless it is edited.
     pub(crate) fn new(question: Question, text: &str) -> Self {
-        Self { question, input: LineInput::new(text) }
+        Self::with_prompt(question, text, question.prompt().to_owned())
+    }
+
+    /// The same with another prompt.
+    pub(crate) fn with_prompt(question: Question, text: &str, prompt: String) -> Self {
+        Self { question, prompt, input: LineInput::new(text) }
     }
 
     pub(super) fn key(&mut self, key: KeyEvent) -> Handled {
         match key.code {
             KeyCode::Esc => Handled::Closes(Effect::Nothing),
             KeyCode::Enter => match self.input.text().trim() {
-                "" => Handled::Closes(Effect::Nothing),
+                "" if self.question != Question::Option => Handled::Closes(Effect::Nothing),
                 text => Handled::Answer(self.question, text.to_owned()),
             },
             _ => {
@@ -67,7 +82,7 @@ impl Ask {
     pub(super) fn draw(&self, canvas: &mut Canvas<'_>) -> (u16, u16) {
         let (width, y) = (canvas.area.width, canvas.area.height.saturating_sub(2));
         canvas.text(0, y, width, &" ".repeat(width.into()), Role::Text);
-        let x = canvas.text(1, y, width, self.question.prompt(), Role::Key);
+        let x = canvas.text(1, y, width, &self.prompt, Role::Key);
         let cursor = draw_input(canvas, x, y, width.saturating_sub(x), &self.input);
         (cursor, y)
     }

@@ -166,6 +166,20 @@ pub(crate) fn stop_export_menu() -> Menu {
     menu
 }
 
+/// Whether the program is to end while it replays; not, unless that is chosen.
+pub(crate) fn quit_menu() -> Menu {
+    let quit = Effect::Request(Request::Program(ProgramRequest::Quit));
+    let mut menu = Menu::new(
+        "Calls are being replayed. Quit?",
+        vec![
+            MenuItem::new('y', "stop the replay, and quit", "", quit),
+            MenuItem::new('n', "go on", "", Effect::Nothing),
+        ],
+    );
+    menu.list.cursor = 1;
+    menu
+}
+
 /// The fields by which a list can be sorted: a key, a title, the field.
 pub(crate) fn sort_menu(fields: impl IntoIterator<Item = (char, String, String)>) -> Menu {
     let item =

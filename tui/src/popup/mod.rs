@@ -1,13 +1,16 @@
 //! What lies on top of a screen and takes the keys: menus, questions, the list of keys and commands.
 
 mod ask;
+mod editor;
 mod keys;
 mod menu;
 
 pub(crate) use ask::{Ask, Question};
+pub(crate) use editor::Editor;
 pub(crate) use keys::KeyList;
 pub(crate) use menu::{
-    Menu, MenuItem, combine_menu, copy_menu, export_menu, filter_menu, reveal_menu, sort_menu, stop_export_menu,
+    Menu, MenuItem, combine_menu, copy_menu, export_menu, filter_menu, quit_menu, reveal_menu, sort_menu,
+    stop_export_menu,
 };
 
 use ratatui::crossterm::event::KeyEvent;
@@ -21,6 +24,7 @@ pub(crate) enum Overlay {
     Keys(KeyList),
     Menu(Menu),
     Ask(Ask),
+    Editor(Editor),
 }
 
 /// What became of a key.
@@ -41,6 +45,7 @@ impl Overlay {
             Self::Keys(keys) => keys.key(key),
             Self::Menu(menu) => menu.key(key),
             Self::Ask(ask) => ask.key(key),
+            Self::Editor(editor) => editor.key(key),
         }
     }
 
@@ -56,6 +61,7 @@ impl Overlay {
                 None
             }
             Self::Ask(ask) => Some(ask.draw(canvas)),
+            Self::Editor(editor) => Some(editor.draw(canvas)),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ratatui::layout::Rect;
 
 use super::fields::FieldsPanes;
-use crate::backend::{CallReply, CallRequest, Reply, Request};
+use crate::backend::{CallReply, CallRequest, ReplayReply, ReplayRequest, Reply, Request};
 use crate::command::{Action, Context};
 use crate::model::Detail;
 use crate::model::follow::MessageNo;
@@ -21,6 +21,8 @@ use crate::widget::{Canvas, Comparison, Part, Parts};
 pub(crate) struct CallScreen {
     /// Its number.
     no: u32,
+    /// It is shown as it was replayed, and not as it was recorded.
+    is_replayed: bool,
     detail: Option<Arc<Detail>>,
     panes: FieldsPanes,
 }
@@ -32,6 +34,12 @@ impl CallScreen {
         Self { no, ..Self::default() }
     }
 
+    /// A call as it was replayed.
+    pub(crate) fn replayed(no: u32, hub: &mut Hub<'_>) -> Self {
+        hub.request(Request::Replay(ReplayRequest::Detail(no)));
+        Self { no, is_replayed: true, ..Self::default() }
+    }
+
     /// The message with the cursor.
     fn selected_message(&self) -> Option<MessageNo> {
         let detail = self.detail.as_ref()?;
@@ -39,6 +47,11 @@ impl CallScreen {
         let index = detail.messages.partition_point(|&(root, _)| root <= node).checked_sub(1)?;
         let &(root, message) = detail.messages.get(index)?;
         detail.fields.tree.get(root).filter(|root| node < root.end).map(|_| message)
+    }
+
+    /// The list that it is in.
+    const fn from(&self) -> &'static str {
+        if self.is_replayed { "Replay" } else { "Calls" }
     }
 
     fn take(&mut self, detail: &Arc<Detail>) {
@@ -80,7 +93,11 @@ impl Screen for CallScreen {
 
     fn reply(&mut self, reply: &Reply, hub: &mut Hub<'_>) {
         match reply {
-            Reply::Call(CallReply::Detail(detail)) => self.take(detail),
+            Reply::Call(CallReply::Detail(detail)) if !self.is_replayed => self.take(detail),
+            Reply::Replay(ReplayReply::Detail(detail)) if self.is_replayed => self.take(detail),
+            Reply::DecodingChanged if self.is_replayed => {
+                hub.request(Request::Replay(ReplayRequest::Detail(self.no)));
+            }
             Reply::DecodingChanged => hub.request(Request::Call(CallRequest::Detail(self.no))),
             _ => {}
         }
@@ -126,7 +143,8 @@ impl Screen for CallScreen {
     fn show(&mut self, subject: Subject, hub: &mut Hub<'_>) {
         if let Some(no) = subject.call.filter(|&no| no != self.no) {
             let panes = take(&mut self.panes);
-            *self = Self { panes, ..Self::open(no, hub) };
+            let opened = if self.is_replayed { Self::replayed(no, hub) } else { Self::open(no, hub) };
+            *self = Self { panes, ..opened };
         }
     }
 
@@ -144,11 +162,11 @@ impl Screen for CallScreen {
         let area = canvas.area;
         let signs = canvas.theme.signs;
         let Some(detail) = self.detail.clone() else {
-            canvas.text(1, 0, area.width, &format!("Calls {} #{}", signs.into, self.no), Role::Heading);
+            canvas.text(1, 0, area.width, &format!("{} {} #{}", self.from(), signs.into, self.no), Role::Heading);
             canvas.text(8, 3, area.width, &format!("reading {}", signs.ellipsis), Role::Quiet);
             return;
         };
-        draw_head(canvas, &detail, below);
+        draw_head(canvas, &detail, self.from(), below);
         let top = 3.min(area.height);
         let body = Rect { y: area.y + top, height: area.height - top, ..area };
         self.panes.draw(&mut canvas.part(body), &detail.fields, true);
@@ -164,7 +182,7 @@ impl Screen for CallScreen {
 ///  ✗ UNAVAILABLE (14)  connect: connection refused   1.50 s   unary   c3 stream 9   grpc
 ///  ↑ headers +0   ↑ message +200 µs   ↑ end +200 µs   ↓ trailers +1.50 s
 /// ```
-fn draw_head(canvas: &mut Canvas<'_>, detail: &Detail, place: Option<(u64, u64)>) {
+fn draw_head(canvas: &mut Canvas<'_>, detail: &Detail, from: &str, place: Option<(u64, u64)>) {
     let width = canvas.area.width;
     let into = canvas.theme.signs.into;
     let mut right = Vec::new();
@@ -178,8 +196,10 @@ fn draw_head(canvas: &mut Canvas<'_>, detail: &Detail, place: Option<(u64, u64)>
         Part::quiet(" next"),
     ]);
     let x = canvas.parts_right(0, width / 2, &right);
-    let title =
-        [Part::quiet(format!(" Calls {into} ")), Part::new(format!("#{} {}", detail.no, detail.method), Role::Heading)];
+    let title = [
+        Part::quiet(format!(" {from} {into} ")),
+        Part::new(format!("#{} {}", detail.no, detail.method), Role::Heading),
+    ];
     canvas.parts(0, 0, x.saturating_sub(2), &title);
     let facts = [Part::quiet(detail.facts.clone())];
     let x = canvas.parts_right(1, width * 2 / 3, &facts);

@@ -9,6 +9,7 @@ mod follow;
 mod frames;
 mod methods;
 mod problems;
+mod replay;
 mod timeline;
 
 pub(crate) use call::CallScreen;
@@ -18,4 +19,5 @@ pub(crate) use follow::FollowScreen;
 pub(crate) use frames::FramesScreen;
 pub(crate) use methods::MethodsScreen;
 pub(crate) use problems::ProblemsScreen;
+pub(crate) use replay::ReplayScreen;
 pub(crate) use timeline::TimelineScreen;
