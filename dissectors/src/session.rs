@@ -371,8 +371,9 @@ impl Session {
                 self.start(Box::new(Http2::new(self.connection, join_point)), ConnectionProtocol::Http2, context);
             }
             Guess::Http1 { swap } => {
+                let join_point = if broken { JoinPoint::Middle } else { JoinPoint::Start };
                 self.swap_roles(swap, context, ClientBy::Protocol);
-                self.start(Box::new(Http1::new(self.connection)), ConnectionProtocol::Http1, context);
+                self.start(Box::new(Http1::new(self.connection, join_point)), ConnectionProtocol::Http1, context);
             }
             // TLS in TLS.
             Guess::Tls { .. } if self.decrypted => self.state = State::Passed,
@@ -474,7 +475,11 @@ impl Session {
 
     /// Lets every protocol, or the one that the user names, look for its frames in what is held, and in what comes.
     fn hunt(&mut self, context: &mut Context<'_>) {
-        let mut parsers: Vec<Box<dyn Parser>> = Vec::new();
+        // Its heads are text, and none of the others takes them for its own.
+        let mut parsers: Vec<Box<dyn Parser>> = match self.decode_as {
+            None => vec![Box::new(Http1::new(self.connection, JoinPoint::Middle))],
+            Some(_) => Vec::new(),
+        };
         if self.decode_as != Some(DecodeAs::Ttrpc) {
             parsers.push(Box::new(Http2::new(self.connection, JoinPoint::Middle)));
         }

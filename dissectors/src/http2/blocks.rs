@@ -188,6 +188,9 @@ impl Http2 {
             return;
         }
         stream.requested = true;
+        if rpc == Rpc::No {
+            lane.connection_mut(connection).other_requests += 1;
+        }
         // A stream that was seen before its request keeps what was seen of it.
         if stream.rpc().is_none() && rpc != Rpc::No {
             let rpc = RpcStream::begin(lane, connection, id, span.first.arrival, rpc == Rpc::Yes);

@@ -99,6 +99,9 @@ impl Printer<'_> {
         optional(&mut json, connection.closed());
         json.key("calls").unsigned(connection.calls().into());
         json.key("errors").unsigned(errors.into());
+        if connection.other_requests() > 0 {
+            json.key("other_requests").unsigned(connection.other_requests().into());
+        }
         json.key("notes");
         write_notes(&mut json, &connection.notes(), self, None);
         json.end_object();

@@ -609,6 +609,19 @@ impl RpcStream {
         }
     }
 
+    /// The end of the call is among missing bytes; when it was is not known.
+    pub fn ends_in_gap(&mut self, lane: &mut Lane) {
+        for direction in Direction::BOTH {
+            self.cut_short(lane, direction, "a gap follows");
+        }
+        let Some(id) = self.call else { return };
+        let call = lane.call_mut(id);
+        let last = call.start;
+        if call.end(End::Gap, last) {
+            call.ended_at = None;
+        }
+    }
+
     /// The connection has ended, or (`None`) the capture.
     pub fn abandon(&mut self, lane: &mut Lane, span: Option<&EventSpan>) {
         let what = if span.is_some() { "the connection ends inside it" } else { "the capture ends inside it" };

@@ -56,6 +56,8 @@ pub struct Connection {
     pub(super) changed: bool,
     /// Calls on it that were forgotten.
     pub(super) forgotten_calls: u32,
+    /// Requests of HTTP on it that are not calls.
+    pub other_requests: u32,
 }
 
 /// One end of a connection, and the process there.
@@ -176,6 +178,7 @@ impl Connection {
             birth: 0,
             changed: false,
             forgotten_calls: 0,
+            other_requests: 0,
         }
     }
 

@@ -272,7 +272,7 @@ fn what_the_store_holds_many_of_stays_small() {
         ("Piece", size_of::<Piece>(), 16),
         ("CallRef", size_of::<CallRef>(), 8),
         ("HeaderList", size_of::<HeaderList>(), 96),
-        ("Connection", size_of::<Connection>(), 192),
+        ("Connection", size_of::<Connection>(), 200),
         ("RareFacts", size_of::<RareFacts>(), 168),
         ("CallEvent", size_of::<CallEvent>(), 88),
         ("Frame", size_of::<Frame>(), 144),

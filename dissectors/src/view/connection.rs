@@ -118,6 +118,11 @@ impl<'a> ConnectionView<'a> {
         self.connection.calls
     }
 
+    /// How many requests of HTTP on it are not calls.
+    pub const fn other_requests(self) -> u32 {
+        self.connection.other_requests
+    }
+
     /// Its windows of HTTP/2 flow control in bytes, by the [`Direction::index`] of the data, as they are at its end or at that
     /// of the capture. None where they are not known.
     pub fn windows(self) -> Option<Windows> {
