@@ -83,6 +83,10 @@ pub(super) struct ExportArgs {
     #[arg(long, conflicts_with_all = ["messages", "field"])]
     original_packets: bool,
 
+    /// With --original-packets: leave out the secrets of the TLS connections, without which nobody can read their calls
+    #[arg(long, requires = "original_packets")]
+    no_secrets: bool,
+
     /// Write through a symbolic link to a regular file, which is refused otherwise
     #[arg(long)]
     follow_symlink: bool,
@@ -255,7 +259,11 @@ impl Export<'_> {
     fn write_original_packets(&self, loaded: &Loaded, calls: &[CallRef], out: &mut dyn Write) -> Result<(), Problem> {
         self.check_spool()?;
         let connections = connections_of(&loaded.store, calls);
-        let packets = copy_packets(self.options, &loaded.store, &connections, out).map_err(|error| match error {
+        let tls = connections.iter().filter_map(|&at| loaded.store.connection(at).tls.as_deref());
+        let randoms: Vec<_> = tls.flat_map(|tls| &tls.randoms).collect();
+        let key_log = if self.args.no_secrets { String::new() } else { loaded.secrets.key_log(randoms) };
+        let copied = copy_packets(self.options, &loaded.store, &connections, &key_log, out);
+        let packets = copied.map_err(|error| match error {
             CopyError::Capture(error) => error.into(),
             CopyError::NoPackets(_) => Problem::Usage(error.to_string()),
             CopyError::Write(source) => self.failed(source),
@@ -264,6 +272,9 @@ impl Export<'_> {
             let packets = count(packets as usize, "packet");
             let connections = count(connections.len(), "connection");
             remark(&format!("{packets} of {connections} copied to {}", self.path.display()));
+            if !key_log.is_empty() {
+                remark("the secrets of its TLS connections are in it; --no-secrets leaves them out");
+            }
         }
         Ok(())
     }

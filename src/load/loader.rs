@@ -15,6 +15,7 @@ use rpcshark_captures::budget::{MemoryLimit, Released};
 use rpcshark_captures::file::{Batch, CaptureReader, Error, FileInfo, Notice, OpenOptions, Spool};
 use rpcshark_captures::{Skip, Sources, Timestamp};
 use rpcshark_dissectors::store::{Committed, ConnectionRef, Keep, LaneNo, Store};
+use rpcshark_dissectors::tls::Keys;
 
 use super::keys::{KeySources, KeySummary};
 use super::lane::{LaneWorker, Shared};
@@ -128,6 +129,8 @@ pub(crate) struct Summary {
     pub(crate) segments: u64,
     /// What is known of the secrets of TLS connections.
     pub(crate) keys: KeySummary,
+    /// These secrets.
+    pub(crate) secrets: Keys,
     /// What was released because the memory budget was exceeded.
     pub(crate) released: Released,
     /// That budget.
@@ -417,6 +420,7 @@ impl Loader {
         self.workers.iter().for_each(|work| released.merge(work.released()));
         Summary {
             keys: self.keys.summary(),
+            secrets: self.keys.keys,
             released,
             memory: self.options.memory,
             files: self.reading.files().to_vec(),

@@ -30,7 +30,7 @@ pub(crate) enum CopyError {
 }
 
 /// Copies the packets of `wanted` to a pcapng file, in their order, and returns how many there were. `store` is the result of a
-/// whole reading with `options`.
+/// whole reading with `options`. A `key_log` that is not empty goes before the packets, as a decryption secrets block.
 ///
 /// Connections between the same ends follow on each other: a packet belongs to the one that had begun last.
 ///
@@ -41,6 +41,7 @@ pub(crate) fn copy_packets(
     options: &LoadOptions,
     store: &Store,
     wanted: &[ConnectionRef],
+    key_log: &str,
     out: &mut dyn Write,
 ) -> Result<u64, CopyError> {
     let mut births: HashMap<u64, bool> = HashMap::new();
@@ -52,6 +53,9 @@ pub(crate) fn copy_packets(
     let mut reading = Reading::open(options)?;
     let about = About { description: String::new(), ..About::default() };
     let mut file = Pcapng::without_interface(out, &about).map_err(CopyError::Write)?;
+    if !key_log.is_empty() {
+        file.tls_key_log(key_log).map_err(CopyError::Write)?;
+    }
     let mut interfaces: Vec<LinkType> = Vec::new();
     while reading.next()? {
         for index in 0..reading.batch.len() {

@@ -184,6 +184,37 @@ fn an_export_of_encrypted_calls_holds_them_in_the_clear() {
 }
 
 #[test]
+fn original_packets_are_exported_with_the_secrets_of_their_connections_and_no_others() {
+    let shop = Shop::load();
+    let mut recording = Recording::new();
+    let ends = Ends::new(&Setup::new(&TLS13, CipherSuite::TLS13_AES_128_GCM_SHA256));
+    recording.session(&shop, &ends);
+    recording.session(&shop, &ends);
+    let files = Files::of(&recording);
+    let export = files.capture.with_file_name("original.pcapng");
+    let arguments = |more: &'static str| {
+        let (capture, keys, out) = (text(&files.capture), text(&files.keys), text(&export));
+        let words = ["export", &capture, "--keylog", &keys, "-w", &out, "--original-packets", "-Y", "connection == 0"];
+        words.into_iter().chain(more.split_whitespace()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let done = run(&arguments(""));
+    assert_eq!(done.status, Some(0), "{}", done.stderr);
+    assert!(done.stderr.contains("--no-secrets leaves them out"), "{}", done.stderr);
+    shop.check_whole("the copy", &calls(&export, None));
+    let written = fs::read(&export).unwrap();
+    let has = |needle: &str| written.windows(needle.len()).any(|window| window == needle.as_bytes());
+    let log = fs::read_to_string(&files.keys).unwrap();
+    let secret = |line: &str| has(line.split(' ').next_back().unwrap());
+    let needed = log.lines().filter(|line| !line.starts_with("EXPORTER")).map(secret).collect::<Vec<_>>();
+    assert_eq!(needed.len(), 8, "two connections with four secrets each: {log}");
+    assert_eq!(needed.iter().filter(|is_there| **is_there).count(), 4, "those of the connection, and only those");
+
+    let done = run(&arguments("--no-secrets"));
+    assert!(!done.stderr.contains("secrets of its TLS"), "{}", done.stderr);
+    assert!(calls(&export, None).is_empty());
+}
+
+#[test]
 fn a_wrong_line_of_a_key_log_is_an_error_with_its_place() {
     let directory = environment::temporary();
     let keys = directory.path().join("keys.log");

@@ -138,6 +138,15 @@ impl<W: Write> Pcapng<W> {
         self.block(NAME_RESOLUTION, &body, &[])
     }
 
+    /// Writes the secrets of TLS connections (a Decryption Secrets Block, `text` as `SSLKEYLOGFILE` has it). Readers want it
+    /// before the packets that it opens.
+    pub fn tls_key_log(&mut self, text: &str) -> io::Result<()> {
+        let mut head = [0; 8];
+        head[0..4].copy_from_slice(&TLS_KEY_LOG.to_ne_bytes());
+        head[4..8].copy_from_slice(&(text.len() as u32).to_ne_bytes());
+        self.block(DECRYPTION_SECRETS, &head, text.as_bytes())
+    }
+
     /// Ends the file with the interface's statistics, and returns what it was written to.
     pub fn finish(mut self) -> io::Result<W> {
         self.statistics()?;
@@ -221,6 +230,10 @@ const INTERFACE: u32 = 1;
 const NAME_RESOLUTION: u32 = 4;
 const INTERFACE_STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
+const DECRYPTION_SECRETS: u32 = 10;
+
+/// The type of secrets that are a key log ("TLSK").
+const TLS_KEY_LOG: u32 = 0x544c_534b;
 
 const COMMENT: u16 = 1;
 const SHB_HARDWARE: u16 = 2;

@@ -7,7 +7,7 @@ use rpcshark_captures::budget::{self, Kind};
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::{Data, Direction, Gap, GapCause, Input};
 
-use super::facts::{Decryption, TlsFacts};
+use super::facts::{Decryption, MAX_HELLOS, TlsFacts};
 use super::half::{Half, Position, Stage};
 use super::handshake::{ClientHello, Message, ServerHello};
 use super::keylog::{Random, Secrets};
@@ -315,6 +315,9 @@ impl Tls {
         }
         self.random = Some(hello.random);
         let facts = self.facts(context);
+        if !facts.randoms.contains(&hello.random) && facts.randoms.len() < MAX_HELLOS {
+            facts.randoms.push(hello.random);
+        }
         (facts.server_name, facts.offered) = (hello.server_name, hello.alpn);
         self.progress += 1;
     }

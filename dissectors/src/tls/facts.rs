@@ -17,7 +17,13 @@ pub struct TlsFacts {
     pub server_name: Option<Box<str>>,
     /// Whether the application's bytes could be read.
     pub decryption: Decryption,
+    /// The randoms of its ClientHellos, by which a key log names its secrets: one, or more after renegotiations. At most
+    /// [`MAX_HELLOS`].
+    pub randoms: Vec<[u8; 32]>,
 }
+
+/// ClientHellos of one connection whose randoms are kept.
+pub const MAX_HELLOS: usize = 16;
 
 /// Whether the content of a TLS connection could be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

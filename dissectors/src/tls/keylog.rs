@@ -8,7 +8,7 @@
 //! Lines that begin with `#` and empty lines are comments. Labels that are not needed for decryption are accepted and ignored.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The random of a ClientHello, by which a key log names a connection.
@@ -95,6 +95,18 @@ impl Keys {
         self.sessions.values().filter(|secrets| !secrets.is_used.load(Ordering::Relaxed)).count()
     }
 
+    /// The secrets of the connections whose ClientHellos have these randoms, as a key log. They leave the program only so.
+    pub fn key_log<'r>(&self, randoms: impl IntoIterator<Item = &'r [u8; 32]>) -> String {
+        let mut log = String::new();
+        for random in randoms {
+            let secrets = self.sessions.get(random).into_iter().flat_map(Secrets::labelled);
+            for (label, secret) in secrets.filter_map(|(label, secret)| Some((label, secret.as_ref()?))) {
+                let _ = writeln!(log, "{label} {} {}", Hex(random), Hex(secret.bytes()));
+            }
+        }
+        log
+    }
+
     /// Whether more may come.
     pub(super) const fn is_growing(&self) -> bool {
         self.growing
@@ -148,6 +160,29 @@ impl Keys {
         }
         *slot(self.sessions.entry(random).or_default()) = Some(secret);
         Ok(())
+    }
+}
+
+impl Secrets {
+    /// Each secret with the label that it has in a key log.
+    const fn labelled(&self) -> [(&'static str, &Option<Secret>); 6] {
+        [
+            ("CLIENT_RANDOM", &self.master),
+            ("CLIENT_EARLY_TRAFFIC_SECRET", &self.client_early),
+            ("CLIENT_HANDSHAKE_TRAFFIC_SECRET", &self.client_handshake),
+            ("SERVER_HANDSHAKE_TRAFFIC_SECRET", &self.server_handshake),
+            ("CLIENT_TRAFFIC_SECRET_0", &self.client_application),
+            ("SERVER_TRAFFIC_SECRET_0", &self.server_application),
+        ]
+    }
+}
+
+/// Bytes in hexadecimal.
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -221,6 +256,10 @@ mod tests {
         assert_eq!(secrets.client_application.as_ref().unwrap().bytes(), [0xcd; 32]);
         assert!(secrets.server_application.is_none());
         assert_eq!(keys.unused(), 0);
+        let written = keys.key_log([&name, &[9; 32]]);
+        let lines: Vec<_> = log.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+        assert_eq!(written, lines[1].clone() + &lines[3], "what is known of this connection, and nothing else");
+        assert_eq!(Keys::new().key_log([&name]), "");
         assert!(!format!("{keys:?}").contains("205"), "a secret is not for logs");
     }
 }

@@ -18,5 +18,5 @@ mod schedule;
 mod suite;
 
 pub use connection::Tls;
-pub use facts::{Decryption, TlsFacts};
+pub use facts::{Decryption, MAX_HELLOS, TlsFacts};
 pub use keylog::{KeyLogError, Keys};
