@@ -568,6 +568,9 @@ impl Http1 {
     fn upgrade(&mut self, offer: Offer, unused: usize, context: &mut Context<'_>) -> HandOver {
         let Offer { head, first, last, body, body_is_whole } = offer;
         let fields = request_fields(&head);
+        // HTTP/2 counts the request itself, if it is not a call.
+        let count = &mut context.connection_mut(self.connection).other_requests;
+        *count = count.saturating_sub(1);
         if !body_is_whole {
             let text = "the server accepted the upgrade before the request was complete";
             context
