@@ -13,7 +13,7 @@ use rpcshark_captures::budget::MemoryLimit;
 use rpcshark_captures::file::{FileInfo, Notice, Skipped};
 use rpcshark_captures::{Place, Sources, Timestamp};
 use rpcshark_dissectors::print::{Printer, Times};
-use rpcshark_dissectors::schema::{Level, Schema};
+use rpcshark_dissectors::schema::{Level, Schema, SchemaFile};
 use rpcshark_dissectors::store::{Keep, Store};
 use rpcshark_dissectors::view::{Bodies, Guesser, Redaction, Viewer};
 
@@ -205,6 +205,11 @@ impl InputArgs {
         load_sources(&self.schema_sources()?, self.talk)
     }
 
+    /// The same, with the files that the schema is made of; none where no schema is given.
+    pub(super) fn load_schema_with_files(&self) -> Result<(Arc<Schema>, Vec<SchemaFile>), Problem> {
+        load_sources_with(&self.schema_sources()?, self.talk, schema::Sources::load_with_files)
+    }
+
     /// Opens `inputs`. From then on, a signal only ends the reading.
     pub(super) fn open(&self, inputs: Inputs, follow: bool, keep: Keep) -> Result<Loader, Problem> {
         self.open_with(inputs, follow, keep, false)
@@ -275,16 +280,24 @@ impl InputArgs {
 }
 
 fn load_sources(sources: &schema::Sources, talk: Talk) -> Result<Arc<Schema>, Problem> {
+    load_sources_with(sources, talk, schema::Sources::load).map(|(schema, _)| schema)
+}
+
+fn load_sources_with(
+    sources: &schema::Sources,
+    talk: Talk,
+    load: fn(&schema::Sources) -> schema::Loaded,
+) -> Result<(Arc<Schema>, Vec<SchemaFile>), Problem> {
     if sources.proto.is_empty() && sources.protoset.is_empty() && sources.import_path.is_empty() {
-        return Ok(Arc::new(Schema::builtin()));
+        return Ok((Arc::new(Schema::builtin()), Vec::new()));
     }
-    let loaded = sources.load();
+    let loaded = load(sources);
     for said in &loaded.said {
         if said.level == Level::Error || !talk.quiet {
             repeat(&said.to_string());
         }
     }
-    if loaded.failed() { Err(Problem::Schema) } else { Ok(loaded.schema) }
+    if loaded.failed() { Err(Problem::Schema) } else { Ok((loaded.schema, loaded.files)) }
 }
 
 /// What a viewer takes from the command line and the files.

@@ -24,7 +24,7 @@ use crate::record::BackgroundWriter;
 use crate::replay::{Recording, parse_duration};
 use crate::report::CompareArgs;
 use crate::rpc::{Doors, ServerTls, ServerTlsArgs};
-use crate::serve::{Catalog, Counts, Delays, Log, Reuse, Server, Settings};
+use crate::serve::{BuiltIn, Catalog, Counts, Delays, Log, Reuse, Server, Settings};
 use crate::signals::{INTERRUPTED, Stop};
 
 /// Answer clients from a recording, gRPC and ttrpc
@@ -86,7 +86,7 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Problem> {
     let talk = args.input.talk;
     let rules = args.compare.rules()?;
     let tls = args.tls()?;
-    let schema = args.input.load_schema()?;
+    let (schema, schema_files) = args.input.load_schema_with_files()?;
     let mut sieve = args.filter.compile(&schema, Target::Calls)?;
     let needs = sieve.needs();
     let kept = Keep { bodies: true, frames: needs.frames, events: true };
@@ -118,6 +118,7 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Problem> {
     }
     let bodies = Arc::new(FileBodies(Arc::clone(&loaded.sources)));
     let recording = Arc::new(Recording::new(shared, bodies, schema, args.input.redaction()?, names));
+    let built_in = (!schema_files.is_empty()).then(|| BuiltIn::new(schema_files, &recording.schema));
     let catalog = Catalog::new(&recording, &loaded.store, &chosen, &rules);
     for (why, count) in catalog.left_out.iter().filter(|_| !talk.quiet) {
         remark(&format!("{} cannot be served: {why}", calls_text(*count)));
@@ -134,7 +135,7 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Problem> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tasks = LocalSet::new();
-    let counts = tasks.block_on(&runtime, args.serve(recording, catalog, rules, tls, Arc::clone(&stop)))?;
+    let counts = tasks.block_on(&runtime, args.serve(recording, (catalog, built_in), rules, tls, Arc::clone(&stop)))?;
     let Some((counts, unused)) = counts else { return Ok(ExitCode::from(CANNOT_OPEN)) };
     if !talk.quiet {
         remark(&summary(counts, unused));
@@ -150,7 +151,7 @@ impl ServeArgs {
     async fn serve(
         &self,
         recording: Arc<Recording>,
-        catalog: Catalog,
+        (catalog, built_in): (Catalog, Option<BuiltIn>),
         rules: rpcshark_dissectors::compare::Rules,
         tls: Option<ServerTls>,
         stop: Arc<Stop>,
@@ -170,7 +171,7 @@ impl ServeArgs {
             Settings { reuse: self.reuse, delays: self.delays, speed: self.speed, max_delay: self.max_delay };
         let out = Box::new(BackgroundWriter::new(Box::new(io::stdout()))?);
         let log = Log::new(out, self.json, Arc::clone(&stop));
-        let server = Rc::new(Server::new(recording, catalog, rules, settings, log));
+        let server = Rc::new(Server::new(recording, catalog, rules, settings, built_in, log));
         if !self.input.talk.quiet {
             let places: Vec<&str> = doors.iter().map(|doors| doors.shown.as_str()).collect();
             let methods = match server.catalog().method_count() {

@@ -13,7 +13,7 @@
 //!    a tree of which only a part was copied.
 
 use rpcshark_dissectors::schema::{
-    Builder, Diagnostic, ImportSource, Level, Located, Schema, SourceText, is_descriptor_set,
+    Builder, Diagnostic, ImportSource, Level, Located, Schema, SchemaFile, SourceText, is_descriptor_set,
 };
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -58,6 +58,8 @@ pub(crate) struct Loaded {
     pub(crate) schema: Arc<Schema>,
     /// In the order in which things were found.
     pub(crate) said: Vec<Diagnostic>,
+    /// Its files, where they were asked for.
+    pub(crate) files: Vec<SchemaFile>,
 }
 
 impl Loaded {
@@ -70,6 +72,21 @@ impl Loaded {
 impl Sources {
     /// Reads everything.
     pub(crate) fn load(&self) -> Loaded {
+        self.load_with(|builder, finder| {
+            let (schema, said) = builder.finish(finder);
+            (schema, said, Vec::new())
+        })
+    }
+
+    /// The same, with the files that the schema is made of.
+    pub(crate) fn load_with_files(&self) -> Loaded {
+        self.load_with(Builder::finish_with_files)
+    }
+
+    fn load_with(
+        &self,
+        finish: impl FnOnce(Builder, &mut dyn ImportSource) -> (Schema, Vec<Diagnostic>, Vec<SchemaFile>),
+    ) -> Loaded {
         let mut builder = Builder::default();
         let mut finder = Finder { import_path: self.import_path.clone(), ..Finder::default() };
         for path in &self.import_path {
@@ -118,13 +135,13 @@ impl Sources {
                 Err(why) => builder.warn(error(path, &why)),
             }
         }
-        let (schema, mut said) = builder.finish(&mut finder);
+        let (schema, mut said, files) = finish(builder, &mut finder);
         if self.strict {
             for said in &mut said {
                 said.level = Level::Error;
             }
         }
-        Loaded { schema: Arc::new(schema), said }
+        Loaded { schema: Arc::new(schema), said, files }
     }
 }
 

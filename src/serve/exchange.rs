@@ -13,6 +13,7 @@ use rpcshark_dissectors::store::End;
 use rpcshark_dissectors::view::{CallView, MessageView, Permit, Scratch};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::built_in::{BuiltIn, BuiltInMethod};
 use super::catalog::{Beginning, Carrier, Found, Method};
 use super::incoming::{Fault, Incoming};
 use super::log::{Line, Outcome};
@@ -131,6 +132,19 @@ impl Server {
             }
             Err(Miss::Stop(stop)) => self.stopped(out, stop, Done::of(Outcome::Left, None)).await,
             Err(miss) => {
+                if let Some(services) = &self.built_in
+                    && let Some(method) = services.method(live.carrier, &live.path)
+                {
+                    let mut done = Done::of(Outcome::BuiltIn, None);
+                    let first = match miss {
+                        Miss::Request(_, content) => content,
+                        _ => None,
+                    };
+                    return match self.answer_built_in(live, out, services, method, first, &mut done).await {
+                        Ok(()) => done,
+                        Err(stop) => self.stopped(out, stop, done).await,
+                    };
+                }
                 let why = match miss {
                     Miss::Method | Miss::Stop(_) => miss::no_method(&self.catalog, live.carrier, &live.path),
                     Miss::UsedUp => format!("all recorded calls of {} with this request were used", live.path),
@@ -343,6 +357,63 @@ impl Server {
         }
     }
 
+    /// Answers reflection or health. `first`: the first message of the request, where it was looked at.
+    async fn answer_built_in(
+        &self,
+        live: &LiveCall,
+        out: &mut Out,
+        services: &BuiltIn,
+        method: BuiltInMethod,
+        mut first: Option<Vec<u8>>,
+        done: &mut Done,
+    ) -> Result<(), Stop> {
+        let incoming = &*live.incoming;
+        let status = loop {
+            let request = match first.take() {
+                Some(request) => Some(request),
+                None => {
+                    let ready = incoming
+                        .until(|incoming| incoming.has_content() || incoming.is_closed() || incoming.fault().is_some());
+                    tokio::select! {
+                        biased;
+                        () = out.gone(incoming) => return Err(Stop::Left),
+                        () = ready => {}
+                    }
+                    if let Some(fault) = incoming.fault() {
+                        return Err(Stop::Fault(fault));
+                    }
+                    incoming.take().map(|message| message.content)
+                }
+            };
+            let Some(request) = request else { break (Status::OK, String::new()) };
+            let answer = match method {
+                BuiltInMethod::Reflection => Ok(services.reflect(&request)),
+                BuiltInMethod::Health => services.check(&request),
+                BuiltInMethod::WatchHealth => Ok(services.watch(&request)),
+            };
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(refused) => break refused,
+            };
+            let _held = self.budget.hold(answer.len()).await.ok_or(Stop::Left)?;
+            let sent = self.unless_slow(out.plain_message(&answer)).await?;
+            sent.map_err(|_| Stop::Left)?;
+            done.sent += 1;
+            match method {
+                BuiltInMethod::Reflection => {}
+                BuiltInMethod::Health => break (Status::OK, String::new()),
+                BuiltInMethod::WatchHealth => {
+                    // Nothing changes.
+                    out.gone(incoming).await;
+                    return Ok(());
+                }
+            }
+        };
+        let (code, message) = status;
+        done.status = Some(code);
+        self.unless_slow(out.status(code, &message)).await?.map_err(|_| Stop::Left)
+    }
+
     /// What follows where an answer ends early.
     async fn stopped(&self, out: &mut Out, stop: Stop, done: Done) -> Done {
         match stop {
@@ -440,6 +511,19 @@ impl Out {
                 (true, Some(End::Response)) => answer.response(*stream, &status_of(call), &bytes).await,
                 (is_last, _) => answer.data(*stream, &bytes, is_last).await,
             },
+        }
+    }
+
+    /// Sends a message that is not recorded.
+    async fn plain_message(&mut self, message: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Grpc { answer, .. } => {
+                if !answer.has_headers() {
+                    answer.headers(response::plain(), false).map_err(io::Error::other)?;
+                }
+                answer.data(response::framed(false, message)).await.map_err(io::Error::other)
+            }
+            Self::Ttrpc { answer, stream } => answer.data(*stream, message, false).await,
         }
     }
 

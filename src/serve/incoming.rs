@@ -128,6 +128,11 @@ impl Incoming {
         self.fault.borrow().clone()
     }
 
+    /// Whether there is a content to take.
+    pub(super) fn has_content(&self) -> bool {
+        !self.contents.borrow().is_empty()
+    }
+
     /// The next content, `None` if there is none yet.
     pub(super) fn take(&self) -> Option<Message> {
         let taken = self.contents.borrow_mut().pop_front();

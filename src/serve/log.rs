@@ -68,6 +68,8 @@ pub(crate) struct Line {
 pub(crate) enum Outcome {
     /// It was answered to its recorded end.
     Answered,
+    /// By the server itself: reflection or health.
+    BuiltIn,
     /// Its request is not in the recording.
     Miss,
     /// The client cancelled it or left, before its recorded end or because there is none.
@@ -80,6 +82,7 @@ impl Outcome {
     const fn name(self) -> &'static str {
         match self {
             Self::Answered => "answered",
+            Self::BuiltIn => "built-in",
             Self::Miss => "miss",
             Self::Left => "left",
             Self::Failed => "failed",
@@ -109,7 +112,7 @@ impl Log {
         let mut counts = self.counts.get();
         counts.calls += 1;
         match line.outcome {
-            Outcome::Answered => {}
+            Outcome::Answered | Outcome::BuiltIn => {}
             Outcome::Miss => counts.misses += 1,
             Outcome::Left => counts.left += 1,
             Outcome::Failed => counts.failed += 1,
@@ -131,6 +134,7 @@ impl Line {
         };
         let source = match (self.outcome, self.recorded) {
             (Outcome::Miss, _) => "miss".to_owned(),
+            (Outcome::BuiltIn, _) => "built-in".to_owned(),
             (_, Some(no)) => format!("call {no}"),
             (_, None) => "-".to_owned(),
         };

@@ -95,8 +95,14 @@ pub(super) fn status(code: Status, message: &str) -> HeaderMap {
 
 /// A response that has nothing but a status.
 pub(super) fn only_status(code: Status, message: &str) -> Response<()> {
+    let mut response = plain();
+    response.headers_mut().extend(status(code, message));
+    response
+}
+
+/// The headers of a response that is not recorded.
+pub(super) fn plain() -> Response<()> {
     let mut response = Response::new(());
-    *response.headers_mut() = status(code, message);
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     response
 }

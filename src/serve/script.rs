@@ -140,11 +140,7 @@ impl Script {
                 _ => {}
             }
         }
-        if Direction::BOTH
-            .into_iter()
-            .flat_map(|direction| call.messages(direction))
-            .any(|m| m.is_cut() && !m.is_late())
-        {
+        if reading.is_cut(call, server_ends) {
             return Err(Unservable::Cut);
         }
         // A response whose status is not known cannot be repeated.
@@ -219,6 +215,18 @@ impl Reading {
             at: count.checked_sub(1).and_then(|last| self.client.get(last)).map(|sent| sent.1),
         };
         self.steps.push(Step { kind, at: on.at, end: on.end, gate });
+    }
+
+    /// Whether bytes are missing of messages that are needed: of those that are sent, and of the first of the request. Of a
+    /// message that was still being sent when the stream was reset, nobody has all.
+    fn is_cut(&self, call: &CallView<'_>, server_ends: bool) -> bool {
+        let is_sent = |number: usize| {
+            let kind = StepKind::Message(number as u32);
+            server_ends || self.steps.iter().any(|step| step.kind == kind)
+        };
+        let mut answers = call.messages(Direction::ToClient).enumerate();
+        answers.any(|(number, message)| message.is_cut() && !message.is_late() && is_sent(number))
+            || call.messages(Direction::ToServer).next().is_some_and(|message| message.is_cut())
     }
 
     fn done(self) -> Script {

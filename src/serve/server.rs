@@ -16,6 +16,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::budget::Budget;
+use super::built_in::BuiltIn;
 use super::catalog::{Carrier, Catalog};
 use super::exchange::{LiveCall, Out};
 use super::incoming::{Fault, Incoming, Message};
@@ -35,6 +36,7 @@ pub(crate) struct Server {
     pub(super) catalog: Catalog,
     pub(super) rules: Rules,
     pub(super) settings: Settings,
+    pub(super) built_in: Option<BuiltIn>,
     pub(super) log: Log,
     pub(super) budget: Budget,
     began: (Instant, Timestamp),
@@ -78,7 +80,14 @@ const GOODBYE: Duration = Duration::from_millis(300);
 
 impl Server {
     /// A server that nobody knows yet.
-    pub(crate) fn new(recording: Arc<Recording>, catalog: Catalog, rules: Rules, settings: Settings, log: Log) -> Self {
+    pub(crate) fn new(
+        recording: Arc<Recording>,
+        catalog: Catalog,
+        rules: Rules,
+        settings: Settings,
+        built_in: Option<BuiltIn>,
+        log: Log,
+    ) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Timestamp::from_nanos(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
         Self {
@@ -87,6 +96,7 @@ impl Server {
             catalog,
             rules,
             settings,
+            built_in,
             log,
             budget: Budget::new(),
             began: (Instant::now(), now),
@@ -229,7 +239,9 @@ impl Server {
             return;
         }
         let path = head.uri.path().to_owned();
-        let incoming = Rc::new(Incoming::wanting(1));
+        // Of requests that the recording answers, only the first message matters.
+        let own = self.built_in.as_ref().is_some_and(|services| services.method(Carrier::Http2, &path).is_some());
+        let incoming = Rc::new(Incoming::wanting(if own { u32::MAX } else { 1 }));
         let live = LiveCall {
             connection: connection.no,
             client: Rc::clone(&connection.client),

@@ -4,6 +4,7 @@
 //! [`ImportSource`]. What a file lacks takes only that with it which needs it.
 
 use super::descriptor::{DescriptorSetError, File, MAX_DEFINITIONS, MAX_FILES, decode};
+use super::files::{Extensions, SchemaFile, Writer};
 use super::link::{Unit, link};
 use super::parser::parse;
 use super::{Diagnostic, Level, Schema, builtin};
@@ -205,7 +206,21 @@ impl Builder {
     }
 
     /// The schema of what was added, of what that imports and of what is always there, and its diagnostics.
-    pub fn finish(mut self, imports: &mut dyn ImportSource) -> (Schema, Vec<Diagnostic>) {
+    pub fn finish(self, imports: &mut dyn ImportSource) -> (Schema, Vec<Diagnostic>) {
+        let (schema, diagnostics, ()) = self.finish_with(imports, |_, _| ());
+        (schema, diagnostics)
+    }
+
+    /// The same, with the files that it is made of.
+    pub fn finish_with_files(self, imports: &mut dyn ImportSource) -> (Schema, Vec<Diagnostic>, Vec<SchemaFile>) {
+        self.finish_with(imports, Self::schema_files)
+    }
+
+    fn finish_with<T>(
+        mut self,
+        imports: &mut dyn ImportSource,
+        more: impl FnOnce(&Self, &Schema) -> T,
+    ) -> (Schema, Vec<Diagnostic>, T) {
         let mut at = 0;
         while at < self.files.len() {
             self.resolve_imports(at, imports);
@@ -248,7 +263,52 @@ impl Builder {
             })
             .collect();
         let schema = link(&units, &mut self.diagnostics);
-        (schema, self.diagnostics)
+        let more = more(&self, &schema);
+        (schema, self.diagnostics, more)
+    }
+
+    /// The files as descriptors. A file is called as others import it.
+    fn schema_files(&self, schema: &Schema) -> Vec<SchemaFile> {
+        let all = || self.files.iter().chain(&self.builtins);
+        let index = |target: Target| match target {
+            Target::File(at) => at,
+            Target::Builtin(at) => self.files.len() + at,
+        };
+        let mut names: Vec<Option<String>> = all().map(|_| None).collect();
+        for loaded in all() {
+            // Imports that were not found have no target.
+            if loaded.resolved.len() != loaded.file.dependency.len() {
+                continue;
+            }
+            for (name, &(target, _)) in loaded.file.dependency.iter().zip(&loaded.resolved) {
+                if let Some(known) = names.get_mut(index(target)) {
+                    known.get_or_insert_with(|| name.clone());
+                }
+            }
+        }
+        let mut taken = HashMap::new();
+        let names: Vec<String> = all()
+            .zip(names)
+            .map(|(loaded, name)| {
+                let own = || match &loaded.origin {
+                    Origin::Text { .. } => loaded.name.rsplit('/').next().unwrap_or_default().to_owned(),
+                    Origin::Set(_) | Origin::Builtin => loaded.file.name().to_owned(),
+                };
+                let name = name.unwrap_or_else(own);
+                let count: &mut u32 = taken.entry(name.clone()).or_default();
+                *count += 1;
+                if *count == 1 { name } else { format!("{count}/{name}") }
+            })
+            .collect();
+        let extensions = Extensions::of(schema);
+        let write = |(loaded, name): (&Loaded, &String)| {
+            let imports = loaded
+                .resolved
+                .iter()
+                .filter_map(|&(target, public)| Some((names.get(index(target))?.clone(), public)));
+            Writer::write(schema, &extensions, &loaded.file, name.clone(), imports.collect())
+        };
+        all().zip(&names).map(write).collect()
     }
 
     fn parse(&mut self, source: SourceText, level: Level) -> Option<usize> {
@@ -487,6 +547,61 @@ mod tests {
 
     fn names(schema: &Schema, message: &str) -> Vec<String> {
         schema[schema.message(message).unwrap()].fields.iter().map(|f| f.name.to_string()).collect()
+    }
+
+    #[test]
+    fn files_of_a_schema_make_the_same_schema_again() {
+        let order =
+            "syntax = \"proto3\"; package shop; import \"item.proto\"; import \"google/protobuf/timestamp.proto\";
+            message Order { repeated Item items = 1; google.protobuf.Timestamp at = 2; optional State state = 3;
+              map<string, Item> by_name = 4; oneof how { string a = 5; State b = 6; }
+              enum State { option allow_alias = true; NEW = 0; FRESH = 0; } }
+            service Orders { rpc Get(Order) returns (stream Item); }";
+        let item = "syntax = \"proto2\"; package shop; message Item { optional string sku = 1; extensions 100 to 199;
+              repeated group Part = 2 { optional int32 n = 1; } }
+            extend Item { optional Item more = 100; }";
+        let mut builder = Builder::default();
+        for (name, text) in [("a/order.proto", order), ("a/item.proto", item)] {
+            let identity = name.trim_start_matches("a/").to_owned();
+            builder.add_text(SourceText { identity, name: name.into(), text: text.into() }, true);
+        }
+        let mut list = List(&[("item.proto", "-")]);
+        let (schema, said, files) = builder.finish_with_files(&mut list);
+        assert!(said.is_empty(), "{said:?}");
+        let names: Vec<&str> = files.iter().map(|file| &*file.name).collect();
+        assert!(names.contains(&"order.proto") && names.contains(&"item.proto"), "{names:?}");
+        let order = files.iter().find(|file| file.name == "order.proto").unwrap();
+        assert_eq!(order.imports, ["item.proto", "google/protobuf/timestamp.proto"]);
+        for symbol in ["shop.Order", "shop.Order.State", "shop.Orders", "shop.Orders.Get"] {
+            assert!(order.symbols.iter().any(|known| known == symbol), "{symbol}: {:?}", order.symbols);
+        }
+        let item = files.iter().find(|file| file.name == "item.proto").unwrap();
+        assert_eq!(item.extensions, [("shop.Item".to_owned(), 100)]);
+        // An implementation that refuses what is not sound reads them, too.
+        let set = prost_reflect::prost_types::FileDescriptorSet {
+            file: files
+                .iter()
+                .map(|file| prost::Message::decode(file.descriptor.as_slice()).expect("a descriptor"))
+                .collect(),
+        };
+        let pool = prost_reflect::DescriptorPool::from_file_descriptor_set(set.clone()).expect("a sound set");
+        assert!(pool.get_extension_by_name("shop.more").is_some());
+        let order = pool.get_message_by_name("shop.Order").expect("it is there");
+        assert_eq!(order.oneofs().map(|oneof| oneof.name().to_owned()).collect::<Vec<_>>(), ["how", "_state"]);
+        let (again, said) = Schema::from_descriptors(&prost::Message::encode_to_vec(&set)).expect("a set");
+        assert!(said.is_empty(), "{said:?}");
+        for name in ["shop.Order", "shop.Item", "shop.Item.Part"] {
+            let fields = |schema: &Schema| {
+                let message = &schema[schema.message(name).unwrap()];
+                message
+                    .fields
+                    .iter()
+                    .map(|field| format!("{} {} {:?}", field.number, field.name, field.cardinality))
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(fields(&schema), fields(&again), "{name}");
+        }
+        assert!(again.method("shop.Orders", "Get").unwrap().server_streaming);
     }
 
     #[test]

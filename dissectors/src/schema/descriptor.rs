@@ -184,12 +184,23 @@ pub(crate) struct Message {
     pub(crate) nested_type: Vec<Message>,
     #[prost(message, repeated, tag = "4")]
     pub(crate) enum_type: Vec<Enum>,
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) extension_range: Vec<ExtensionRange>,
     #[prost(message, repeated, tag = "6")]
     pub(crate) extension: Vec<Field>,
     #[prost(message, optional, tag = "7")]
     pub(crate) options: Option<MessageOptions>,
     #[prost(message, repeated, tag = "8")]
     pub(crate) oneof_decl: Vec<Oneof>,
+}
+
+/// `DescriptorProto.ExtensionRange`
+#[derive(Clone, Copy, PartialEq, ProstMessage)]
+pub(crate) struct ExtensionRange {
+    #[prost(int32, optional, tag = "1")]
+    pub(crate) start: Option<i32>,
+    #[prost(int32, optional, tag = "2")]
+    pub(crate) end: Option<i32>,
 }
 
 /// `MessageOptions`
@@ -282,6 +293,8 @@ pub(crate) struct EnumValue {
 /// `EnumOptions`
 #[derive(Clone, PartialEq, ProstMessage)]
 pub(crate) struct EnumOptions {
+    #[prost(bool, optional, tag = "2")]
+    pub(crate) allow_alias: Option<bool>,
     #[prost(message, optional, tag = "7")]
     pub(crate) features: Option<Features>,
 }

@@ -33,6 +33,7 @@ mod builtin;
 mod descriptor;
 mod diagnostic;
 mod features;
+mod files;
 mod guess;
 mod lexer;
 mod link;
@@ -44,6 +45,7 @@ pub(crate) mod testing;
 pub use builder::{Builder, ImportSource, Located, NoImports, SourceText};
 pub use descriptor::{DescriptorSetError, is_descriptor_set};
 pub use diagnostic::{Diagnostic, Level, Spot};
+pub use files::SchemaFile;
 pub use guess::{MethodIx, Seen, Signature};
 pub use table::{
     Cardinality, Enum, EnumIx, Field, FieldIx, Kind, Message, MessageIx, Method, Schema, Service, WellKnown,
