@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use support::environment::{captures, tool};
 use support::run::{run, run_with_input, text};
+use support::traffic::{Client, Traffic};
 
 fn shop() -> PathBuf {
     captures().join("shop/shop.pcap")
@@ -450,4 +451,54 @@ fn absent_empty_unknown_and_hidden_are_four_things() {
     ] {
         assert_eq!(truth_of(&joined, unknown, filter), expected, "{filter}");
     }
+}
+
+/// A capture of one connection with calls that have JSON bodies; the last one is of a method that no schema has.
+fn with_json_bodies(directory: &Path) -> PathBuf {
+    let (mut traffic, mut client) = (Traffic::new(), Client::new(0));
+    traffic.open(&mut client);
+    for (index, (method, request, response)) in [
+        (
+            "GetOrder",
+            r#"{"id": "order-7"}"#,
+            r#"{"id":"order-7","items":[{"sku":"a","quantity":2},{"sku":"b\u00fc"}],"labels":{"tenant":"t0"},"status":"STATUS_SHIPPED"}"#,
+        ),
+        ("GetOrder", r#"{"id": "order-8"}"#, r#"{"id": "order-8", "status": 1, "labels": {}, "items": 5}"#),
+        ("Unheard", r#"{"id": ["order-7", "order-9"]}"#, "{}"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = format!("/acme.shop.v1.Orders/{method}");
+        traffic.call(&mut client, 2 * index as u32 + 1, &path, request.as_bytes(), response.as_bytes());
+    }
+    traffic.close(&mut client);
+    let path = directory.join("json.pcap");
+    std::fs::write(&path, traffic.bytes).unwrap();
+    path
+}
+
+#[test]
+fn fields_of_bodies_that_are_json_are_compared_by_the_types_of_the_schema() {
+    let directory = support::environment::temporary();
+    let file = with_json_bodies(directory.path());
+    for (filter, expected, unknown) in [
+        ("rpc.request.id == \"order-7\"", &[1, 3][..], 0),
+        ("rpc.request.id contains \"order\"", &[1, 2, 3], 0),
+        ("rpc.response.items.sku == \"bü\"", &[1], 1),
+        ("rpc.response.items.quantity == 2", &[1], 1),
+        ("rpc.response.labels[\"tenant\"] == \"t0\"", &[1], 0),
+        ("!rpc.response.labels[\"tenant\"]", &[2, 3], 0),
+        ("rpc.response.status == STATUS_SHIPPED", &[1], 0),
+        ("rpc.response.status == 1", &[2], 0),
+        ("pbf.acme.shop.v1.Item.sku == \"a\"", &[1], 2),
+    ] {
+        let (calls, stderr) = matching(&file, filter);
+        assert_eq!(calls, expected, "{filter}: {stderr}");
+        let left_out = stderr.lines().find_map(|line| line.strip_prefix("note: ")?.split(" call").next()?.parse().ok());
+        assert_eq!(left_out.unwrap_or(0), unknown, "{filter}: {stderr}");
+    }
+    let without = run(&["calls", &text(&file), "-Y", "rpc.request.id == x"]);
+    assert_eq!(without.status, Some(2));
+    assert!(without.stderr.contains("needs a schema"), "{}", without.stderr);
 }

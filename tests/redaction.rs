@@ -277,3 +277,33 @@ fn calls_of_every_kind_stay_what_they_are_without_their_secrets() {
         assert_eq!(outlines(&calls(recording, &[])), outlines(&exported), "{recording}");
     }
 }
+
+#[test]
+fn calls_over_http1_are_exported_without_their_secrets() {
+    let directory = environment::temporary();
+    let file = directory.path().join("redacted.pcapng");
+    let options = ["--proto", "shop/shop.proto"];
+    for recording in ["grpc-web-1/web.pcap", "connect-1/web.pcap", "connect-json-1/web.pcap"] {
+        if !environment::captures().join(recording).exists() {
+            continue;
+        }
+        let original = calls(recording, &options);
+        for options in [&options[..], &[]] {
+            let redaction = if options.is_empty() { "--redact" } else { "--redact-field=sku" };
+            let (exported, said) = redacted(recording, options, &[redaction], &file);
+            assert_eq!(outlines(&original), outlines(&exported), "{recording}: {said}");
+            let skus = |calls: &[Value]| {
+                let mut found = Vec::new();
+                calls.iter().for_each(|call| strings(call, "sku", &mut found));
+                found
+            };
+            if !skus(&exported).is_empty() {
+                assert_pseudonyms(&skus(&original), &skus(&exported));
+            }
+            let bytes = std::fs::read(&file).unwrap();
+            for secret in skus(&original).iter().filter(|secret| secret.len() > 4) {
+                assert!(memchr::memmem::find(&bytes, secret.as_bytes()).is_none(), "{secret} in {recording}");
+            }
+        }
+    }
+}

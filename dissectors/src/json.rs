@@ -2,9 +2,14 @@
 //!
 //! What comes out is one line of ASCII-safe UTF-8: besides what RFC 8259 asks for, DEL and the C1 controls are escaped,
 //! so that what a capture holds can never steer a terminal. Numbers look as Google's Python printer shows them.
+//! [`Json`] reads texts.
+
+mod read;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+
+pub use read::Json;
 
 /// Empties a buffer while a value is still being written to it, so that what is printed may be larger than memory. It may take
 /// all but the last byte, which tells whether a comma comes next.

@@ -344,10 +344,6 @@ impl Export<'_> {
                 false => format!("{trunks} written with all calls: their frames cannot be separated"),
             });
         }
-        if exported.whole_http1 > 0 {
-            let connections = count(exported.whole_http1, "HTTP/1.1 connection");
-            remark(&format!("{connections} written with all calls: these are not separated"));
-        }
         if exported.unreadable > 0 {
             let runs = count(exported.unreadable as usize, "run");
             remark(&format!("{runs} of bytes could not be read again; they are missing from the export"));

@@ -16,7 +16,7 @@ use super::data::{Bodies, Part};
 use super::flow::FlowBytes;
 use super::piece::{Action, Piece};
 use super::redaction::{Redacted, Redactor};
-use super::{http2, ttrpc};
+use super::{http1, http2, ttrpc};
 use crate::load::{ExactConnection, ExactFrame, ExactReading};
 use crate::tap::{Delivered, Delivery};
 
@@ -27,8 +27,6 @@ pub(crate) struct Exported {
     pub(crate) connections: usize,
     /// NRI trunks that were written whole, since their calls cannot be separated.
     pub(crate) whole_trunks: usize,
-    /// Connections of HTTP/1.1 that were written whole: their calls are not separated.
-    pub(crate) whole_http1: usize,
     /// Runs of bytes that could not be read again; they are gaps in the export.
     pub(crate) unreadable: u64,
     /// What was done about secrets.
@@ -191,12 +189,18 @@ impl<'a> Rewriting<'a> {
         let store: &Store = &reading.store;
         let stored = store.connection(connection.at);
         let protocol = connection.frames.first().map_or(Framing::Http2, |frame| frame.protocol);
-        let is_http1 = stored.protocol == ConnectionProtocol::Http1 || connection.frames.is_empty();
-        exported.whole_http1 += usize::from(is_http1 && redacting.is_none());
         let joined = stored.facts.as_ref().is_some_and(|facts| facts.joined);
         let sources = &*reading.sources;
+        let all_bytes = Direction::BOTH.map(|seen| FlowBytes::new(&connection.deliveries, seen, sources));
+        let mut http1 = (stored.protocol == ConnectionProtocol::Http1).then(|| {
+            let done = &mut exported.redacted;
+            http1_pieces(reading, connection, &all_bytes, shown, redacting, done)
+        });
         let flows = Direction::BOTH.map(|seen| {
-            let bytes = FlowBytes::new(&connection.deliveries, seen, sources);
+            let bytes = &all_bytes[seen.index()];
+            if let Some(pieces) = &mut http1 {
+                return Flow { pieces: std::mem::take(&mut pieces[seen.index()]), ..Flow::default() };
+            }
             let mut frames: Vec<ExactFrame> =
                 connection.frames.iter().filter(|frame| frame.seen == seen).cloned().collect();
             frames.sort_by_key(|frame| (frame.extent.start, frame.extent.end));
@@ -218,7 +222,7 @@ impl<'a> Rewriting<'a> {
                         bodies = Bodies::new(viewer, calls.clone(), oriented, done);
                     }
                     let streams = calls.map(|at| store.call(at).stream).collect();
-                    Some(http2::pieces(&frames, &streams, &bytes, lane, redactor, done))
+                    Some(http2::pieces(&frames, &streams, bytes, lane, redactor, done))
                 }
                 Framing::Ttrpc => {
                     let redaction = redacting.map(|Redacting { redactor, viewer }| ttrpc::Redaction {
@@ -226,7 +230,7 @@ impl<'a> Rewriting<'a> {
                         messages: ttrpc::Messages::new(viewer, calls.clone(), oriented),
                     });
                     let calls: HashSet<CallId> = calls.map(|at| at.id).collect();
-                    ttrpc::pieces(&frames, &calls, &bytes, redaction.as_ref(), done)
+                    ttrpc::pieces(&frames, &calls, bytes, redaction.as_ref(), done)
                 }
             };
             let pieces = pieces.unwrap_or_else(|| {
@@ -477,6 +481,30 @@ impl Flow<'_> {
         let behind = known.partition_point(|at| at.original <= offset && at.packets <= packets + PACKETS_AHEAD);
         behind.checked_sub(1).and_then(|last| known.get(last)).map_or(0, |at| at.exported)
     }
+}
+
+/// The parts of the flows of a connection that speaks HTTP/1.1, by the direction as seen.
+fn http1_pieces(
+    reading: &ExactReading,
+    connection: &ExactConnection,
+    bytes: &[FlowBytes<'_>; 2],
+    shown: &HashSet<CallRef>,
+    redacting: Option<Redacting<'_>>,
+    done: &mut Redacted,
+) -> [Vec<Piece>; 2] {
+    let store: &Store = &reading.store;
+    let swapped = store.connection(connection.at).roles_swapped;
+    let of_connection =
+        shown.iter().filter(|at| at.lane == connection.at.lane && store.call(**at).connection == connection.at.id);
+    let calls = of_connection.map(|&at| (store.call(at).stream, at)).collect();
+    let redaction = redacting.map(|Redacting { redactor, viewer }| http1::Redaction { redactor, viewer });
+    let [first, second] = bytes;
+    let flows = if swapped { [second, first] } else { [first, second] };
+    let mut pieces = http1::pieces(flows, &calls, redaction.as_ref(), done);
+    if swapped {
+        pieces.reverse();
+    }
+    pieces
 }
 
 /// The ends of a connection, for the comment that states them.

@@ -38,6 +38,19 @@ impl<'a> FlowBytes<'a> {
         self.end
     }
 
+    /// The bytes from `start` on: at most `limit` of them, and none behind a gap.
+    pub(crate) fn contiguous(&self, start: u64, limit: usize) -> Vec<u8> {
+        let first = self.runs.partition_point(|&(offset, len, _)| offset + u64::from(len) <= start);
+        let mut end = start;
+        for &(offset, len, _) in self.runs.get(first..).unwrap_or_default() {
+            if offset > end || end - start >= limit as u64 {
+                break;
+            }
+            end = offset + u64::from(len);
+        }
+        self.get(start..end.min(start + limit as u64)).unwrap_or_default()
+    }
+
     /// The bytes of a range; `None` where some of them are missing.
     pub(crate) fn get(&self, range: Range<u64>) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();

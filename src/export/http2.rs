@@ -147,9 +147,7 @@ fn beginning(
     let upgrade = range.start..range.end - preface;
     if !upgrade.is_empty() && head.starts_with_http1() {
         let text = head.get(..upgrade.end as usize).unwrap_or_default();
-        // A connection without frames carries HTTP/1.1 to its end, and its calls are not separated.
-        let is_shown = if range.end == bytes.end() { !shown.is_empty() } else { shown.contains(&1) };
-        pieces.push(match (is_shown, redactor) {
+        pieces.push(match (shown.contains(&1), redactor) {
             (false, _) => Piece::drop(upgrade, true),
             (true, None) => Piece::copy(upgrade),
             (true, Some(redactor)) => {

@@ -9,6 +9,7 @@ mod capture;
 mod data;
 mod flow;
 mod forms;
+mod http1;
 mod http2;
 mod piece;
 mod redaction;

@@ -117,7 +117,7 @@ impl<'a> Redactor<'a> {
     }
 
     /// `grpc-status-details-bin`: what its `google.rpc.Status` holds is redacted as a message is.
-    fn status_details<'v>(&self, value: &'v [u8], done: &mut Redacted) -> Cow<'v, [u8]> {
+    pub(super) fn status_details<'v>(&self, value: &'v [u8], done: &mut Redacted) -> Cow<'v, [u8]> {
         let status = binary_values(value).next().flatten();
         match status.and_then(|status| self.status(&status, done)) {
             Some(Content::Same(_)) => Cow::Borrowed(value),

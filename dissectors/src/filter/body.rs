@@ -3,6 +3,8 @@
 //! The walk decodes nothing but the fields on the path. A field that may occur once has the value that comes last, as
 //! protobuf says, so its message is scanned to the end; repeated fields end the walk as soon as the visitor breaks.
 
+mod json;
+
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 

@@ -9,14 +9,15 @@ use regex::bytes::Regex;
 use rpcshark_captures::{Direction, PacketNo};
 
 use super::ast::{Op, Slice, SliceEnd};
-use super::body::{BodyPath, Reach, VisitMessage};
+use super::body::{BodyPath, Reach};
 use super::fields::{Ends, Flow, HeaderName, Visit};
 use super::literal::{Constant, is_within};
 use super::summary;
 use super::truth::Truth;
 use super::value::{Item, Type, Value};
+use crate::json::Json;
 use crate::schema::{MessageIx, Schema};
-use crate::view::{CallView, FrameView, Known, MessageView, Scratch};
+use crate::view::{CallView, FrameView, MessageView, Scratch, as_json};
 
 /// An expression over tests.
 #[derive(Debug)]
@@ -491,10 +492,13 @@ impl Operand {
                 }
             }
             Source::AnyField(reach, path) => messages(subject, |message| {
+                let hide = message.hides_marked_fields();
                 found(message, reach, schema, &mut scratch.body, &mut |inside| match inside {
-                    Some(bytes) => {
-                        let hide = message.hides_marked_fields();
+                    Some(Found::Bytes(bytes)) => {
                         path.walk_hiding(schema, bytes, hide, false, &mut |item| each(item, &self.variant))
+                    }
+                    Some(Found::Json(json)) => {
+                        path.walk_json(schema, json, hide, &mut |item| each(item, &self.variant))
                     }
                     None => each(Item::Unknown, &self.variant),
                 })
@@ -539,32 +543,50 @@ fn body(
     visit: &mut dyn FnMut(Item<'_>, &Variant) -> Flow,
     fallback: &Variant,
 ) -> Flow {
-    let (Known::Seen(ty) | Known::Guessed(ty)) = message.type_ix() else {
-        return visit(Item::Unknown, fallback);
-    };
-    let Some((path, variant)) = roots.get(&ty) else { return ControlFlow::Continue(()) };
+    let ty = message.type_ix().value();
+    if ty.is_some_and(|ty| !roots.contains_key(&ty)) {
+        return ControlFlow::Continue(());
+    }
     let body = message.body(scratch);
-    match body.content() {
-        None if message.is_compressed() => visit(Item::Unknown, variant),
-        _ => path.walk_body(schema, &body, &mut |item| visit(item, variant)),
+    let json = body.content().and_then(as_json).and_then(Json::new);
+    // A message of unknown type that is JSON names its fields: the path is the one that fits the first type of all.
+    let root = match (ty, json) {
+        (None, Some(_)) => roots.keys().min().copied(),
+        (ty, _) => ty,
+    };
+    let Some((path, variant)) = root.and_then(|root| roots.get(&root)) else { return visit(Item::Unknown, fallback) };
+    match (json, body.content()) {
+        (Some(json), _) => {
+            path.walk_json(schema, json, message.hides_marked_fields(), &mut |item| visit(item, variant))
+        }
+        (None, None) if message.is_compressed() => visit(Item::Unknown, variant),
+        (None, _) => path.walk_body(schema, &body, &mut |item| visit(item, variant)),
     }
 }
 
-/// Visits the messages of a type in a message's body.
+/// A message that was found in a body.
+#[derive(Clone, Copy)]
+enum Found<'b> {
+    Bytes(&'b [u8]),
+    Json(Json<'b>),
+}
+
+/// Visits the messages of a type in a message's body; `None` where something of it cannot be read.
 fn found(
     message: MessageView<'_>,
     reach: &Reach,
     schema: &Schema,
     scratch: &mut Scratch,
-    visit: &mut VisitMessage<'_>,
+    visit: &mut dyn FnMut(Option<Found<'_>>) -> Flow,
 ) -> Flow {
-    let (Known::Seen(ty) | Known::Guessed(ty)) = message.type_ix() else { return visit(None) };
+    let Some(ty) = message.type_ix().value() else { return visit(None) };
     if !reach.from(ty) {
         return ControlFlow::Continue(());
     }
-    match message.body(scratch).content() {
-        Some(bytes) => reach.find(schema, ty, bytes, 0, visit),
-        None => visit(None),
+    let Some(bytes) = message.body(scratch).content() else { return visit(None) };
+    match as_json(bytes).and_then(Json::new) {
+        Some(json) => reach.find_json(schema, ty, json, &mut |inside| visit(inside.map(Found::Json))),
+        None => reach.find(schema, ty, bytes, 0, &mut |inside| visit(inside.map(Found::Bytes))),
     }
 }
 

@@ -72,6 +72,11 @@ impl Names {
         }
     }
 
+    /// The number of a name, written as it is in the schema.
+    pub(super) fn exact_number(self, schema: &Schema, name: &str) -> Option<i128> {
+        self.all(schema).into_iter().find(|(_, known)| *known == name).map(|(number, _)| i128::from(number))
+    }
+
     /// The number of a name, whatever its case.
     pub fn number(self, schema: &Schema, name: &str) -> Option<i128> {
         let all = self.all(schema);

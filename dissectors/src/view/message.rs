@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use rpcshark_captures::{Direction, PacketNo, Place, Timestamp};
 
 use super::call::{encoding, message_in_path};
+use super::mask::mask;
 use super::{Known, Viewer};
 use crate::grpc::{Encoding, MAX_DECOMPRESSED, decompress};
 use crate::grpc_web::decode_text;
@@ -290,37 +291,6 @@ fn inflate<'b>(wire: &[u8], encoding: Known<Cow<'_, [u8]>>, inflated: &'b mut Ve
         Err(error) => Err(Note::new(Severity::Error, "decompression", error.to_string())),
     }
 }
-
-/// Copies `bytes`, a message, to `masked` with [`MASK`] in place of the values of marked fields. False where there are none.
-fn mask(schema: &Schema, ix: MessageIx, bytes: &[u8], masked: &mut Vec<u8>) -> bool {
-    let mut spans = Vec::new();
-    // Nothing ends this walk.
-    let _ = walk_where(schema, ix, bytes, |step| {
-        let (number, span) = match step.wire {
-            Ok(wire) => (wire.number, wire.value_at..wire.end),
-            Err(broken) => (broken.number, broken.at..broken.end),
-        };
-        if step.message.field(number).is_none_or(|field| !field.redact) {
-            return Next::Inside;
-        }
-        spans.push(span);
-        Next::Over
-    });
-    if spans.is_empty() {
-        return false;
-    }
-    masked.clear();
-    masked.extend_from_slice(bytes);
-    for span in spans {
-        if let Some(hidden) = masked.get_mut(span.start as usize..span.end as usize) {
-            hidden.fill(MASK);
-        }
-    }
-    true
-}
-
-/// Stands in bytes for what is hidden.
-const MASK: u8 = b'*';
 
 /// The encoding that compressed bytes begin like (RFC 1952 §2.3.1, RFC 1950 §2.2, RFC 8878 §3.1.1).
 fn by_magic(bytes: &[u8]) -> Option<Encoding> {

@@ -15,6 +15,7 @@ mod connection;
 mod frame;
 mod guess;
 mod headers;
+mod mask;
 mod message;
 mod permit;
 mod redaction;
