@@ -6,7 +6,8 @@
 //! What the segments of a flow mean together is left to the connection layer.
 //!
 //! Every layer is a function that takes its header off [`rest::Rest`] and returns which layer follows
-//! ([`next::Next`]); the loop in `peel` calls one after the other. IP headers, IPv6 extension headers and VLAN tags are
+//! ([`next::Next`]); the loop in `peel` calls one after the other. Packets that have nothing unusual take a shorter way
+//! ([`plain`]). IP headers, IPv6 extension headers and VLAN tags are
 //! read by `etherparse`, one header at a time. Its layered slices are not used: they stop at packets that the snap length
 //! cut, do not know most tunnels, and give no lengths for what was not captured.
 
@@ -17,6 +18,7 @@ mod next;
 #[cfg(test)]
 mod oracle;
 mod peel;
+mod plain;
 mod rest;
 #[cfg(test)]
 mod samples;

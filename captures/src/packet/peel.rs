@@ -4,7 +4,7 @@ use super::fragment::Fragment;
 use super::next::{Next, Step};
 use super::rest::Rest;
 use super::skip::Skip;
-use super::{ip, link, tcp, tunnel};
+use super::{ip, link, plain, tcp, tunnel};
 use crate::{LinkType, Segment};
 
 /// What was found in a packet.
@@ -23,7 +23,18 @@ pub enum Peeled<'a> {
 /// If tunnels are nested, the innermost segment counts. VLAN tags, labels and tunnel ids are not part of the flow: one
 /// connection can be seen both with and without them.
 #[inline]
-pub fn peel<'a>(link: LinkType, data: &'a [u8], original_len: u32) -> Peeled<'a> {
+pub fn peel(link: LinkType, data: &[u8], original_len: u32) -> Peeled<'_> {
+    if link == LinkType::ETHERNET
+        && let Some(segment) = plain::segment(data)
+    {
+        return Peeled::Segment(segment);
+    }
+    layer_by_layer(link, data, original_len)
+}
+
+/// The same for any packet.
+#[inline(never)]
+pub(super) fn layer_by_layer(link: LinkType, data: &[u8], original_len: u32) -> Peeled<'_> {
     let mut rest = Rest::new(data, original_len);
     match link {
         LinkType::ETHERNET => layers(Next::Ethernet, rest),
@@ -43,8 +54,6 @@ pub fn peel_datagram(bytes: &[u8]) -> Peeled<'_> {
 
 /// Reads layer after layer, beginning with `next`. Every layer takes bytes off the rest or counts as nested, so that
 /// this ends.
-///
-/// Ethernet, IPv4 and TCP are read right here, since nearly all packets have only these.
 fn layers(mut next: Next, mut rest: Rest<'_>) -> Peeled<'_> {
     loop {
         let step = match next {
