@@ -74,11 +74,12 @@ impl Place {
     }
 
     /// The place `bytes` further on in the same source; nowhere stays nowhere.
+    #[inline]
     #[must_use]
     pub const fn plus(self, bytes: u64) -> Self {
         match self {
             Self::NOWHERE => self,
-            _ => Self::new(self.source(), self.offset() + bytes),
+            _ => Self(self.0 & !LOW_48 | self.0.wrapping_add(bytes) & LOW_48),
         }
     }
 }

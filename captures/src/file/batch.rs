@@ -51,7 +51,7 @@ impl Batch {
             time: record.time,
             link: LinkType(record.link),
             data,
-            at: holder.at.plus(record.start),
+            at: holder.at.plus(record.start.into()),
             original_len: record.original_len,
         }
     }

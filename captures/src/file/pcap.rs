@@ -140,7 +140,7 @@ impl Pcap {
             let nanos = i64::from(header.seconds) * 1_000_000_000 + i64::from(header.fraction) * nanos_per_unit;
             found.records.push(Record {
                 time: Timestamp::from_nanos(nanos),
-                start: (*upto + header_len) as u64,
+                start: (*upto + header_len) as u32,
                 len: header.captured,
                 original_len: header.original.max(header.captured),
                 no: log.next_packet(),

@@ -18,6 +18,9 @@ use crate::Place;
 /// How much is asked for when an input is read that gives what it has: what a pipe holds.
 const READ: usize = 64 << 10;
 
+/// How much is read at once at most: as much as stays in the processor's cache until packets have been found in it.
+const MOST_READ: usize = 256 << 10;
+
 /// Packets of one batch take at most about so many bytes, where the bytes are copied.
 const BATCH_BYTES: usize = 4 << 20;
 
@@ -236,8 +239,10 @@ impl Buffer {
         if self.bytes.len() < self.filled + READ {
             self.bytes.resize(self.filled + READ, 0);
         }
+        let room = self.bytes.len() - self.filled;
         loop {
-            match input.read(self.bytes.get_mut(self.filled..).unwrap_or_default()) {
+            let into = self.bytes.get_mut(self.filled..self.filled + room.min(MOST_READ)).unwrap_or_default();
+            match input.read(into) {
                 Ok(len) => {
                     self.filled += len;
                     return Ok(len);

@@ -6,22 +6,23 @@ use std::net::IpAddr;
 use super::info::{DecryptionSecrets, FileInfo, FileNote, Skipped};
 use crate::{PacketNo, Timestamp};
 
-/// What is kept of a packet in a batch.
+/// What is kept of a packet in a batch. Half a line of the processor's cache, so that none takes two.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 pub(crate) struct Record {
     pub(crate) time: Timestamp,
-    /// Where its bytes begin in the bytes that hold it.
-    pub(crate) start: u64,
+    pub(crate) no: PacketNo,
+    /// Where its bytes begin in the bytes that hold it: those of a batch, some megabytes, or of one large packet.
+    pub(crate) start: u32,
     pub(crate) len: u32,
     pub(crate) original_len: u32,
-    pub(crate) no: PacketNo,
     pub(crate) link: u16,
     /// Which of its batch's byte holders holds it.
     pub(crate) holder: u16,
 }
 
 // A batch of a million packets should not cost much more than what it points to.
-const _: () = assert!(size_of::<Record>() <= 40);
+const _: () = assert!(size_of::<Record>() == 32);
 
 /// Packets that were found.
 #[derive(Debug, Default)]

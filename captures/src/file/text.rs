@@ -215,7 +215,7 @@ impl Text {
         let data = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         found.records.push(Record {
             time: Timestamp::from_nanos(time),
-            start: start as u64,
+            start: start as u32,
             len: data.len() as u32,
             original_len: data.len() as u32,
             no: PacketNo::new(log.file, number),
@@ -306,7 +306,7 @@ impl Raw {
             }
             found.records.push(Record {
                 time: Timestamp::default(),
-                start: at as u64,
+                start: at as u32,
                 len: len as u32,
                 original_len: len as u32,
                 no: log.next_packet(),

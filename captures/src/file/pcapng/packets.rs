@@ -119,7 +119,7 @@ impl Section {
         }
         found.records.push(Record {
             time: self.last,
-            start: (block.start + header.head) as u64,
+            start: (block.start + header.head) as u32,
             len: header.captured,
             original_len: header.original.max(header.captured),
             no: log.next_packet(),
