@@ -59,17 +59,19 @@ impl SessionDriver {
     }
 
     /// Bytes or a gap.
-    pub(crate) fn input(&mut self, direction: Direction, input: Input<'_>, output: &mut Output<'_>) {
+    pub(crate) fn input(&mut self, direction: Direction, mut input: Input<'_>, output: &mut Output<'_>) {
         let Some(session) = &mut self.session else { return };
         let order = match &input {
             Input::Data(data) => data.packet.order,
             Input::Gap(gap) => gap.packet.order,
         };
         output.lane.set_sort_key(order, self.rank);
-        let input = match input {
-            Input::Data(data) if session.needs_places() => Input::Data(Data { at: output.place(&data), ..data }),
-            other => other,
-        };
+        if let Input::Data(data) = &mut input
+            && data.at == Place::NOWHERE
+            && session.needs_places()
+        {
+            data.at = output.place(data);
+        }
         if let Some(tap) = &mut output.tap {
             tap.input(self.id, direction, &input);
         }

@@ -59,12 +59,30 @@ pub struct Data<'a> {
 }
 
 impl<'a> Data<'a> {
+    /// Goes on behind the first `len` of these bytes; `len` is held at the end.
+    #[inline]
+    pub fn advance(&mut self, len: usize) {
+        let len = len.min(self.bytes.len());
+        self.bytes = self.bytes.get(len..).unwrap_or_default();
+        self.at = self.at.plus(len as u64);
+        self.offset += len as u64;
+    }
+
+    /// Takes off the first `len` of these bytes; `len` is held at the end.
+    #[inline]
+    #[must_use]
+    pub fn take_first(&mut self, len: usize) -> Self {
+        let (head, _) = self.bytes.split_at(len.min(self.bytes.len()));
+        let first = Self { bytes: head, ..*self };
+        self.advance(len);
+        first
+    }
+
     /// The part of these bytes from `from` on; `from` is held at the end.
     #[must_use]
-    pub fn skip(self, from: usize) -> Self {
-        let from = from.min(self.bytes.len());
-        let (at, offset) = (self.at.plus(from as u64), self.offset + from as u64);
-        Self { bytes: self.bytes.get(from..).unwrap_or_default(), at, offset, ..self }
+    pub fn skip(mut self, from: usize) -> Self {
+        self.advance(from);
+        self
     }
 
     /// The first `len` of these bytes, and the rest; `len` is held at the end.

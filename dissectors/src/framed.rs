@@ -82,7 +82,7 @@ impl<const N: usize> PartialHeader<N> {
             let first = FirstByte::from(&*data);
             // The common case: all of it is here.
             if let Some(&bytes) = data.bytes.first_chunk() {
-                *data = data.skip(N);
+                data.advance(N);
                 return Some((bytes, first));
             }
             self.first = first;

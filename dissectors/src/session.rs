@@ -11,7 +11,7 @@ use rpcshark_captures::{Direction, Gap, Input};
 use crate::held::Held;
 use crate::http1::Http1;
 use crate::http2::{Http2, add_held};
-use crate::parser::{JoinPoint, Parser};
+use crate::parser::{HandOver, JoinPoint, Parser};
 use crate::probe::{Guess, first_bytes, last_bytes};
 use crate::store::{ClientBy, ConnectionEventKind, ConnectionId, ConnectionProtocol};
 use crate::tls::Tls;
@@ -319,18 +319,31 @@ impl Session {
     }
 
     fn parse(&mut self, direction: Direction, input: Input<'_>, context: &mut Context<'_>) {
-        // What follows a hand-over in the same bytes may hand over again; each uses up some of them.
-        let mut input = Some(input);
-        while let Some(now) = input.take() {
-            let State::Parsing(parser) = &mut self.state else { return };
-            let Some(next) = parser.input(direction, now, context) else { return };
+        let State::Parsing(parser) = &mut self.state else { return };
+        if let Some(next) = parser.input(direction, input, context) {
+            self.hand_over(direction, input, next, context);
+        }
+    }
+
+    /// A parser has ended itself. What follows it in the same bytes may do so again; each uses up some of them.
+    #[cold]
+    fn hand_over(
+        &mut self,
+        direction: Direction,
+        mut input: Input<'_>,
+        mut next: HandOver,
+        context: &mut Context<'_>,
+    ) {
+        loop {
             self.state = State::Parsing(next.parser);
-            if let Input::Data(data) = now
-                && next.unused > 0
-                && next.unused < data.bytes.len()
-            {
-                input = Some(Input::Data(data.skip(data.bytes.len() - next.unused)));
+            let Input::Data(data) = input else { return };
+            if next.unused == 0 || next.unused >= data.bytes.len() {
+                return;
             }
+            input = Input::Data(data.skip(data.bytes.len() - next.unused));
+            let State::Parsing(parser) = &mut self.state else { return };
+            let Some(after) = parser.input(direction, input, context) else { return };
+            next = after;
         }
     }
 

@@ -216,13 +216,11 @@ impl Http2 {
     ) {
         let mut left = open.left;
         if open.header.flags.contains(Flags::PADDED) && open.pad.is_none() {
-            let (pad, rest) = part.split(1);
-            open.pad = pad.bytes.first().copied();
+            open.pad = part.take_first(1).bytes.first().copied();
             left -= 1;
-            part = rest;
         }
         let data_left = left.saturating_sub(u32::from(open.pad.unwrap_or(0)));
-        let (data, _padding) = part.split(data_left as usize);
+        let data = part.take_first(data_left as usize);
         if !data.bytes.is_empty()
             && let Some(rpc) = streams.get_mut(open.header.stream).and_then(Http2Stream::rpc)
         {
@@ -420,8 +418,7 @@ impl Framed<{ FrameHeader::LEN }> for Http2 {
             return;
         }
         // The common case: all of it is here.
-        let (whole, rest) = data.split(header.length as usize);
-        *data = rest;
+        let whole = data.take_first(header.length as usize);
         self.half(direction).offset = data.offset;
         if header.kind == FrameType::DATA && header.length > 0 {
             Self::data_part(&mut self.streams, &mut open, direction, whole, lane);
@@ -435,8 +432,7 @@ impl Framed<{ FrameHeader::LEN }> for Http2 {
         let half = &mut self.framing.halves[direction.index()];
         let Position::Frame(open) = &mut half.position else { return };
         let Open::Frame(open) = &mut **open else { return self.preface(direction, data, lane) };
-        let (head, rest) = data.split(open.left as usize);
-        *data = rest;
+        let head = data.take_first(open.left as usize);
         if open.header.kind == FrameType::DATA {
             Self::data_part(&mut self.streams, open, direction, head, lane);
         } else if !open.holes {
@@ -532,7 +528,7 @@ impl Http2 {
             | FrameType::GOAWAY => return false,
             _ => {}
         }
-        *data = data.skip(header.length as usize);
+        data.advance(header.length as usize);
         self.half(direction).offset = data.offset;
         true
     }

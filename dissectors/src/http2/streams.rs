@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZero;
 
 use hashbrown::HashMap;
-use rpcshark_captures::Direction;
+use rpcshark_captures::{Direction, prefetch};
 
 use super::flow::StreamWindow;
 use super::state::{Event, State};
@@ -122,8 +122,8 @@ pub(super) struct Streams {
     free: Vec<Slot>,
     /// Those in use, by id.
     open: HashMap<u32, Slot>,
-    /// The ids of those that have closed, in the order in which they did.
-    closed: VecDeque<(u32, Slot)>,
+    /// Those that have closed, in the order in which they did.
+    closed: VecDeque<Closed>,
     /// The stream that was looked up last. The next frame is most often on the same one.
     last: (u32, Slot),
     /// The ids of those in use, even and odd ones, once a GOAWAY has asked for them.
@@ -134,6 +134,15 @@ pub(super) struct Streams {
 
 /// An index in [`Streams::slots`].
 type Slot = u32;
+
+/// A stream that has closed.
+#[derive(Clone, Copy, Debug)]
+struct Closed {
+    id: u32,
+    slot: Slot,
+    /// Both sides had ended it when it closed, so that nothing more is expected.
+    is_over: bool,
+}
 
 // Each connection keeps some that have closed.
 const _: () = assert!(size_of::<Http2Stream>() <= 96);
@@ -162,7 +171,7 @@ impl Streams {
             return None;
         }
         let open = self.open.get(&id).copied();
-        open.or_else(|| self.closed.iter().rev().find(|&&(closed, _)| closed == id).map(|&(_, slot)| slot))
+        open.or_else(|| self.closed.iter().rev().find(|closed| closed.id == id).map(|closed| closed.slot))
     }
 
     /// Makes the stream `id`, which is not there. False: there are too many.
@@ -175,6 +184,13 @@ impl Streams {
             self.last = (id, slot);
             if let Some(ids) = &mut self.open_ids {
                 ids[id as usize % 2].insert(id);
+            }
+            // When this one closes, the oldest that has closed is forgotten, which nobody has looked at for long.
+            if self.closed.len() >= CLOSED_KEPT
+                && let Some(oldest) = self.closed.front().and_then(|oldest| self.slots.get(oldest.slot as usize))
+            {
+                prefetch(oldest);
+                prefetch(&oldest.carries);
             }
         }
         room
@@ -202,14 +218,17 @@ impl Streams {
             ids[id as usize % 2].remove(&id);
         }
         let Self { slots, free, closed, last, .. } = self;
+        let is_ended = |slots: &[Http2Stream], slot: Slot| {
+            slots.get(slot as usize).is_none_or(|stream| stream.ended == [true; 2])
+        };
+        let is_over = is_ended(slots, slot);
         if let Some(stream) = slots.get_mut(slot as usize) {
             stream.rest();
         }
         if closed.len() >= CLOSED_KEPT {
-            let is_over =
-                |&(_, slot): &(u32, Slot)| slots.get(slot as usize).is_none_or(|stream| stream.ended == [true; 2]);
-            let over = closed.iter().position(is_over).or((closed.len() >= RESET_KEPT).then_some(0));
-            if let Some((id, slot)) = over.and_then(|at| closed.remove(at)) {
+            let over = closed.iter().position(|closed| closed.is_over || is_ended(slots, closed.slot));
+            let over = over.or((closed.len() >= RESET_KEPT).then_some(0));
+            if let Some(Closed { id, slot, .. }) = over.and_then(|at| closed.remove(at)) {
                 if let Some(stream) = slots.get_mut(slot as usize) {
                     stream.carries = Carries::Other;
                 }
@@ -219,7 +238,7 @@ impl Streams {
                 }
             }
         }
-        closed.push_back((id, slot));
+        closed.push_back(Closed { id, slot, is_over });
     }
 
     /// The streams in use with odd (or even) ids above `last`, in order. It takes time for those only, and once for all that are
@@ -239,7 +258,7 @@ impl Streams {
     pub(super) fn in_order(&mut self) -> Vec<(u32, &mut Http2Stream)> {
         let mut ids = vec![0; self.slots.len()];
         let open = self.open.iter().map(|(&id, &slot)| (id, slot));
-        for (id, slot) in open.chain(self.closed.iter().copied()) {
+        for (id, slot) in open.chain(self.closed.iter().map(|closed| (closed.id, closed.slot))) {
             if let Some(of_slot) = ids.get_mut(slot as usize) {
                 *of_slot = id;
             }
