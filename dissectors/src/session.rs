@@ -327,13 +327,7 @@ impl Session {
 
     /// A parser has ended itself. What follows it in the same bytes may do so again; each uses up some of them.
     #[cold]
-    fn hand_over(
-        &mut self,
-        direction: Direction,
-        mut input: Input<'_>,
-        mut next: HandOver,
-        context: &mut Context<'_>,
-    ) {
+    fn hand_over(&mut self, direction: Direction, mut input: Input<'_>, mut next: HandOver, context: &mut Context<'_>) {
         loop {
             self.state = State::Parsing(next.parser);
             let Input::Data(data) = input else { return };

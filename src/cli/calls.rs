@@ -101,6 +101,9 @@ Examples:
 /// Calls that one thread prints at a time.
 const SHARE: usize = 512;
 
+/// How many calls ahead of the one that is printed the next ones are fetched into the processor's cache.
+const PREFETCH: usize = 8;
+
 /// Bytes that a line of text mostly takes.
 const LINE: usize = 160;
 
@@ -277,7 +280,10 @@ impl Lines {
             let mut before = first.checked_sub(1).and_then(|at| calls.get(at).copied()).or(before).map(start);
             let mut scratch = FilterScratch::default();
             text.reserve(if matches!(rows, Rows::Text) { LINE * SHARE.min(share.len()) } else { 0 });
-            for &at in share.iter().take(SHARE) {
+            for (index, &at) in share.iter().take(SHARE).enumerate() {
+                if let Some(&ahead) = share.get(index + PREFETCH) {
+                    printer.viewer.store.prefetch_call(ahead);
+                }
                 let call = printer.viewer.call(at);
                 match rows {
                     Rows::Json => printer.write_call_json(&call, false, text, drain),

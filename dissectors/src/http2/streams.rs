@@ -218,9 +218,8 @@ impl Streams {
             ids[id as usize % 2].remove(&id);
         }
         let Self { slots, free, closed, last, .. } = self;
-        let is_ended = |slots: &[Http2Stream], slot: Slot| {
-            slots.get(slot as usize).is_none_or(|stream| stream.ended == [true; 2])
-        };
+        let is_ended =
+            |slots: &[Http2Stream], slot: Slot| slots.get(slot as usize).is_none_or(|stream| stream.ended == [true; 2]);
         let is_over = is_ended(slots, slot);
         if let Some(stream) = slots.get_mut(slot as usize) {
             stream.rest();

@@ -10,7 +10,9 @@
 use rpcshark_captures::{Direction, Timestamp};
 
 use super::fit::{self, MIN_WIDTH};
-use super::text::{duration_text, push_duration, push_escaped, push_left, push_number, push_right, push_size};
+use super::text::{
+    duration_text, push_duration, push_escaped, push_left, push_number_left, push_number_right, push_right, push_size,
+};
 use super::{Escaped, Printer, Times};
 use crate::http2::ErrorCode;
 use crate::store::End;
@@ -103,12 +105,12 @@ impl Printer<'_> {
     ) -> usize {
         let line = out.len();
         let totals = call.totals();
-        push_right(NO, out, |out| push_number(call.no().into(), out));
+        push_number_right(NO, call.no().into(), out);
         out.push(b' ');
         columns.times.push(call.start(), before, columns.decimals, columns.time, out);
         if columns.has_connection {
             out.extend_from_slice(b" c");
-            push_left(CONNECTION - 1, out, |out| push_number(call.connection().number().into(), out));
+            push_number_left(CONNECTION - 1, call.connection().number().into(), out);
         }
         out.push(b' ');
         push_left(columns.method, out, |out| match columns.width {
@@ -123,9 +125,9 @@ impl Printer<'_> {
         });
         if columns.has_messages {
             out.extend_from_slice(" ↑".as_bytes());
-            push_left(3, out, |out| push_number(totals.requests, out));
+            push_number_left(3, totals.requests, out);
             out.extend_from_slice(" ↓".as_bytes());
-            push_left(4, out, |out| push_number(totals.responses, out));
+            push_number_left(4, totals.responses, out);
         }
         if columns.has_bytes {
             out.push(b' ');

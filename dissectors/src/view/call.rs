@@ -222,6 +222,10 @@ impl<'a> CallView<'a> {
 
     /// `/service/method`.
     pub fn path(&self) -> Known<&str> {
+        // Listings need no more than this, and not the method that the schema has for it.
+        if let Some(path) = self.sent_path().and_then(|path| str::from_utf8(path).ok()) {
+            return Known::Seen(path);
+        }
         self.meaning().path.as_ref().map(|path| &**path)
     }
 
@@ -658,15 +662,18 @@ impl<'a> CallView<'a> {
 
     fn meaning(&self) -> &Meaning<'a> {
         self.meaning.get_or_init(|| {
-            let found = self.facts(self.call.request_headers).map(|facts| &facts.path);
-            let path = found.and_then(|found| found.known()?.known());
-            let Some(path) = path else { return self.guessed_meaning() };
+            let Some(path) = self.sent_path() else { return self.guessed_meaning() };
             let path = String::from_utf8_lossy(path);
             let schema = self.viewer.schema;
             let method = split_path(&path).and_then(|(service, method)| schema.method(service, method));
             let types = method.map_or(Known::Unknown, |method| Known::Seen((method.input, method.output)));
             Meaning { path: Known::Seen(path), method, types }
         })
+    }
+
+    /// The path in the request headers, if it is known.
+    fn sent_path(&self) -> Option<&'a [u8]> {
+        self.facts(self.call.request_headers)?.path.known()?.known()
     }
 
     /// The rule: the pair of types when exactly one pair fits all messages; the method only when one method has that pair.
