@@ -123,7 +123,7 @@ impl Session {
         let ended = Rc::clone(&record);
         tokio::task::spawn_local(async move {
             let why = driver.await.err().unwrap_or_else(|| "the server closed the connection".to_owned());
-            ended.live.borrow_mut().end(ended.connection.get(), now(), &mut Vec::new());
+            ended.live.borrow_mut().end(ended.connection.get(), now());
             ended.down.replace(Some(why));
             ended.changed.notify_waiters();
         });
@@ -333,13 +333,13 @@ struct Watcher(Rc<Record>);
 
 impl Observer for Watcher {
     fn data(&mut self, direction: Direction, bytes: &[u8]) {
-        self.0.live.borrow_mut().data(self.0.connection.get(), direction, bytes, now(), &mut Vec::new());
+        self.0.live.borrow_mut().data(self.0.connection.get(), direction, bytes, now());
         self.0.changed.notify_waiters();
         self.0.changed.notify_one();
     }
 
     fn closed(&mut self, direction: Direction, how: Close) {
-        self.0.live.borrow_mut().closed(self.0.connection.get(), direction, how, now(), &mut Vec::new());
+        self.0.live.borrow_mut().closed(self.0.connection.get(), direction, how, now());
         self.0.changed.notify_waiters();
         self.0.changed.notify_one();
     }

@@ -4,11 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use rpcshark_captures::Direction;
-use rpcshark_dissectors::store::{CallEventKind, End};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::script::{Script, ServerEvent};
+use super::wire::{Prefixes, Seen};
 
 /// A call in progress.
 #[derive(Debug)]
@@ -24,6 +24,12 @@ pub(crate) struct Active {
     pub(crate) key: Cell<Option<(u32, u32)>>,
     /// Whether its request was written.
     pub(crate) is_begun: Cell<bool>,
+    /// Where in a message each direction is, by [`Direction::index`].
+    prefixes: [Cell<Prefixes>; 2],
+    /// How much of [`progress`](Self::progress) the gates know.
+    pub(crate) told: Cell<usize>,
+    /// Whether the call's task waits until something is written.
+    pub(crate) is_flushing: Cell<bool>,
     /// Messages that were written.
     pub(crate) sent: Cell<u32>,
     /// Whether its half-close was written.
@@ -61,8 +67,6 @@ pub(crate) enum Ending {
     Reset(u32),
     /// By a GOAWAY: the server has not processed it.
     Goaway,
-    /// With its connection.
-    Connection,
 }
 
 /// RFC 9113 §7: the stream was refused before anything was processed.
@@ -85,6 +89,9 @@ impl Active {
             changed: Notify::new(),
             key: Cell::default(),
             is_begun: Cell::default(),
+            prefixes: Default::default(),
+            told: Cell::default(),
+            is_flushing: Cell::default(),
             sent: Cell::default(),
             is_half_closed: Cell::default(),
             is_reset: Cell::default(),
@@ -105,6 +112,7 @@ impl Active {
     pub(crate) fn begin_again(&self) {
         self.key.set(None);
         self.is_begun.set(false);
+        self.prefixes.iter().for_each(|prefixes| prefixes.set(Prefixes::default()));
         self.sent.set(0);
         self.is_half_closed.set(false);
         self.is_reset.set(false);
@@ -116,35 +124,48 @@ impl Active {
         self.blocked_since.set(None);
     }
 
-    /// Takes note of something that was seen on the wire. Whether the server did it.
-    pub(crate) fn note(&self, kind: CallEventKind, direction: Direction) -> bool {
+    /// Takes note of something that was seen on the wire. Gives how many messages that was.
+    pub(crate) fn see(&self, direction: Direction, seen: Seen<'_>) -> u32 {
         let is_client = direction == Direction::ToServer;
-        match (kind, is_client) {
-            (CallEventKind::Headers(_), true) => self.is_begun.set(true),
-            (CallEventKind::Message(_), true) => self.sent.set(self.sent.get() + 1),
-            (CallEventKind::HalfClose, true) => self.is_half_closed.set(true),
-            (CallEventKind::Reset(_), true) => self.is_reset.set(true),
-            (CallEventKind::Message(_), false) if self.ended.get().is_none() => {
-                self.received.set(self.received.get() + 1);
-                return true;
+        let count = match seen {
+            Seen::Body { bytes, .. } => {
+                let prefixes = &self.prefixes[direction.index()];
+                let mut at = prefixes.get();
+                let count = at.count(bytes);
+                prefixes.set(at);
+                count
             }
-            (CallEventKind::Reset(code), false) => self.end(Ending::Reset(code)),
-            (CallEventKind::Ended(End::Connection | End::Gap), _) => self.end(Ending::Connection),
-            (CallEventKind::Ended(End::Goaway), _) => self.end(Ending::Goaway),
-            (CallEventKind::Ended(End::Reset), true) => {}
-            (CallEventKind::Ended(_), _) => {
-                self.end(Ending::Server);
-                return true;
-            }
+            Seen::Message { .. } => 1,
+            _ => 0,
+        };
+        let ends = matches!(seen, Seen::Headers { end: true, .. } | Seen::Body { end: true, .. } | Seen::End { .. });
+        if is_client {
+            self.is_begun.set(self.is_begun.get() || matches!(seen, Seen::Headers { .. }));
+            self.sent.set(self.sent.get() + count);
+            self.is_half_closed.set(self.is_half_closed.get() || ends);
+            self.is_reset.set(self.is_reset.get() || matches!(seen, Seen::Reset { .. }));
+            return count;
+        }
+        if self.ended.get().is_none() {
+            self.received.set(self.received.get() + count);
+        }
+        match seen {
+            Seen::Reset { code, .. } => self.end(Ending::Reset(code)),
+            _ if ends => self.end(Ending::Server),
             _ => {}
         }
-        false
+        count
     }
 
-    fn end(&self, ending: Ending) {
+    pub(crate) fn end(&self, ending: Ending) {
         if self.ended.get().is_none() && !self.is_reset.get() {
             self.ended.set(Some(ending));
         }
+    }
+
+    /// Whether it has more than one message in a direction.
+    pub(crate) fn has_streams(&self) -> bool {
+        self.messages > 1 || self.script.steps.len() > 2
     }
 
     /// How many of the recorded server's events have come, or are not waited for.

@@ -15,7 +15,7 @@ pub(crate) fn compared_call(
     let mapped: Mapped = ended.mapped.iter().map(|(recorded, live)| (recorded, live)).collect();
     let mut compare = |prefix| match replayed {
         Some(replayed) => {
-            let scope = Scope { requests: false, prefix, mapped: Some(&mapped) };
+            let scope = Scope { requests: false, prefix, live: true, mapped: Some(&mapped) };
             comparer.compare(recorded, replayed, &scope)
         }
         None => Comparison::of(Verdict::ConnectionLost, Some("nothing was sent".to_owned())),

@@ -13,9 +13,11 @@ use rpcshark_dissectors::store::Protocol;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::active::Active;
 use super::engine::Engine;
 use super::event::{CutShort, Event};
 use super::settings::{Connections, OnConnectionLoss};
+use super::wire::Frames;
 use crate::rpc::{GrpcConnection, Observed, Observer, TtrpcConnection, connect};
 
 /// A connection to a server.
@@ -29,6 +31,10 @@ pub(crate) struct Conn {
     pub(crate) is_draining: Cell<bool>,
     /// Why it has ended.
     pub(crate) down: RefCell<Option<String>>,
+    /// Whether it ended before its server was done with it.
+    was_lost: Cell<bool>,
+    /// No call wants it any more.
+    closing: Rc<Notify>,
     /// Calls on it.
     pub(crate) open: Cell<usize>,
     /// A call on it has ended, or what is known of it has changed.
@@ -60,8 +66,6 @@ pub(crate) struct Slot {
     conn: Mutex<Option<Rc<Conn>>>,
     /// Calls that are still to come.
     left: Cell<u32>,
-    /// A connection was lost, and the user wants none in its place.
-    dropped: Cell<bool>,
 }
 
 /// All connections.
@@ -92,8 +96,16 @@ impl Pool {
     pub(crate) fn done(&self, key: ConnKey) {
         let Some(slot) = self.slots.borrow().get(&key).cloned() else { return };
         slot.left.set(slot.left.get().saturating_sub(1));
-        if slot.left.get() == 0 {
-            self.slots.borrow_mut().remove(&key);
+        if slot.left.get() > 0 {
+            return;
+        }
+        self.slots.borrow_mut().remove(&key);
+        // Nobody waits for a connection of this key any more.
+        if let Ok(mut held) = slot.conn.try_lock()
+            && let Some(conn) = held.take()
+        {
+            self.open.borrow_mut().remove(&conn.no);
+            conn.closing.notify_one();
         }
     }
 }
@@ -122,13 +134,10 @@ impl Engine {
             if conn.is_usable() {
                 return Ok(Rc::clone(conn));
             }
-            if let Some(why) = conn.down.borrow().clone() {
+            if let Some(why) = conn.down.borrow().clone().filter(|_| conn.was_lost.get()) {
                 match self.settings.on_connection_loss {
                     OnConnectionLoss::Reconnect => {}
-                    _ => slot.dropped.set(true),
-                }
-                if slot.dropped.get() {
-                    return Err(why);
+                    OnConnectionLoss::Drop | OnConnectionLoss::Abort => return Err(why),
                 }
             }
         }
@@ -154,7 +163,7 @@ impl Engine {
                         self.pool.reached.borrow_mut().insert(target, true);
                         if said {
                             let seconds = began.elapsed().as_secs_f64();
-                            self.note(format!("{address} can be reached again, after {seconds:.1} s")).await;
+                            self.tell(Event::Note(format!("{address} can be reached again, after {seconds:.1} s")));
                         }
                         return Ok(conn);
                     }
@@ -172,7 +181,7 @@ impl Engine {
             }
             if !std::mem::replace(&mut said, true) {
                 let seconds = self.settings.connect_for.as_secs_f64();
-                self.note(format!("cannot connect to {address}: {error}; trying for {seconds} s")).await;
+                self.tell(Event::Note(format!("cannot connect to {address}: {error}; trying for {seconds} s")));
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -186,8 +195,10 @@ impl Engine {
             Protocol::Ttrpc => DecodeAs::Ttrpc,
             Protocol::Grpc | Protocol::GrpcWeb | Protocol::Connect => DecodeAs::Http2,
         };
-        let no = self.live.lock().open(connected.client, connected.server, decode_as, self.now());
-        let observer = Watcher { engine: Rc::downgrade(self), no };
+        let no = self.connections.replace(self.connections.get() + 1);
+        self.outbox.open(connected.client, connected.server, decode_as, self.now());
+        let frames = if protocol == Protocol::Ttrpc { Frames::ttrpc() } else { Frames::http2() };
+        let observer = Watcher { engine: Rc::downgrade(self), no, frames };
         let io = Observed::new(connected.io, observer);
         let (client, driver): (Client, Driver) = match protocol {
             Protocol::Ttrpc => {
@@ -205,6 +216,8 @@ impl Engine {
             is_ready: Cell::new(protocol == Protocol::Ttrpc),
             is_draining: Cell::default(),
             down: RefCell::default(),
+            was_lost: Cell::default(),
+            closing: Rc::default(),
             open: Cell::default(),
             changed: Notify::new(),
         });
@@ -212,8 +225,14 @@ impl Engine {
         self.tell(Event::ConnectionUp { target, connection: no });
         let engine = Rc::clone(self);
         let weak = Rc::downgrade(&conn);
+        let closing = Rc::clone(&conn.closing);
+        let is_ttrpc = protocol == Protocol::Ttrpc;
         self.drivers.borrow_mut().spawn_local(async move {
-            let result = driver.await;
+            let result = tokio::select! {
+                result = driver => result,
+                // HTTP/2 says goodbye before it closes, ttrpc just closes.
+                () = closing.notified(), if is_ttrpc => Ok(()),
+            };
             engine.connection_ended(no, weak, result);
         });
         let settings = async {
@@ -234,12 +253,20 @@ impl Engine {
             Err(error) => error,
         };
         self.pool.open.borrow_mut().remove(&no);
-        let mut notices = Vec::new();
-        self.live.lock().end(no, self.now(), &mut notices);
-        self.take(no, &mut notices);
+        self.outbox.end(no, self.now());
+        let is_open = |active: &Rc<Active>| active.ended.get().is_none();
+        let streams = self.streams.borrow();
+        let has_calls = streams.iter().any(|(&(connection, _), active)| connection == no && is_open(active));
+        drop(streams);
         if let Some(conn) = conn.upgrade() {
+            // A server that says that it is done, and is, may close the connection.
+            let was_lost = has_calls || !conn.is_draining.get();
+            conn.was_lost.set(was_lost);
             conn.down.replace(Some(why.clone()));
             conn.changed.notify_waiters();
+            if was_lost && self.settings.on_connection_loss == OnConnectionLoss::Abort && !self.is_over.get() {
+                self.control.stop(CutShort::Aborted(format!("a connection was lost: {why}")));
+            }
         }
         self.lose(no, &why);
         self.tell(Event::ConnectionDown { connection: no, why });
@@ -249,25 +276,22 @@ impl Engine {
 /// Drives a connection to its end, and says why it ended.
 type Driver = Pin<Box<dyn Future<Output = Result<(), String>>>>;
 
-/// Hands the bytes of a connection to the live record, and what they mean to the engine.
+/// Hands the bytes of a connection to the live record, and its frames to the engine.
 struct Watcher {
     engine: std::rc::Weak<Engine>,
     no: u32,
+    frames: Frames,
 }
 
 impl Observer for Watcher {
     fn data(&mut self, direction: Direction, bytes: &[u8]) {
         let Some(engine) = self.engine.upgrade() else { return };
-        let mut notices = engine.notices.take();
-        engine.live.lock().data(self.no, direction, bytes, engine.now(), &mut notices);
-        engine.take(self.no, &mut notices);
-        engine.notices.replace(notices);
+        engine.outbox.data(&engine.live, self.no, direction, bytes, engine.now());
+        self.frames.read(direction, bytes, &mut |seen| engine.see(self.no, direction, seen));
     }
 
     fn closed(&mut self, direction: Direction, how: Close) {
         let Some(engine) = self.engine.upgrade() else { return };
-        let mut notices = Vec::new();
-        engine.live.lock().closed(self.no, direction, how, engine.now(), &mut notices);
-        engine.take(self.no, &mut notices);
+        engine.outbox.closed(self.no, direction, how, engine.now());
     }
 }

@@ -1,7 +1,7 @@
 //! Carrying out a plan: calls are started in the recorded order, as their gates and the clock allow.
 //!
-//! The engine runs on one thread of its own. Everything that happens on connections passes through the live record
-//! ([`Live`]), which says what it means; so the engine knows at once what was written and what has come.
+//! The engine runs on one thread of its own. It sees the frames of its connections ([`Frames`](super::wire::Frames)), so it knows
+//! at once what was written and what has come. The bytes go into the live record ([`Live`]) on the thread that reads the events.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rpcshark_captures::{Direction, Timestamp};
-use rpcshark_dissectors::store::{CallEventKind, EventOrder, Occurrence};
+use rpcshark_dissectors::store::{EventOrder, Occurrence};
 use rpcshark_dissectors::view::{CallView, Scratch};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::active::Active;
+use super::active::{Active, Ending};
 use super::clock::Clock;
 use super::connections::Pool;
 use super::control::Control;
@@ -27,20 +27,22 @@ use super::event::{CutShort, Ended, Event, Finished, How, PlanIx, Timing};
 use super::gates::Gates;
 use super::headers::HeaderPolicy;
 use super::journal::Journal;
-use super::live::{Live, Notice};
+use super::live::Live;
+use super::outbox::Outbox;
 use super::plan::Plan;
 use super::recording::Recording;
 use super::script::{Finish, Script};
 use super::settings::{OnStall, Pace, Settings};
+use super::wire::Seen;
 use crate::cli::FileBodies;
 use crate::load::StoreGuard;
 
 /// A replay that is running.
 pub(crate) struct Running {
-    events: mpsc::Receiver<Event>,
+    outbox: Arc<Outbox>,
     /// Pauses and ends it.
     pub(crate) control: Arc<Control>,
-    /// All that is sent and received.
+    /// All that is sent and received, up to the event that was read last, at least.
     pub(crate) live: Arc<Mutex<Live>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -55,9 +57,6 @@ pub(crate) struct Work {
     /// Where calls are written down before they are sent.
     pub(crate) journal: Option<Arc<Mutex<Journal>>>,
 }
-
-/// Events that wait for their reader.
-const QUEUE: usize = 1024;
 
 /// Calls that are looked at before they can start. Bounds memory, not what runs at once.
 const WINDOW: usize = 1024;
@@ -75,34 +74,44 @@ impl Running {
     ///
     /// If no thread can be made.
     pub(crate) fn start(work: Work, live: Live) -> std::io::Result<Self> {
-        let (send, events) = mpsc::channel(QUEUE);
+        let outbox = Arc::new(Outbox::default());
         let control = Arc::new(Control::default());
         let live = Arc::new(Mutex::new(live));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (its_control, its_live) = (Arc::clone(&control), Arc::clone(&live));
+        let (its_outbox, its_control, its_live) = (Arc::clone(&outbox), Arc::clone(&control), Arc::clone(&live));
         let thread = std::thread::Builder::new().name("replay".into()).spawn(move || {
+            let _closing = Closing(Arc::clone(&its_outbox));
             let tasks = LocalSet::new();
-            tasks.block_on(&runtime, Engine::run(work, send, its_control, its_live));
+            tasks.block_on(&runtime, Engine::run(work, its_outbox, its_control, its_live));
         })?;
-        Ok(Self { events, control, live, thread: Some(thread) })
+        Ok(Self { outbox, control, live, thread: Some(thread) })
     }
 
-    /// The next event; `None` after the last one.
+    /// The next event; `None` after the last one. Dissects what was sent and received until then.
     pub(crate) fn next(&mut self) -> Option<Event> {
-        self.events.blocking_recv()
+        self.outbox.next(&self.live)
     }
 
     /// An event that waits, if there is one.
     pub(crate) fn try_next(&mut self) -> Option<Event> {
-        self.events.try_recv().ok()
+        self.outbox.try_next(&self.live)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.control.stop(CutShort::Stopped);
-        self.events.close();
+        self.outbox.abandon();
         drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+/// Tells the reader that nothing more comes, however the thread of the engine ends.
+struct Closing(Arc<Outbox>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -116,7 +125,7 @@ pub(crate) struct Engine {
     pub(crate) headers: Arc<HeaderPolicy>,
     pub(crate) control: Arc<Control>,
     pub(crate) live: Arc<Mutex<Live>>,
-    events: mpsc::Sender<Event>,
+    pub(crate) outbox: Arc<Outbox>,
     pub(crate) gates: RefCell<Gates>,
     pub(crate) clock: RefCell<Clock>,
     pub(crate) pool: Pool,
@@ -126,12 +135,14 @@ pub(crate) struct Engine {
     active: RefCell<HashMap<u32, Rc<Active>>>,
     /// Those that have a stream, by connection and stream.
     pub(crate) streams: RefCell<HashMap<(u32, u32), Rc<Active>>>,
-    /// Memory for notices.
-    pub(crate) notices: RefCell<Vec<Notice>>,
+    /// Connections so far.
+    pub(crate) connections: Cell<u32>,
     /// Calls that are not over and have an end in the recording.
     unfinished: Cell<usize>,
     /// All calls were looked at.
     is_dispatched: Cell<bool>,
+    /// All calls are over.
+    pub(crate) is_over: Cell<bool>,
     /// `unfinished` or `is_dispatched` has changed.
     pub(crate) quiet: Notify,
     pub(crate) window: Semaphore,
@@ -143,13 +154,15 @@ pub(crate) struct Engine {
     next_start: Cell<Option<Instant>>,
     /// Time by which everything was shifted by pauses.
     paused: Cell<Duration>,
+    /// When the last pause ended: nothing stalls while the replay is paused.
+    resumed: Cell<Option<Instant>>,
     /// Values of answers that are needed in requests.
     pub(crate) captured: Captured,
     pub(crate) journal: Option<Arc<Mutex<Journal>>>,
 }
 
 impl Engine {
-    async fn run(work: Work, events: mpsc::Sender<Event>, control: Arc<Control>, live: Arc<Mutex<Live>>) {
+    async fn run(work: Work, outbox: Arc<Outbox>, control: Arc<Control>, live: Arc<Mutex<Live>>) {
         let Work { recording, plan, settings, headers, journal } = work;
         let sent = match settings.max_gap {
             Some(_) => plan.sent_times(&recording),
@@ -164,14 +177,15 @@ impl Engine {
             headers,
             control,
             live,
-            events,
+            outbox,
             pool: Pool::default(),
             drivers: RefCell::default(),
             active: RefCell::default(),
             streams: RefCell::default(),
-            notices: RefCell::default(),
+            connections: Cell::default(),
             unfinished: Cell::new(0),
             is_dispatched: Cell::new(false),
+            is_over: Cell::new(false),
             quiet: Notify::new(),
             window: Semaphore::new(WINDOW),
             concurrency: Semaphore::new(settings.concurrency),
@@ -180,6 +194,7 @@ impl Engine {
             errors: Cell::default(),
             next_start: Cell::default(),
             paused: Cell::default(),
+            resumed: Cell::default(),
             captured: Captured::default(),
             journal,
         });
@@ -188,7 +203,10 @@ impl Engine {
         let began = engine.now();
         let watch = tokio::task::spawn_local(Rc::clone(&engine).watch());
         let pauses = tokio::task::spawn_local(Rc::clone(&engine).follow_pauses());
+        let outbox = Arc::clone(&engine.outbox);
+        let waking = tokio::task::spawn_local(async move { outbox.wake_reader_in_time().await });
         engine.dispatch().await;
+        engine.is_over.set(true);
         watch.abort();
         pauses.abort();
         // Connections close when their last call is over.
@@ -196,7 +214,12 @@ impl Engine {
         let mut drivers = engine.drivers.take();
         let _ = timeout(GOODBYE, async { while drivers.join_next().await.is_some() {} }).await;
         drivers.shutdown().await;
-        let capture_fault = engine.live.lock().finish_capture().map(|error| error.to_string());
+        waking.abort();
+        let capture_fault = {
+            let mut live = engine.live.lock();
+            engine.outbox.absorb(&mut live);
+            live.finish_capture().map(|error| error.to_string())
+        };
         let finished = Finished {
             began: Some(began),
             ended: Some(engine.now()),
@@ -204,7 +227,7 @@ impl Engine {
             cut_short: engine.control.why(),
             capture_fault,
         };
-        let _ = engine.events.send(Event::Finished(finished)).await;
+        engine.outbox.event(Event::Finished(finished));
     }
 
     /// Looks at all calls in their order, and lets each begin when it may.
@@ -291,13 +314,8 @@ impl Engine {
         {
             self.control.stop(CutShort::Aborted(error.to_string()));
         }
-        let live = key.and_then(|(connection, stream)| {
-            let at = self.live.lock().call(connection, stream)?;
-            Some(super::event::LiveRef { connection, stream, at })
-        });
-        let ended = Ended { call: PlanIx(ix), live, how, timing, mapped };
-        // Nobody listens any more: the replay is about to end.
-        let _ = self.events.send(Event::Ended(Box::new(ended))).await;
+        let ended = Ended { call: PlanIx(ix), live: None, how, timing, mapped };
+        self.outbox.ended(Box::new(ended), key).await;
     }
 
     /// Learns which answers of the recording hold values that are captured.
@@ -341,7 +359,8 @@ impl Engine {
         if recorded.is_empty() {
             return Vec::new();
         }
-        let live = self.live.lock();
+        let mut live = self.live.lock();
+        self.outbox.absorb(&mut live);
         let bodies = FileBodies(Arc::clone(live.sources()));
         let at = key.and_then(|(connection, stream)| live.call(connection, stream));
         let mut brought = match at {
@@ -361,14 +380,9 @@ impl Engine {
         self.is_dispatched.get() && self.unfinished.get() == 0
     }
 
-    /// Tells something that may be left out.
+    /// Tells something.
     pub(crate) fn tell(&self, event: Event) {
-        let _ = self.events.try_send(event);
-    }
-
-    /// Tells the user something.
-    pub(crate) async fn note(&self, text: String) {
-        let _ = self.events.send(Event::Note(text)).await;
+        self.outbox.event(event);
     }
 
     /// The time of day.
@@ -376,42 +390,64 @@ impl Engine {
         self.clock.borrow().time_of_day(Instant::now())
     }
 
-    /// Takes in what happened on a connection.
-    pub(crate) fn take(&self, connection: u32, notices: &mut Vec<Notice>) {
-        for notice in notices.drain(..) {
-            match notice {
-                Notice::Call { stream, kind, direction } => {
-                    let Some(active) = self.streams.borrow().get(&(connection, stream)).cloned() else { continue };
-                    let by_server = active.note(kind, direction);
-                    if by_server || active.ended.get().is_some() {
-                        active.last_heard.set(Some(Instant::now()));
-                        active.due_since.set(None);
-                        self.gates.borrow_mut().server_did(active.ix, Instant::now(), active.frontier());
-                    }
-                    if matches!(kind, CallEventKind::Message(_)) {
-                        let (sent, received) = (active.sent.get(), active.received.get());
-                        // Half of the queue is for what must not be left out.
-                        if self.events.capacity() > QUEUE / 2 {
-                            self.tell(Event::Progress { call: PlanIx(active.ix), sent, received });
-                        }
-                    }
-                    active.changed.notify_waiters();
+    /// Takes in what was seen on a connection.
+    pub(crate) fn see(&self, connection: u32, direction: Direction, seen: Seen<'_>) {
+        let is_server = direction == Direction::ToClient;
+        match seen {
+            Seen::Settings if is_server => {
+                if let Some(conn) = self.pool.open.borrow().get(&connection) {
+                    conn.is_ready.set(true);
+                    conn.changed.notify_waiters();
+                    conn.changed.notify_one();
                 }
-                Notice::Settings => {
-                    if let Some(conn) = self.pool.open.borrow().get(&connection) {
-                        conn.is_ready.set(true);
-                        conn.changed.notify_waiters();
-                        conn.changed.notify_one();
-                    }
+            }
+            Seen::Goaway { last_stream } if is_server => {
+                if let Some(conn) = self.pool.open.borrow().get(&connection) {
+                    conn.is_draining.set(true);
+                    conn.changed.notify_waiters();
                 }
-                Notice::Goaway { .. } => {
-                    if let Some(conn) = self.pool.open.borrow().get(&connection) {
-                        conn.is_draining.set(true);
-                        conn.changed.notify_waiters();
+                for (&(on, stream), active) in &*self.streams.borrow() {
+                    if on == connection && stream > last_stream {
+                        active.end(Ending::Goaway);
+                        active.changed.notify_waiters();
                     }
                 }
             }
+            _ => {
+                let Some(stream) = seen.stream() else { return };
+                let Some(active) = self.streams.borrow().get(&(connection, stream)).cloned() else { return };
+                let messages = active.see(direction, seen);
+                self.moved(&active, is_server, messages);
+            }
         }
+    }
+
+    /// Something of a call was seen: so many messages, or another thing.
+    fn moved(&self, active: &Active, is_server: bool, messages: u32) {
+        if messages > 0 && active.has_streams() && self.outbox.has_room() {
+            let (sent, received) = (active.sent.get(), active.received.get());
+            self.tell(Event::Progress { call: PlanIx(active.ix), sent, received });
+        }
+        if !is_server {
+            if active.is_flushing.get() {
+                active.changed.notify_waiters();
+            }
+            return;
+        }
+        // A call that the server has not processed is sent again: until then nothing goes on that waits for it.
+        let is_unprocessed = active.ended.get().is_some_and(Ending::is_unprocessed);
+        let (told, progress) = (active.told.get(), active.progress());
+        if progress > told && !is_unprocessed {
+            let now = Instant::now();
+            active.last_heard.set(Some(now));
+            active.due_since.set(None);
+            let mut gates = self.gates.borrow_mut();
+            for done in told..progress {
+                gates.server_did(active.ix, now, active.script.server.get(done + 1).copied());
+            }
+            active.told.set(progress);
+        }
+        active.changed.notify_waiters();
     }
 
     /// A connection has ended: so have its calls.
@@ -458,6 +494,7 @@ impl Engine {
             self.control.paused().await;
             let pause = self.control.while_paused().await;
             self.paused.set(self.paused.get() + pause);
+            self.resumed.set(Some(Instant::now()));
             self.clock.borrow_mut().add_pause(pause);
         }
     }
@@ -507,8 +544,9 @@ impl Engine {
     }
 
     fn has_stalled(&self, active: &Active, first_pending: Option<EventOrder>, now: Instant) -> bool {
+        let resumed = self.resumed.get();
         if let Some(since) = active.blocked_since.get()
-            && now - since > self.settings.stall_after
+            && now - resumed.map_or(since, |resumed| resumed.max(since)) > self.settings.stall_after
         {
             return true;
         }
@@ -520,7 +558,7 @@ impl Engine {
         }
         let since = active.due_since.get().unwrap_or(now);
         active.due_since.set(Some(since));
-        let since = active.last_heard.get().map_or(since, |heard| heard.max(since));
+        let since = active.last_heard.get().max(resumed).map_or(since, |later| later.max(since));
         now - since > self.stall_limit(active, event.at)
     }
 
@@ -539,6 +577,7 @@ impl Engine {
                 if active.blocked_since.get().is_none() && active.at_step.get() < active.script.steps.len() =>
             {
                 active.waived.set(active.waived.get() + 1);
+                active.told.set(active.progress());
                 active.due_since.set(None);
                 self.gates.borrow_mut().server_did(active.ix, Instant::now(), active.frontier());
             }

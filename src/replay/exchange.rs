@@ -23,7 +23,7 @@ use super::plan::TTRPC_REMOTE_OPEN;
 use super::script::{Finish, Step, StepKind};
 use super::settings::Pace;
 use crate::address::Address;
-use crate::rpc::{GrpcStream, drain};
+use crate::rpc::{DrainError, GrpcStream, drain};
 
 /// Why a call does not continue as recorded.
 enum Interrupt {
@@ -126,7 +126,7 @@ impl Engine {
                     self.retried.set(self.retried.get() + 1);
                     if let Some(key) = active.key.take() {
                         self.streams.borrow_mut().remove(&key);
-                        self.live.lock().forget(key.0, key.1);
+                        self.outbox.forget(key.0, key.1);
                     }
                     active.begin_again();
                     tokio::time::sleep(RETRY_PAUSE * tries).await;
@@ -211,7 +211,6 @@ impl Engine {
     /// What becomes of a call that was interrupted. An error: the server has not processed it.
     async fn interrupted(&self, active: &Active, sending: &mut Sending, interrupt: Interrupt) -> Result<How, String> {
         let how = match interrupt {
-            Interrupt::Ended(Ending::Connection) => self.lost_or_unprocessed(active)?,
             Interrupt::Ended(ending) if ending.is_unprocessed() => {
                 return Err(match ending {
                     Ending::Goaway => "the server closed the connection without processing the call".to_owned(),
@@ -272,14 +271,16 @@ impl Engine {
                 let limit = recorded.saturating_mul(ANSWER_FACTOR).max(MAX_SMALL_ANSWER);
                 let its = Rc::clone(active);
                 let answer = tokio::task::spawn_local(async move {
-                    let result = drain(response, limit).await;
-                    if let Err(error) = result
-                        && its.ended.get().is_none()
-                    {
-                        // The record of the connection knows better where it says anything.
-                        its.lost.borrow_mut().get_or_insert(error);
-                        its.changed.notify_waiters();
+                    let Err(error) = drain(response, limit).await else { return };
+                    // What was seen on the connection says more, where it says anything.
+                    if its.ended.get().is_some() {
+                        return;
                     }
+                    match error {
+                        DrainError::Lost(error) => drop(its.lost.borrow_mut().get_or_insert(error.to_string())),
+                        DrainError::TooLong(_) => drop(its.stalled.replace(Some(error.to_string()))),
+                    }
+                    its.changed.notify_waiters();
                 });
                 Ok(Sending::Grpc { send, answer })
             }
@@ -518,6 +519,7 @@ impl Engine {
                 && active.sent.get() as usize >= messages
                 && (active.is_half_closed.get() || !half_closes)
         };
+        active.is_flushing.set(true);
         let flushed = async {
             while !is_flushed() && active.ended.get().is_none() && active.lost.borrow().is_none() {
                 active.changed.notified().await;
@@ -533,6 +535,7 @@ impl Engine {
         if matches!(sending, Sending::Ttrpc { .. }) {
             return;
         }
+        active.is_flushing.set(true);
         let written = async {
             while !active.is_reset.get() && active.ended.get().is_none() && active.lost.borrow().is_none() {
                 active.changed.notified().await;

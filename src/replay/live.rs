@@ -1,8 +1,8 @@
 //! What happens on the connections of a replay, dissected as if it were read from a capture.
 //!
 //! The plain text of each connection goes through the same dissectors as a recording. So a replayed call is the same kind of value
-//! as a recorded one, and everything that the HTTP/2 library does not report is known: when bytes were written, the last stream
-//! of a GOAWAY, resets. With `-w` the bytes are written to a capture, too.
+//! as a recorded one, and everything that the HTTP/2 library does not report is known. With `-w` the bytes are written to a capture,
+//! too.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,12 +14,11 @@ use rpcshark_captures::connection::{Close, Closing};
 use rpcshark_captures::streams::StreamNo;
 use rpcshark_captures::write::{About, Ends, Party, StreamWriter, WrittenStream};
 use rpcshark_captures::{Data, Direction, Endpoint, Input, Packet, PacketNo, Place, Sources, Spill, Timestamp};
-use rpcshark_dissectors::store::{
-    CallEventKind, CallRef, ClientBy, Connection, ConnectionEventKind, Keep, LaneNo, Store,
-};
+use rpcshark_dissectors::store::{CallRef, ClientBy, Connection, Keep, Store};
 use rpcshark_dissectors::tls::Keys;
 use rpcshark_dissectors::{DecodeAs, Joining};
 
+use super::outbox::Spare;
 use crate::driver::{Output, SessionDriver, SpillTo};
 
 /// All that was sent and received.
@@ -30,49 +29,22 @@ pub(crate) struct Live {
     budget: Budget,
     connections: Vec<LiveConnection>,
     /// The calls that are not forgotten, by connection and stream.
-    calls: HashMap<(u32, u32), LiveCall>,
+    calls: HashMap<(u32, u32), CallRef>,
     /// What happens is numbered, as packets are.
     order: u64,
     capture: Option<StreamWriter<BufWriter<File>>>,
     /// Why the capture could not be written to its end.
     fault: Option<io::Error>,
+    /// Memory for [`Outbox::absorb`](super::outbox::Outbox::absorb).
+    pub(super) spare: Spare,
 }
 
 struct LiveConnection {
     driver: SessionDriver,
     /// Bytes so far, by direction.
     sent: [u64; 2],
-    /// Events of the connection that were reported.
-    reported: usize,
     stream: Option<WrittenStream>,
     ended: bool,
-}
-
-struct LiveCall {
-    at: CallRef,
-    /// Events that were reported.
-    reported: usize,
-}
-
-/// Something that happened on a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Notice {
-    /// On a call.
-    Call {
-        /// Its stream.
-        stream: u32,
-        /// What.
-        kind: CallEventKind,
-        /// Who did it.
-        direction: Direction,
-    },
-    /// The server has sent its first SETTINGS.
-    Settings,
-    /// The server takes no calls above `last_stream`.
-    Goaway {
-        /// The highest stream that it may process.
-        last_stream: u32,
-    },
 }
 
 impl Live {
@@ -102,6 +74,7 @@ impl Live {
             order: 0,
             capture,
             fault: None,
+            spare: Spare::default(),
         })
     }
 
@@ -117,26 +90,19 @@ impl Live {
         let id = lane.add_connection(packet, entry);
         let mut driver = SessionDriver::new(id, self.order, Holder::Stream(StreamNo(number)));
         driver.start(Joining { joined: false, decode_as: Some(protocol) });
-        self.connections.push(LiveConnection { driver, sent: [0; 2], reported: 0, stream, ended: false });
+        self.connections.push(LiveConnection { driver, sent: [0; 2], stream, ended: false });
         number
     }
 
-    /// Bytes were sent or received on a connection. What they mean is appended to `notices`.
-    pub(crate) fn data(
-        &mut self,
-        connection: u32,
-        direction: Direction,
-        bytes: &[u8],
-        now: Timestamp,
-        notices: &mut Vec<Notice>,
-    ) {
+    /// Bytes were sent or received on a connection.
+    pub(crate) fn data(&mut self, connection: u32, direction: Direction, bytes: &[u8], now: Timestamp) {
         if let Some(capture) = &mut self.capture
             && let Some(stream) = self.connections.get_mut(connection as usize).and_then(|live| live.stream.as_mut())
             && let Err(error) = capture.data(stream, direction, bytes, now, None)
         {
             self.failed(error);
         }
-        self.step(connection, notices, |live, packet, output| {
+        self.step(connection, |live, packet, output| {
             let offset = live.sent[direction.index()];
             live.sent[direction.index()] += bytes.len() as u64;
             // Our side reads everything before it sends: it has acknowledged what has come.
@@ -147,14 +113,7 @@ impl Live {
     }
 
     /// A side of a connection sends no more.
-    pub(crate) fn closed(
-        &mut self,
-        connection: u32,
-        direction: Direction,
-        how: Close,
-        now: Timestamp,
-        notices: &mut Vec<Notice>,
-    ) {
+    pub(crate) fn closed(&mut self, connection: u32, direction: Direction, how: Close, now: Timestamp) {
         if let Some(capture) = &mut self.capture
             && let Some(stream) = self.connections.get_mut(connection as usize).and_then(|live| live.stream.as_mut())
         {
@@ -166,15 +125,15 @@ impl Live {
                 self.failed(error);
             }
         }
-        self.step(connection, notices, |live, packet, output| {
+        self.step(connection, |live, packet, output| {
             live.driver.close(Closing { direction, how, packet, time: now }, output);
         });
     }
 
     /// Nothing more comes of a connection.
-    pub(crate) fn end(&mut self, connection: u32, now: Timestamp, notices: &mut Vec<Notice>) {
+    pub(crate) fn end(&mut self, connection: u32, now: Timestamp) {
         for direction in Direction::BOTH {
-            self.closed(connection, direction, Close::Fin, now, notices);
+            self.closed(connection, direction, Close::Fin, now);
         }
         let Some(live) = self.connections.get_mut(connection as usize).filter(|live| !live.ended) else { return };
         live.ended = true;
@@ -186,7 +145,7 @@ impl Live {
         {
             self.failed(error);
         }
-        self.report(connection, notices);
+        self.number(connection);
     }
 
     fn failed(&mut self, error: io::Error) {
@@ -194,12 +153,7 @@ impl Live {
         self.capture = None;
     }
 
-    fn step(
-        &mut self,
-        connection: u32,
-        notices: &mut Vec<Notice>,
-        work: impl FnOnce(&mut LiveConnection, Packet, &mut Output<'_>),
-    ) {
+    fn step(&mut self, connection: u32, work: impl FnOnce(&mut LiveConnection, Packet, &mut Output<'_>)) {
         self.order += 1;
         let packet = Packet { order: self.order, no: PacketNo::new(0, self.order) };
         let Some(lane) = self.store.lanes_mut().first_mut() else { return };
@@ -214,41 +168,17 @@ impl Live {
                 live.driver.release(packet.order, &mut output);
             }
         }
-        self.report(connection, notices);
+        self.number(connection);
     }
 
-    /// Reports what is new on a connection.
-    fn report(&mut self, number: u32, notices: &mut Vec<Notice>) {
+    /// Numbers the calls that are new on a connection.
+    fn number(&mut self, number: u32) {
         let committed = self.store.commit();
-        let Self { store, connections, calls, .. } = self;
-        let Some(live) = connections.get_mut(number as usize) else { return };
-        for no in committed.calls.chain(committed.changed) {
-            let Some(at) = store.call_by_no(no) else { continue };
-            let call = store.call(at);
-            let stream = call.stream;
-            let seen = calls.entry((number, stream)).or_insert(LiveCall { at, reported: 0 });
-            if seen.at != at {
-                continue;
-            }
-            let events = store.lane(at.lane).call_events(at.id);
-            for event in events.get(seen.reported..).unwrap_or_default() {
-                notices.push(Notice::Call { stream, kind: event.kind, direction: event.on.direction });
-            }
-            seen.reported = events.len();
-        }
-        let events = store.lane(LaneNo(0)).connection_events(live.driver.id);
-        for event in events.get(live.reported..).unwrap_or_default() {
-            match &event.kind {
-                ConnectionEventKind::Settings(_) if event.on.direction == Direction::ToClient => {
-                    notices.push(Notice::Settings);
-                }
-                ConnectionEventKind::Goaway { last_stream, .. } if event.on.direction == Direction::ToClient => {
-                    notices.push(Notice::Goaway { last_stream: *last_stream });
-                }
-                _ => {}
+        for no in committed.calls {
+            if let Some(at) = self.store.call_by_no(no) {
+                self.calls.entry((number, self.store.call(at).stream)).or_insert(at);
             }
         }
-        live.reported = events.len();
     }
 
     /// The calls and connections.
@@ -263,13 +193,13 @@ impl Live {
 
     /// The call on a stream of a connection.
     pub(crate) fn call(&self, connection: u32, stream: u32) -> Option<CallRef> {
-        self.calls.get(&(connection, stream)).map(|call| call.at)
+        self.calls.get(&(connection, stream)).copied()
     }
 
     /// Frees the memory of a call: nobody looks at it any more.
     pub(crate) fn forget(&mut self, connection: u32, stream: u32) {
-        if let Some(call) = self.calls.remove(&(connection, stream)) {
-            self.store.forget(&[call.at]);
+        if let Some(at) = self.calls.remove(&(connection, stream)) {
+            self.store.forget(&[at]);
         }
     }
 
@@ -289,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_reported_event_by_event_and_forgotten() {
+    fn a_call_is_found_by_its_stream_until_it_is_forgotten() {
         let mut live = Live::new(None, 1).expect("no file");
         let now = Timestamp::from_nanos(1);
         let server = Endpoint::UnixPath(b"/x".as_slice().into());
@@ -297,18 +227,11 @@ mod tests {
         let request = b"\x0a\x03a.B\x12\x01C\x1a\x02hi"; // service a.B, method C, payload "hi"
         let mut frame = vec![0, 0, 0, request.len() as u8, 0, 0, 0, 1, 1, 0]; // length, stream 1, Request, no flags
         frame.extend_from_slice(request);
-        let mut notices = Vec::new();
-        live.data(connection, Direction::ToServer, &frame, now, &mut notices);
-        let messages = |notices: &[Notice]| {
-            let is_message = |notice: &&Notice| matches!(notice, Notice::Call { kind: CallEventKind::Message(_), .. });
-            notices.iter().filter(is_message).count()
-        };
-        assert_eq!(messages(&notices), 1, "{notices:?}");
-        notices.clear();
-        live.data(connection, Direction::ToClient, &[0, 0, 0, 0, 0, 0, 0, 1, 2, 0], now, &mut notices);
-        let ended = |notice: &Notice| matches!(notice, Notice::Call { stream: 1, kind: CallEventKind::Ended(_), .. });
-        assert!(notices.iter().any(ended), "{notices:?}");
-        assert!(live.call(connection, 1).is_some());
+        live.data(connection, Direction::ToServer, &frame, now);
+        let at = live.call(connection, 1).expect("a call");
+        assert!(live.store().call(at).end.is_none());
+        live.data(connection, Direction::ToClient, &[0, 0, 0, 0, 0, 0, 0, 1, 2, 0], now);
+        assert!(live.store().call(at).end.is_some());
         live.forget(connection, 1);
         assert_eq!(live.call(connection, 1), None);
     }

@@ -20,6 +20,7 @@ mod headers;
 mod journal;
 mod live;
 mod options;
+mod outbox;
 mod plan;
 mod plan_text;
 mod recording;
@@ -28,8 +29,11 @@ mod script;
 mod settings;
 #[cfg(test)]
 pub(crate) mod tests;
+mod wire;
 
 pub(crate) use compared::compared_call;
+#[cfg(test)]
+pub(crate) use control::Control;
 pub(crate) use engine::{Running, Work};
 pub(crate) use event::{CutShort, Ended, Event, Finished, LiveRef};
 #[cfg(test)]

@@ -111,23 +111,34 @@ impl GrpcStream {
     }
 }
 
+/// Why an answer was not read to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DrainError {
+    /// The stream was reset, or the connection has ended.
+    #[error(transparent)]
+    Lost(#[from] h2::Error),
+    /// It does not end.
+    #[error("the answer has more than {0} bytes, far more than the recorded one")]
+    TooLong(u64),
+}
+
 /// Reads an answer to its end, and forgets it. Drives flow control.
 ///
 /// # Errors
 ///
 /// If the stream was reset, the connection has ended, or there are more than `limit` bytes.
-pub(crate) async fn drain(response: ResponseFuture, limit: u64) -> Result<(), String> {
-    let text = |error: h2::Error| error.to_string();
-    let mut body = response.await.map_err(text)?.into_body();
+pub(crate) async fn drain(response: ResponseFuture, limit: u64) -> Result<(), DrainError> {
+    let mut body = response.await?.into_body();
     let mut received = 0;
     while let Some(part) = body.data().await {
-        let length = part.map_err(text)?.len();
+        let length = part?.len();
         received += length as u64;
         if received > limit {
-            return Err(format!("the answer has more than {limit} bytes, far more than the recorded one"));
+            return Err(DrainError::TooLong(limit));
         }
         // Fails where the stream has ended.
         let _ = body.flow_control().release_capacity(length);
     }
-    body.trailers().await.map(drop).map_err(text)
+    body.trailers().await?;
+    Ok(())
 }

@@ -11,7 +11,7 @@ mod tls;
 mod transport;
 mod ttrpc;
 
-pub(crate) use http2::{GrpcConnection, GrpcStream, drain};
+pub(crate) use http2::{DrainError, GrpcConnection, GrpcStream, drain};
 pub(crate) use observed::{Observed, Observer};
 pub(crate) use server::{
     Accepted, Doors, GrpcAnswer, GrpcCall, GrpcDoor, ServerTls, ServerTlsArgs, Spoken, TtrpcAnswer, TtrpcFrame,

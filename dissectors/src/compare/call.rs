@@ -34,6 +34,8 @@ pub struct Scope<'m> {
     /// One call may have more messages than the other, as where both were cancelled: the beginning that both have is compared.
     /// It always is for calls that were cancelled by their client, had no end, or ended by their deadline.
     pub prefix: bool,
+    /// The replayed call is not from a capture: all that its server has sent is there. What cannot be read of it differs.
+    pub live: bool,
     /// Values that stand for each other.
     pub mapped: Option<&'m Mapped>,
 }
@@ -101,16 +103,32 @@ impl<'r> Comparer<'r> {
         pair.statuses(&seen.0, &seen.1, &endings);
         pair.headers((recorded, &seen.0), (replayed, &seen.1));
         let prefix = scope.prefix || endings.0.is_cut_short() || endings.1.is_cut_short();
+        let mut cannot_be_read = None;
         let mut directions = vec![(Direction::ToClient, Root::Response, prefix)];
         if scope.requests {
             directions.insert(0, (Direction::ToServer, Root::Request, prefix));
         }
         for (direction, root, prefix) in directions {
-            if let Err(why) = self.messages(&seen.0, &seen.1, direction, root, prefix, &mut pair) {
-                return Comparison { verdict: Verdict::NotComparable, why: Some(why), ..found };
+            match self.messages(&seen.0, &seen.1, direction, root, prefix, &mut pair) {
+                Ok(()) => {}
+                Err(Unreadable { is_replayed: true, why }) if scope.live => cannot_be_read = Some(why),
+                Err(Unreadable { why, .. }) => {
+                    return Comparison { verdict: Verdict::NotComparable, why: Some(why), ..found };
+                }
             }
         }
+        // The server ended the call without a status.
+        let has_no_status = matches!(endings.1, Ending::Lost | Ending::Unknown)
+            && !matches!(seen.1.end(), Some(End::Connection | End::Gap) | None);
+        if scope.live && has_no_status {
+            let (old, new) = (endings.0.shown(), Shown::text("no status"));
+            pair.named(Root::Status, "code", DifferenceKind::Changed, old, new);
+            return found.ended(Verdict::StatusChanged, format!("recorded {}, now no status", endings.0.text()));
+        }
         found.settle();
+        if let (Some(why), Verdict::Same | Verdict::Differs) = (cannot_be_read, found.verdict) {
+            return found.ended(Verdict::Differs, why);
+        }
         match endings.1 {
             Ending::Lost => {
                 let why = incomplete(&seen.1, "replayed");
@@ -170,7 +188,7 @@ impl<'r> Comparer<'r> {
         root: Root,
         prefix: bool,
         pair: &mut Pair<'_>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unreadable> {
         let kind = kind_of(recorded, replayed, direction);
         let both = |recorded, replayed, numbers| Counterparts { recorded, replayed, types: kind, root, numbers };
         let (mut left, mut right) = (in_time(recorded, direction).peekable(), in_time(replayed, direction).peekable());
@@ -261,7 +279,7 @@ impl<'r> Comparer<'r> {
     }
 
     /// Compares two messages; true if they differ. With `ask` that is all; else the differences are added.
-    fn pair<'a>(&mut self, both: Counterparts<'a>, pair: &mut Pair<'_>, ask: bool) -> Result<bool, String> {
+    fn pair<'a>(&mut self, both: Counterparts<'a>, pair: &mut Pair<'_>, ask: bool) -> Result<bool, Unreadable> {
         let Counterparts { recorded, replayed, types, root, numbers } = both;
         let [scratch_x, scratch_y] = &mut self.scratch;
         let (body_x, body_y) = (recorded.body(scratch_x), replayed.body(scratch_y));
@@ -271,7 +289,8 @@ impl<'r> Comparer<'r> {
                 None => ("recorded", &body_x, numbers.recorded),
                 Some(_) => ("replayed", &body_y, numbers.replayed),
             };
-            return Err(unreadable(which, root, number, body));
+            let is_replayed = which == "replayed";
+            return Err(Unreadable { is_replayed, why: unreadable(which, root, number, body) });
         };
         if a == b {
             return Ok(false);
@@ -587,6 +606,12 @@ fn incomplete(call: &CallView<'_>, which: &str) -> String {
         Some(End::Connection) => format!("the connection of the {which} call ended before the call"),
         _ => format!("the status of the {which} call is not in the capture"),
     }
+}
+
+/// A message that cannot be read.
+struct Unreadable {
+    is_replayed: bool,
+    why: String,
 }
 
 fn unreadable(which: &str, root: Root, number: Option<u64>, body: &Body<'_>) -> String {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::Keep;
 use rpcshark_dissectors::view::{Permit, Redaction};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
 
 use crate::cli::FileBodies;
@@ -34,20 +35,23 @@ use crate::decode_as::DecodeAsRules;
 use crate::load::{Inputs, LoadOptions, Loader};
 use crate::replay::edit::Edits;
 use crate::replay::{
-    Allow, Connections, Deadline, Ended, Event, Finished, HeaderPolicy, How, Live, OnConnectionLoss, OnStall, Order,
-    Pace, Plan, Recording, Running, Settings, To, Wanted, Work,
+    Allow, Connections, Control, Deadline, Ended, Event, Finished, HeaderPolicy, How, Live, OnConnectionLoss, OnStall,
+    Order, Pace, Plan, Recording, Running, Settings, To, Wanted, Work,
 };
 use crate::rpc::{GrpcConnection, GrpcStream, Observed, Observer, TlsArgs, TlsSettings};
 
 /// The types of all tests.
 pub(crate) const PROTO: &str = r#"
     syntax = "proto3"; package t;
+    import "google/protobuf/any.proto";
     message M { string id = 1; int32 n = 2; }
     service S {
       rpc Get(M) returns (M) { option idempotency_level = NO_SIDE_EFFECTS; }
       rpc Create(M) returns (M);
       rpc Chat(stream M) returns (stream M);
+      rpc ListRich(M) returns (Rich);
     }
+    message Rich { map<string, int32> counts = 1; double load = 2; google.protobuf.Any detail = 3; string name = 4; }
 "#;
 
 /// `M { id }`.
@@ -70,6 +74,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// What handlers wrote down.
     pub(crate) log: Arc<Mutex<Vec<String>>>,
+    /// Connections that are open, and those that were opened.
+    pub(crate) connections: Arc<(AtomicUsize, AtomicUsize)>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -81,12 +87,16 @@ pub(crate) struct Manners {
     pub(crate) max_streams: Option<u32>,
     /// Closes each connection, with a GOAWAY, after so many calls.
     pub(crate) calls_per_connection: Option<usize>,
+    /// Where to listen; at a port of its own if not given.
+    pub(crate) address: Option<SocketAddr>,
 }
 
 /// A call, as its server sees it.
 pub(crate) struct Peer {
     pub(crate) path: String,
     pub(crate) log: Arc<Mutex<Vec<String>>>,
+    /// Closes the connection.
+    hang_up: Rc<Notify>,
     body: RecvStream,
     buffer: BytesMut,
     respond: SendResponse<Bytes>,
@@ -105,20 +115,23 @@ impl Server {
         let handler: Handler = Arc::new(move |peer| Box::pin(handler(peer)));
         let log = Arc::new(Mutex::new(Vec::new()));
         let its_log = Arc::clone(&log);
+        let connections = Arc::<(AtomicUsize, AtomicUsize)>::default();
+        let its_connections = Arc::clone(&connections);
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             LocalSet::new().block_on(&runtime, async move {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+                let at = manners.address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+                let listener = TcpListener::bind(at).await.expect("a port");
                 tell.send(listener.local_addr().expect("an address")).expect("somebody waits");
                 tokio::select! {
-                    () = accept(listener, manners, handler, its_log) => {}
+                    () = accept(listener, manners, handler, its_log, its_connections) => {}
                     _ = stopped => {}
                 }
             });
         });
-        Self { address: told.recv().expect("an address"), log, stop: Some(stop), thread: Some(thread) }
+        Self { address: told.recv().expect("an address"), log, connections, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Ends the server; its address stays.
@@ -138,35 +151,59 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, manners: Manners, handler: Handler, log: Arc<Mutex<Vec<String>>>) {
+async fn accept(
+    listener: TcpListener,
+    manners: Manners,
+    handler: Handler,
+    log: Arc<Mutex<Vec<String>>>,
+    connections: Arc<(AtomicUsize, AtomicUsize)>,
+) {
     loop {
         let (stream, _) = listener.accept().await.expect("a client");
         stream.set_nodelay(true).expect("an option");
-        let (handler, log) = (Arc::clone(&handler), Arc::clone(&log));
+        let (handler, log, connections) = (Arc::clone(&handler), Arc::clone(&log), Arc::clone(&connections));
         tokio::task::spawn_local(async move {
-            let mut builder = h2::server::Builder::new();
-            if let Some(max) = manners.max_streams {
-                builder.max_concurrent_streams(max);
+            connections.0.fetch_add(1, Ordering::SeqCst);
+            connections.1.fetch_add(1, Ordering::SeqCst);
+            let hang_up = Rc::new(Notify::new());
+            tokio::select! {
+                () = serve(stream, manners, handler, log, Rc::clone(&hang_up)) => {}
+                () = hang_up.notified() => {}
             }
-            let Ok(mut connection) = builder.handshake(stream).await else { return };
-            let mut calls = 0;
-            while let Some(Ok((request, respond))) = connection.accept().await {
-                let (parts, body) = request.into_parts();
-                let peer = Peer {
-                    path: parts.uri.path().to_owned(),
-                    log: Arc::clone(&log),
-                    body,
-                    buffer: BytesMut::new(),
-                    respond,
-                    send: None,
-                };
-                tokio::task::spawn_local(handler(peer));
-                calls += 1;
-                if manners.calls_per_connection == Some(calls) {
-                    connection.graceful_shutdown();
-                }
-            }
+            connections.0.fetch_sub(1, Ordering::SeqCst);
         });
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    manners: Manners,
+    handler: Handler,
+    log: Arc<Mutex<Vec<String>>>,
+    hang_up: Rc<Notify>,
+) {
+    let mut builder = h2::server::Builder::new();
+    if let Some(max) = manners.max_streams {
+        builder.max_concurrent_streams(max);
+    }
+    let Ok(mut connection) = builder.handshake(stream).await else { return };
+    let mut calls = 0;
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        let (parts, body) = request.into_parts();
+        let peer = Peer {
+            path: parts.uri.path().to_owned(),
+            log: Arc::clone(&log),
+            hang_up: Rc::clone(&hang_up),
+            body,
+            buffer: BytesMut::new(),
+            respond,
+            send: None,
+        };
+        tokio::task::spawn_local(handler(peer));
+        calls += 1;
+        if manners.calls_per_connection == Some(calls) {
+            connection.graceful_shutdown();
+        }
     }
 }
 
@@ -192,10 +229,54 @@ impl Peer {
         let _ = self.stream().send_data(framed(message), false);
     }
 
-    pub(crate) fn finish(mut self, code: u32) {
+    /// Sends bytes as they are, without a prefix.
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
+        let _ = self.stream().send_data(Bytes::copy_from_slice(bytes), false);
+    }
+
+    /// Sends a message, and ends the call without a status.
+    pub(crate) fn end_without_trailers(mut self, message: &[u8]) {
+        let _ = self.stream().send_data(framed(message), true);
+    }
+
+    /// Sends a message as flow control allows. Whether the stream is still open.
+    pub(crate) async fn send_slowly(&mut self, message: &[u8]) -> bool {
+        let mut bytes = framed(message);
+        while !bytes.is_empty() {
+            let stream = self.stream();
+            stream.reserve_capacity(bytes.len());
+            let Some(Ok(capacity)) = poll_fn(|cx| stream.poll_capacity(cx)).await else { return false };
+            if stream.send_data(bytes.split_to(capacity.min(bytes.len())), false).is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    pub(crate) fn finish(self, code: u32) {
+        self.finish_with(code, &[]);
+    }
+
+    /// Ends the call with more trailers.
+    pub(crate) fn finish_with(mut self, code: u32, more: &[(&'static str, String)]) {
         let mut trailers = HeaderMap::new();
         trailers.insert("grpc-status", code.into());
+        for (name, value) in more {
+            trailers.insert(*name, value.parse().expect("a value"));
+        }
         let _ = self.stream().send_trailers(trailers);
+    }
+
+    /// Answers with a header field that is as large as wanted.
+    pub(crate) fn send_large_header(&mut self, size: usize) {
+        let response = Response::builder().header("content-type", "application/grpc").header("x", "y".repeat(size));
+        let response = response.body(()).expect("a response");
+        self.send = self.respond.send_response(response, false).ok();
+    }
+
+    /// Closes the connection at once.
+    pub(crate) fn hang_up(self) {
+        self.hang_up.notify_one();
     }
 
     pub(crate) fn reset(mut self, reason: Reason) {
@@ -248,7 +329,7 @@ pub(crate) struct ClientCall {
 }
 
 impl Client {
-    pub(super) async fn begin(&self, path: &str, headers: &[(&str, &str)]) -> ClientCall {
+    pub(crate) async fn begin(&self, path: &str, headers: &[(&str, &str)]) -> ClientCall {
         let mut request = Request::post(format!("http://localhost{path}")).header("te", "trailers");
         request = request.header("content-type", "application/grpc");
         for (name, value) in headers {
@@ -304,28 +385,28 @@ impl ClientCall {
 }
 
 /// Records a connection.
-pub(super) struct Recorder {
-    pub(super) live: Rc<RefCell<Live>>,
-    pub(super) no: u32,
+pub(crate) struct Recorder {
+    pub(crate) live: Rc<RefCell<Live>>,
+    pub(crate) no: u32,
 }
 
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
     Timestamp::from_nanos(since.as_nanos() as i64)
 }
 
 impl Observer for Recorder {
     fn data(&mut self, direction: Direction, bytes: &[u8]) {
-        self.live.borrow_mut().data(self.no, direction, bytes, now(), &mut Vec::new());
+        self.live.borrow_mut().data(self.no, direction, bytes, now());
     }
 
     fn closed(&mut self, direction: Direction, how: Close) {
-        self.live.borrow_mut().closed(self.no, direction, how, now(), &mut Vec::new());
+        self.live.borrow_mut().closed(self.no, direction, how, now());
     }
 }
 
 /// Runs `script` with a client that is not recorded.
-pub(super) fn client_of(server: &Server, script: impl AsyncFnOnce(Rc<Client>)) {
+pub(crate) fn client_of(server: &Server, script: impl AsyncFnOnce(Rc<Client>)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
         let stream = TcpStream::connect(server.address).await.expect("the server");
@@ -367,26 +448,32 @@ pub(crate) fn record<F: Future<Output = ()>>(server: &Server, script: impl FnOnc
 
 /// What came of a replay.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// By number.
-    pub(super) calls: Vec<(u32, Ended, Comparison)>,
-    pub(super) finished: Finished,
-    pub(super) capture: PathBuf,
+    pub(crate) calls: Vec<(u32, Ended, Comparison)>,
+    pub(crate) finished: Finished,
+    pub(crate) capture: PathBuf,
 }
 
 /// What can be changed of a replay.
-pub(super) struct Options {
-    pub(super) settings: Settings,
-    pub(super) edits: Edits,
-    pub(super) allow: Allow,
+pub(crate) struct Options {
+    pub(crate) settings: Settings,
+    pub(crate) edits: Edits,
+    pub(crate) allow: Allow,
+    pub(crate) rules: Rules,
+    /// Runs on a thread of its own while the replay does.
+    pub(crate) meanwhile: Option<Meanwhile>,
 }
 
+/// What somebody does who controls a replay.
+pub(crate) type Meanwhile = Box<dyn FnOnce(&Control) + Send>;
+
 impl Outcome {
-    pub(super) fn verdicts(&self) -> Vec<Verdict> {
+    pub(crate) fn verdicts(&self) -> Vec<Verdict> {
         self.calls.iter().map(|(_, _, comparison)| comparison.verdict).collect()
     }
 
-    pub(super) fn all_same(&self) {
+    pub(crate) fn all_same(&self) {
         for (no, ended, comparison) in &self.calls {
             assert_eq!(comparison.verdict, Verdict::Same, "call {no}: {ended:?} {comparison:?}");
         }
@@ -400,18 +487,19 @@ impl Recorded {
     }
 
     /// Replays it to a server, as fast as the gates allow.
-    pub(super) fn replay(&self, server: &Server, change: impl FnOnce(&mut Options)) -> Outcome {
-        replay(
-            &self.directory.path().join("recorded.pcapng"),
-            &server.address.to_string(),
-            self.directory.path(),
-            change,
-        )
+    pub(crate) fn replay(&self, server: &Server, change: impl FnOnce(&mut Options)) -> Outcome {
+        self.replay_to(server.address, change)
+    }
+
+    /// The same, to whoever listens there.
+    pub(crate) fn replay_to(&self, address: SocketAddr, change: impl FnOnce(&mut Options)) -> Outcome {
+        let file = self.directory.path().join("recorded.pcapng");
+        replay(&file, &address.to_string(), self.directory.path(), change)
     }
 }
 
 /// Replays a capture.
-pub(super) fn replay(file: &Path, to: &str, directory: &Path, change: impl FnOnce(&mut Options)) -> Outcome {
+pub(crate) fn replay(file: &Path, to: &str, directory: &Path, change: impl FnOnce(&mut Options)) -> Outcome {
     let mut options = Options {
         settings: Settings {
             to: vec![To { recorded: None, address: to.parse().expect("an address") }],
@@ -433,6 +521,8 @@ pub(super) fn replay(file: &Path, to: &str, directory: &Path, change: impl FnOnc
         },
         edits: Edits::default(),
         allow: Allow { all: true, patterns: Vec::new() },
+        rules: Rules::default(),
+        meanwhile: None,
     };
     change(&mut options);
     let loader = Loader::open(LoadOptions {
@@ -468,8 +558,11 @@ pub(super) fn replay(file: &Path, to: &str, directory: &Path, change: impl FnOnc
         journal: None,
     };
     let mut running = Running::start(work, live).expect("a thread");
-    let rules = Rules::default();
-    let mut comparer = Comparer::new(&rules, Permit::to_compare());
+    let meanwhile = options.meanwhile.map(|work| {
+        let control = Arc::clone(&running.control);
+        std::thread::spawn(move || work(&control))
+    });
+    let mut comparer = Comparer::new(&options.rules, Permit::to_compare());
     let (mut ended_calls, mut finished) = (Vec::new(), Finished::default());
     while let Some(event) = running.next() {
         match event {
@@ -482,7 +575,8 @@ pub(super) fn replay(file: &Path, to: &str, directory: &Path, change: impl FnOnc
                     Some(at) => {
                         let replayed = recording.viewer_of(live.store(), &live_bodies).call(at.at);
                         let recorded = recording.viewer(&loaded.store).call(call.at);
-                        let scope = Scope { requests: false, prefix: false, mapped: Some(&mapped) };
+                        let prefix = !matches!(ended.how, How::Answered | How::Deadline);
+                        let scope = Scope { requests: false, prefix, live: true, mapped: Some(&mapped) };
                         verdict(&ended.how, comparer.compare(&recorded, &replayed, &scope))
                     }
                     None => verdict(&ended.how, Comparison::of(Verdict::Skipped, None)),
@@ -492,6 +586,9 @@ pub(super) fn replay(file: &Path, to: &str, directory: &Path, change: impl FnOnc
             Event::Finished(end) => finished = end,
             _ => {}
         }
+    }
+    if let Some(meanwhile) = meanwhile {
+        meanwhile.join().expect("no panic");
     }
     ended_calls.sort_by_key(|(no, ..)| *no);
     Outcome { calls: ended_calls, finished, capture }
