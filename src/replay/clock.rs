@@ -17,8 +17,6 @@ pub(crate) struct Clock {
     max_gap: Option<Duration>,
     /// Recorded times after which time was cut out, with all that was cut out so far, in nanoseconds.
     cuts: Vec<(Timestamp, i64)>,
-    /// How long the run was paused.
-    paused: Duration,
 }
 
 impl Clock {
@@ -41,7 +39,7 @@ impl Clock {
         }
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let began_at = Timestamp::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX));
-        Self { began: Instant::now(), began_at, first, speed, max_gap, cuts, paused: Duration::ZERO }
+        Self { began: Instant::now(), began_at, first, speed, max_gap, cuts }
     }
 
     /// How long after the beginning something that was sent at `recorded` is sent.
@@ -82,13 +80,6 @@ impl Clock {
             Some(since) => self.began_at.plus(since),
             None => self.began_at,
         }
-    }
-
-    /// The run was paused for so long: what is scheduled from the beginning comes later by that.
-    pub(crate) fn add_pause(&mut self, pause: Duration) {
-        self.began += pause;
-        self.began_at = self.began_at.plus(pause);
-        self.paused += pause;
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::event::CutShort;
 
@@ -13,18 +14,45 @@ pub(crate) struct Control {
     paused: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
     why: Mutex<Option<CutShort>>,
+    /// The pauses so far, in order: from when until when.
+    pauses: Mutex<Vec<(Instant, Option<Instant>)>>,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { paused: watch::Sender::new(false), stopped: watch::Sender::new(false), why: Mutex::default() }
+        Self {
+            paused: watch::Sender::new(false),
+            stopped: watch::Sender::new(false),
+            why: Mutex::default(),
+            pauses: Mutex::default(),
+        }
     }
 }
 
 impl Control {
     /// Holds back everything that is not yet sent, or lets it continue. Deadlines of calls in progress still pass.
     pub(crate) fn pause(&self, paused: bool) {
+        {
+            let mut pauses = self.pauses.lock();
+            match (pauses.last_mut(), paused) {
+                (Some((_, end @ None)), false) => *end = Some(Instant::now()),
+                (None | Some((_, Some(_))), true) => pauses.push((Instant::now(), None)),
+                _ => {}
+            }
+        }
         self.paused.send_replace(paused);
+    }
+
+    /// How long it was paused since `from`.
+    pub(super) fn paused_since(&self, from: Instant) -> Duration {
+        let (pauses, now) = (self.pauses.lock(), Instant::now());
+        let later = pauses.iter().rev().take_while(|(_, end)| end.is_none_or(|end| end > from));
+        later.map(|&(begin, end)| end.unwrap_or(now).saturating_duration_since(begin.max(from))).sum()
+    }
+
+    /// When the last pause ended, if it has.
+    pub(super) fn resumed_at(&self) -> Option<Instant> {
+        self.pauses.lock().last().and_then(|(_, end)| *end)
     }
 
     /// Whether it is paused.
@@ -54,14 +82,9 @@ impl Control {
         let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
     }
 
-    /// Waits while it is paused. Gives how long.
-    pub(super) async fn while_paused(&self) -> Duration {
-        if !self.is_paused() {
-            return Duration::ZERO;
-        }
-        let began = tokio::time::Instant::now();
+    /// Waits while it is paused.
+    pub(super) async fn while_paused(&self) {
         let _ = self.paused.subscribe().wait_for(|paused| !*paused).await;
-        began.elapsed()
     }
 
     /// Waits until it is paused.

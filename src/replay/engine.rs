@@ -127,7 +127,7 @@ pub(crate) struct Engine {
     pub(crate) live: Arc<Mutex<Live>>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) gates: RefCell<Gates>,
-    pub(crate) clock: RefCell<Clock>,
+    pub(crate) clock: Clock,
     pub(crate) pool: Pool,
     /// Tasks that drive connections.
     pub(crate) drivers: RefCell<JoinSet<()>>,
@@ -152,10 +152,6 @@ pub(crate) struct Engine {
     errors: Cell<u64>,
     /// When the next call may start, at the earliest.
     next_start: Cell<Option<Instant>>,
-    /// Time by which everything was shifted by pauses.
-    paused: Cell<Duration>,
-    /// When the last pause ended: nothing stalls while the replay is paused.
-    resumed: Cell<Option<Instant>>,
     /// Values of answers that are needed in requests.
     pub(crate) captured: Captured,
     pub(crate) journal: Option<Arc<Mutex<Journal>>>,
@@ -171,7 +167,7 @@ impl Engine {
         let engine = Rc::new(Self {
             store: recording.shared.read(),
             recording,
-            clock: RefCell::new(Clock::start(&sent, settings.speed, settings.max_gap)),
+            clock: Clock::start(&sent, settings.speed, settings.max_gap),
             gates: RefCell::new(Gates::new(settings.order)),
             plan,
             headers,
@@ -193,8 +189,6 @@ impl Engine {
             retried: Cell::new(0),
             errors: Cell::default(),
             next_start: Cell::default(),
-            paused: Cell::default(),
-            resumed: Cell::default(),
             captured: Captured::default(),
             journal,
         });
@@ -202,13 +196,11 @@ impl Engine {
         drop(sent);
         let began = engine.now();
         let watch = tokio::task::spawn_local(Rc::clone(&engine).watch());
-        let pauses = tokio::task::spawn_local(Rc::clone(&engine).follow_pauses());
         let outbox = Arc::clone(&engine.outbox);
         let waking = tokio::task::spawn_local(async move { outbox.wake_reader_in_time().await });
         engine.dispatch().await;
         engine.is_over.set(true);
         watch.abort();
-        pauses.abort();
         // Connections close when their last call is over.
         engine.pool.open.borrow_mut().clear();
         let mut drivers = engine.drivers.take();
@@ -387,7 +379,7 @@ impl Engine {
 
     /// The time of day.
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.borrow().time_of_day(Instant::now())
+        self.clock.time_of_day(Instant::now())
     }
 
     /// Takes in what was seen on a connection.
@@ -471,45 +463,49 @@ impl Engine {
         }
     }
 
-    /// Waits until `due`, and as long as the replay is paused.
+    /// Waits until `due`, and as long as the replay is paused: pauses delay what is due. Gives when it was due then.
     pub(crate) async fn wait_until(&self, due: Instant) -> Instant {
-        let paused_before = self.paused.get();
+        let asked = Instant::now();
+        if asked >= due && !self.control.is_paused() {
+            return due;
+        }
         loop {
-            let shifted = due + (self.paused.get() - paused_before);
-            if Instant::now() >= shifted && !self.control.is_paused() {
+            if self.control.is_paused() {
+                self.control.while_paused().await;
+            }
+            let shifted = due + self.control.paused_since(asked);
+            if Instant::now() >= shifted {
                 return shifted;
             }
             tokio::select! {
-                () = sleep_until(shifted), if !self.control.is_paused() => {}
-                () = self.control.paused(), if !self.control.is_paused() => {}
-                _ = self.control.while_paused(), if self.control.is_paused() => {}
+                () = sleep_until(shifted) => {}
+                () = self.control.paused() => {}
             }
-            // The task that follows pauses has to add this one first.
-            tokio::task::yield_now().await;
         }
     }
 
-    async fn follow_pauses(self: Rc<Self>) {
-        loop {
-            self.control.paused().await;
-            let pause = self.control.while_paused().await;
-            self.paused.set(self.paused.get() + pause);
-            self.resumed.set(Some(Instant::now()));
-            self.clock.borrow_mut().add_pause(pause);
-        }
+    /// `due`, which was counted from `from`: pauses since then do not count.
+    pub(crate) fn without_pauses(&self, from: Instant, due: Instant) -> Instant {
+        due + self.control.paused_since(from)
     }
 
     /// When a call is to begin.
     pub(crate) fn due_start(&self, active: &Active) -> Instant {
         let on = &active.script.start;
-        let clock = self.clock.borrow();
+        let clock = &self.clock;
         match self.settings.pace {
             Pace::Asap => Instant::now(),
-            Pace::Rate(rate) => clock.began() + Duration::from_secs_f64(f64::from(active.ix) / rate),
-            Pace::Recorded => clock.scheduled(on.at),
+            Pace::Rate(rate) => {
+                let due = clock.began() + Duration::from_secs_f64(f64::from(active.ix) / rate);
+                self.without_pauses(clock.began(), due)
+            }
+            Pace::Recorded => self.without_pauses(clock.began(), clock.scheduled(on.at)),
             Pace::Think => match self.gates.borrow().reference(active.ix, on) {
-                Some(reference) => clock.after(reference.live, reference.recorded, on.at),
-                None => clock.scheduled(on.at),
+                Some(reference) => {
+                    let due = clock.after(reference.live, reference.recorded, on.at);
+                    self.without_pauses(reference.live, due)
+                }
+                None => self.without_pauses(clock.began(), clock.scheduled(on.at)),
             },
         }
     }
@@ -544,7 +540,7 @@ impl Engine {
     }
 
     fn has_stalled(&self, active: &Active, first_pending: Option<EventOrder>, now: Instant) -> bool {
-        let resumed = self.resumed.get();
+        let resumed = self.control.resumed_at();
         if let Some(since) = active.blocked_since.get()
             && now - resumed.map_or(since, |resumed| resumed.max(since)) > self.settings.stall_after
         {

@@ -89,7 +89,7 @@ impl Engine {
         };
         self.window.add_permits(1);
         let Some((due, _permit)): Option<(Instant, Option<SemaphorePermit<'_>>)> = waited else { return stopped() };
-        timing.due = Some(self.clock.borrow().time_of_day(due));
+        timing.due = Some(self.clock.time_of_day(due));
         let edited = tokio::select! {
             biased;
             () = self.control.stopped() => return stopped(),
@@ -375,16 +375,18 @@ impl Engine {
     }
 
     fn due_step(&self, active: &Active, step: &Step, before: (rpcshark_captures::Timestamp, Instant)) -> Instant {
-        let clock = self.clock.borrow();
+        let clock = &self.clock;
         match self.settings.pace {
             Pace::Asap | Pace::Rate(_) => Instant::now(),
-            Pace::Recorded => clock.scheduled(step.on.at),
+            Pace::Recorded => self.without_pauses(clock.began(), clock.scheduled(step.on.at)),
             Pace::Think => {
                 // The later of the step before it, and what it waited for.
                 let gate = step.gate.checked_sub(1).and_then(|last| active.script.server.get(last));
                 match (gate, active.last_heard.get()) {
-                    (Some(event), Some(live)) if event.at > before.0 => clock.after(live, event.at, step.on.at),
-                    _ => clock.after(before.1, before.0, step.on.at),
+                    (Some(event), Some(live)) if event.at > before.0 => {
+                        self.without_pauses(live, clock.after(live, event.at, step.on.at))
+                    }
+                    _ => self.without_pauses(before.1, clock.after(before.1, before.0, step.on.at)),
                 }
             }
         }

@@ -60,8 +60,20 @@ impl Traffic {
         parts.iter().for_each(|part| self.bytes.extend(*part));
     }
 
-    /// A segment of the connection.
+    /// A segment of the connection. Its sender has received all that the other side has sent.
     pub(crate) fn packet(&mut self, client: &mut Client, to_client: bool, flags: u8, payload: &[u8]) {
+        self.packet_behind(client, to_client, flags, payload, 0);
+    }
+
+    /// A segment whose sender has not received the last `unseen` bytes of the other side.
+    pub(crate) fn packet_behind(
+        &mut self,
+        client: &mut Client,
+        to_client: bool,
+        flags: u8,
+        payload: &[u8],
+        unseen: u32,
+    ) {
         let ends = [client.address, SERVER];
         let [from, to] = if to_client { [ends[1], ends[0]] } else { ends };
         let own = usize::from(to_client);
@@ -69,7 +81,7 @@ impl Traffic {
         tcp.extend(from.1.to_be_bytes());
         tcp.extend(to.1.to_be_bytes());
         tcp.extend(client.seq[own].to_be_bytes());
-        tcp.extend(client.seq[1 - own].to_be_bytes());
+        tcp.extend(client.seq[1 - own].wrapping_sub(unseen).to_be_bytes());
         tcp.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
         let ip = ip_header([from.0, to.0], 0, 0, tcp.len() + payload.len());
         self.datagram(&[&ip, &tcp, payload]);

@@ -25,7 +25,7 @@ async fn mortal(mut peer: Peer) {
     let message = peer.recv().await.unwrap_or_default();
     peer.note(id(&message));
     match id(&message).as_str() {
-        "die" => peer.hang_up(),
+        "die" => peer.hang_up().await,
         _ => {
             peer.send(&message);
             peer.finish(0);

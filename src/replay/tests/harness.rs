@@ -22,7 +22,7 @@ use rpcshark_captures::budget::MemoryLimit;
 use rpcshark_captures::connection::Close;
 use rpcshark_captures::{Direction, Endpoint, Timestamp};
 use rpcshark_dissectors::DecodeAs;
-use rpcshark_dissectors::compare::{Comparer, Comparison, Mapped, Rules, Scope, Verdict};
+use rpcshark_dissectors::compare::{Comparer, Comparison, Rules, Verdict};
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::Keep;
 use rpcshark_dissectors::view::{Permit, Redaction};
@@ -35,8 +35,8 @@ use crate::decode_as::DecodeAsRules;
 use crate::load::{Inputs, LoadOptions, Loader};
 use crate::replay::edit::Edits;
 use crate::replay::{
-    Allow, Connections, Control, Deadline, Ended, Event, Finished, HeaderPolicy, How, Live, OnConnectionLoss, OnStall,
-    Order, Pace, Plan, Recording, Running, Settings, To, Wanted, Work,
+    Allow, Connections, Control, Deadline, Ended, Event, Finished, HeaderPolicy, Live, OnConnectionLoss, OnStall,
+    Order, Pace, Plan, Recording, Running, Settings, To, Wanted, Work, compared_call,
 };
 use crate::rpc::{GrpcConnection, GrpcStream, Observed, Observer, TlsArgs, TlsSettings};
 
@@ -119,7 +119,7 @@ impl Server {
         let its_connections = Arc::clone(&connections);
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().name("server".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             LocalSet::new().block_on(&runtime, async move {
                 let at = manners.address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -131,7 +131,7 @@ impl Server {
                 }
             });
         });
-        Self { address: told.recv().expect("an address"), log, connections, stop: Some(stop), thread: Some(thread) }
+        Self { address: told.recv().expect("an address"), log, connections, stop: Some(stop), thread: thread.ok() }
     }
 
     /// Ends the server; its address stays.
@@ -274,9 +274,10 @@ impl Peer {
         self.send = self.respond.send_response(response, false).ok();
     }
 
-    /// Closes the connection at once.
-    pub(crate) fn hang_up(self) {
+    /// Closes the connection at once. Never returns: a stream that is dropped is reset first.
+    pub(crate) async fn hang_up(self) {
         self.hang_up.notify_one();
+        std::future::pending().await
     }
 
     pub(crate) fn reset(mut self, reason: Reason) {
@@ -453,6 +454,51 @@ pub(crate) struct Outcome {
     pub(crate) calls: Vec<(u32, Ended, Comparison)>,
     pub(crate) finished: Finished,
     pub(crate) capture: PathBuf,
+    /// What it took of the processors.
+    pub(crate) busy: Busy,
+}
+
+/// How long processors were busy, in seconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Busy {
+    /// With everything that this process does.
+    pub(crate) process: f64,
+    /// With the current thread.
+    pub(crate) own: f64,
+    /// With servers.
+    pub(crate) servers: f64,
+}
+
+impl Busy {
+    /// Until now, as the kernel counts it (proc(5)); nothing where it does not.
+    pub(crate) fn now() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let nanos = |path: String| {
+            let text = read(&path);
+            text.split(' ').next().and_then(|text| text.trim().parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+        };
+        let stat = read("/proc/self/stat");
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        // utime and stime, in hundredths of a second.
+        let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<f64>().ok());
+        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let servers = tasks.map(|task| task.path().display().to_string());
+        let servers = servers.filter(|task| read(&format!("{task}/comm")).trim() == "server");
+        Self {
+            process: ticks.sum::<f64>() / 100.0,
+            own: nanos("/proc/thread-self/schedstat".to_owned()),
+            servers: servers.map(|task| nanos(format!("{task}/schedstat"))).sum(),
+        }
+    }
+
+    /// From `earlier` to this.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self {
+            process: self.process - earlier.process,
+            own: self.own - earlier.own,
+            servers: self.servers - earlier.servers,
+        }
+    }
 }
 
 /// What can be changed of a replay.
@@ -557,6 +603,7 @@ pub(crate) fn replay(file: &Path, to: &str, directory: &Path, change: impl FnOnc
         headers: Arc::new(headers),
         journal: None,
     };
+    let before = Busy::now();
     let mut running = Running::start(work, live).expect("a thread");
     let meanwhile = options.meanwhile.map(|work| {
         let control = Arc::clone(&running.control);
@@ -570,36 +617,20 @@ pub(crate) fn replay(file: &Path, to: &str, directory: &Path, change: impl FnOnc
                 let call = &plan.calls[ended.call.0 as usize];
                 let live = running.live.lock();
                 let live_bodies = FileBodies(Arc::clone(live.sources()));
-                let mapped: Mapped = ended.mapped.iter().map(|(recorded, live)| (recorded, live)).collect();
-                let comparison = match ended.live {
-                    Some(at) => {
-                        let replayed = recording.viewer_of(live.store(), &live_bodies).call(at.at);
-                        let recorded = recording.viewer(&loaded.store).call(call.at);
-                        let prefix = !matches!(ended.how, How::Answered | How::Deadline);
-                        let scope = Scope { requests: false, prefix, live: true, mapped: Some(&mapped) };
-                        verdict(&ended.how, comparer.compare(&recorded, &replayed, &scope))
-                    }
-                    None => verdict(&ended.how, Comparison::of(Verdict::Skipped, None)),
-                };
+                let viewer = recording.viewer_of(live.store(), &live_bodies);
+                let replayed = ended.live.map(|at| viewer.call(at.at));
+                let recorded = recording.viewer(&loaded.store).call(call.at);
+                let comparison = compared_call(&recorded, replayed.as_ref(), &ended, &mut comparer);
                 ended_calls.push((call.no, *ended, comparison));
             }
             Event::Finished(end) => finished = end,
             _ => {}
         }
     }
+    let busy = Busy::now().since(before);
     if let Some(meanwhile) = meanwhile {
         meanwhile.join().expect("no panic");
     }
     ended_calls.sort_by_key(|(no, ..)| *no);
-    Outcome { calls: ended_calls, finished, capture }
-}
-
-/// What the command makes of it.
-fn verdict(how: &How, comparison: Comparison) -> Comparison {
-    match how {
-        How::Answered | How::Cancelled | How::Deadline => comparison,
-        How::Stalled(why) => comparison.ended(Verdict::Stalled, why.clone()),
-        How::ConnectionLost(why) => comparison.ended(Verdict::ConnectionLost, why.clone()),
-        How::Skipped(why) => Comparison::skipped(why.clone()),
-    }
+    Outcome { calls: ended_calls, finished, capture, busy }
 }

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::harness::{Client, Server, client_of, m, record};
+use super::harness::{Busy, Client, Server, client_of, m, record};
 
 /// Calls that are sent at each concurrency.
 const CALLS: usize = 6_000;
@@ -46,11 +46,13 @@ fn a_replay_is_about_as_fast_as_a_plain_client() {
         let mut ratios = Vec::new();
         for _ in 0..ROUNDS {
             let mut plain = Duration::ZERO;
+            let before = Busy::now();
             client_of(&server, async |client| {
                 let began = Instant::now();
                 load(client, concurrency).await;
                 plain = began.elapsed();
             });
+            let plain_busy = Busy::now().since(before);
             let outcome = recorded.replay(&server, |_| {});
             outcome.all_same();
             let took = outcome.finished.ended.zip(outcome.finished.began).map(|(end, begin)| end.nanos_since(begin));
@@ -58,6 +60,17 @@ fn a_replay_is_about_as_fast_as_a_plain_client() {
             let rate = |seconds: f64| (CALLS / concurrency * concurrency) as f64 / seconds;
             let (plain, replayed) = (rate(plain.as_secs_f64()), rate(took));
             println!("concurrency {concurrency}: plain {plain:.0}, replay {replayed:.0} calls per second");
+            // Where the machine has other things to do, this says more: microseconds of a processor for each call.
+            let micros = |seconds: f64| (seconds * 1e6 / CALLS as f64).round();
+            let Busy { process, own, servers } = outcome.busy;
+            println!(
+                "  busy: client {}, its server {}; sending {}, comparing {}, its server {} us a call",
+                micros(plain_busy.own),
+                micros(plain_busy.servers),
+                micros(process - own - servers),
+                micros(own),
+                micros(servers)
+            );
             ratios.push(replayed / plain);
         }
         ratios.sort_by(f64::total_cmp);
