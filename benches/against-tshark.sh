@@ -7,9 +7,13 @@
 # Variables:
 #   RPCSHARK  the program (target/release/rpcshark)
 #   BASE      another build to compare with; its row is skipped without it
-#   PROTO     .proto files or a directory of them, for `calls --json`; skipped without it
+#   SCHEMA    options that name the schema, for `calls --json`: "--proto DIR --import-path DIR"; skipped without it
 #   PAIRS     pairs a row (5); of tshark, which takes a hundred times as long, one
 #   TSHARK_D  how tshark decodes the port (tcp.port==2379,http2)
+#   GENERATE  the program that writes copies of CAPTURE and captures that reach limits
+#             (target/release/examples/generate); their rows are skipped without it
+#   COPIES    how many copies end to end (1 2 4); 8 of a capture of 1 GB need 8 GB for a file in TMPDIR
+#   LIMITS    set: the rows of captures that reach limits, which take minutes
 set -euo pipefail
 
 capture=${1:?usage: benches/against-tshark.sh CAPTURE}
@@ -68,7 +72,10 @@ base() { seconds env RAYON_NUM_THREADS=2 "$BASE" calls "$capture"; }
 base_1() { seconds env RAYON_NUM_THREADS=1 "$BASE" calls "$capture"; }
 json() { seconds env RAYON_NUM_THREADS=2 "$rpcshark" calls --json "$capture"; }
 base_json() { seconds env RAYON_NUM_THREADS=2 "$BASE" calls --json "$capture"; }
-json_proto() { seconds env RAYON_NUM_THREADS=2 "$rpcshark" calls --json --proto "$PROTO" "$capture"; }
+# The options are separate words.
+# shellcheck disable=SC2086
+json_schema() { seconds env RAYON_NUM_THREADS=2 "$rpcshark" calls --json $SCHEMA "$capture"; }
+ek() { seconds tshark -r "$capture" -d "$tshark_d" -Y grpc -T ek; }
 pipe() { seconds sh -c 'cat "$2" | RAYON_NUM_THREADS=2 "$1" calls -' sh "$rpcshark" "$capture"; }
 copy() { seconds tcpdump -r "$capture" -w /dev/null; }
 fields() {
@@ -93,14 +100,19 @@ fi
 if command -v tshark > /dev/null; then
     compare "calls, against tshark's gRPC fields" 1 calls fields
 else
-    skip 'calls, against tshark' 'tshark is not installed'
+    skip "calls, against tshark's gRPC fields" 'tshark is not installed'
 fi
 compare 'calls, 2 threads against 1' "$pairs" calls calls_1
-compare 'calls --json, against calls' "$pairs" json calls
-if [ -n "${PROTO:-}" ]; then
-    compare 'calls --json with PROTO, against without' "$pairs" json_proto json
+if [ -n "${SCHEMA:-}" ]; then
+    compare 'calls --json with SCHEMA, against calls' "$pairs" json_schema calls
 else
-    skip 'calls --json with a schema' 'PROTO is not set'
+    skip 'calls --json with SCHEMA' 'SCHEMA is not set'
+fi
+compare 'calls --json without it, against calls' "$pairs" json calls
+if command -v tshark > /dev/null; then
+    compare 'calls --json, against tshark -T ek' 1 json ek
+else
+    skip 'calls --json, against tshark -T ek' 'tshark is not installed'
 fi
 compare 'cat CAPTURE | calls -, against calls CAPTURE' "$pairs" pipe calls
 
@@ -120,4 +132,47 @@ if [ -r /proc/self/status ]; then
     }'
 else
     skip 'anonymous memory of calls' 'there is no /proc'
+fi
+
+# copies COUNT: seconds for that many copies of the capture end to end, beside those for one.
+copies() {
+    local count=$1
+    "$generate" copies "$count" "$capture" > "$work/copies.pcap"
+    : > "$work/pairs"
+    for ((pair = 0; pair < 3; pair++)); do
+        seconds env RAYON_NUM_THREADS=2 "$rpcshark" calls "$work/copies.pcap" >> "$work/pairs"
+    done
+    wall=$(median 1 < "$work/pairs")
+    one=${one:-$(awk -v wall="$wall" -v count="$count" 'BEGIN { print wall / count }')}
+    printf '%-44s %8.2f %35s %9.3f of a straight line\n' "calls, $count copies end to end" "$wall" '' \
+        "$(awk -v wall="$wall" -v one="$one" -v count="$count" 'BEGIN { print wall / one / count }')"
+    rm "$work/copies.pcap"
+}
+
+# limit NAME ARGUMENTS…: seconds and the largest resident memory for a generated capture that comes through a pipe.
+limit() {
+    local name=$1
+    shift
+    "$generate" "$@" | /usr/bin/time -f '%e %M' -o "$work/time" "$rpcshark" calls - > "$work/lines" 2> "$work/stderr"
+    awk -v name="$name" -v lines="$(wc -l < "$work/lines")" \
+        '{ printf "%-44s %8.2f s, %d MiB resident at most, %d lines\n", name, $1, $2 / 1024, lines }' "$work/time"
+}
+
+generate=${GENERATE:-target/release/examples/generate}
+if command -v "$generate" > /dev/null; then
+    for count in ${COPIES:-1 2 4}; do
+        copies "$count"
+    done
+else
+    skip 'copies end to end' "there is no $generate (cargo build --release -p rpcshark-captures --example generate)"
+fi
+if [ -z "${LIMITS:-}" ]; then
+    skip 'captures that reach limits' 'LIMITS is not set'
+elif ! command -v "$generate" > /dev/null || [ ! -x /usr/bin/time ]; then
+    skip 'captures that reach limits' "there is no $generate or no /usr/bin/time"
+else
+    limit 'one connection of 20 GB, through a pipe' connection 20000000000
+    limit '100,000 connections' connections 100000
+    limit 'a call of ten million messages' messages 10000000
+    limit 'a message of 1 GiB' message 1073741824
 fi
