@@ -560,6 +560,7 @@ const SCREENS: &[Shown] = &[
     ("follow", &["#", "13\r", "f", "j", "j", "j", "j"], "Message ↓1"),
     ("methods", &["4"], "methods, 74 calls"),
     ("timeline", &["#", "13\r", "t", "+", "+", "+", "+"], "a column is"),
+    ("replay", &["R", "\r", "localhost:50052", "\r", "p"], "65 calls to send"),
 ];
 
 /// Compares the screens in the documents with what the program shows. With `RPCSHARK_UPDATE=1` they are written.

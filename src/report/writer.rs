@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rpcshark_dissectors::compare::Noise;
 use rpcshark_dissectors::print::Line;
 
-use super::args::{Format, ReportArgs, ReportError};
+use super::args::{Format, Output, ReportArgs, ReportError};
 use super::call::CallReport;
 use super::html::HtmlForm;
 use super::json::JsonForm;
@@ -63,6 +63,20 @@ impl Report {
         }
         let shows_sides = args.outputs()?.iter().any(|output| output.format == Format::Html);
         Ok(Self { forms, summary: Summary::default(), progress: Progress::new(calls, quiet), shows_sides })
+    }
+
+    /// Opens one file of a report and nothing else, so that nothing is written to the terminal.
+    pub(crate) fn begin_file(output: &Output, subject: &Subject) -> Result<Self, ReportError> {
+        let path = output.file.clone().unwrap_or_default();
+        let failed = |source| ReportError::Write { path: path.clone(), source };
+        let form = begin(output.format, Some(&path), subject, plain).map_err(failed)?;
+        let shows_sides = output.format == Format::Html;
+        Ok(Self {
+            forms: vec![(path, form)],
+            summary: Summary::default(),
+            progress: Progress::new(0, true),
+            shows_sides,
+        })
     }
 
     /// Whether [`CallReport::sides`] are shown.

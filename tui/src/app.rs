@@ -58,6 +58,8 @@ pub struct App {
     zones: Zones,
     last_click: Option<Hit>,
     window: (u16, u16),
+    /// Where the cursor stood in the message that was edited last.
+    edited_at: (usize, usize),
 }
 
 /// How long typing has to pause before a filter is applied by itself.
@@ -94,6 +96,7 @@ impl App {
             zones: Zones::default(),
             last_click: None,
             window: (80, 24),
+            edited_at: (0, 0),
         };
         if !filter.is_empty() {
             app.filter.set(filter);
@@ -239,7 +242,10 @@ impl App {
             return;
         };
         let handled = match &mut overlay {
-            Overlay::Editor(editor) if self.accepts(key) => editor.accept(),
+            Overlay::Editor(editor) if self.accepts(key) => {
+                self.edited_at = editor.cursor();
+                editor.accept()
+            }
             overlay => overlay.key(key),
         };
         match handled {
@@ -291,9 +297,12 @@ impl App {
                 let path = PathBuf::from(text);
                 backend.request(Request::Export(ExportRequest::Write { calls, form, path }));
             }
-            Question::GoTo | Question::Find | Question::Option | Question::Message | Question::Edited => {
-                self.with(backend, |screen, hub| screen.answer(question, text, hub))
-            }
+            Question::GoTo
+            | Question::Find
+            | Question::Option
+            | Question::Message
+            | Question::Edited
+            | Question::Report => self.with(backend, |screen, hub| screen.answer(question, text, hub)),
         }
     }
 
@@ -361,6 +370,11 @@ impl App {
             }
             Action::FilterByThis => self.filter_by_this(backend),
             Action::Copy => self.copy(backend),
+            // What a replay exports is its report.
+            Action::Export
+                if self.view == View::Replay
+                    && self.on_top.is_empty()
+                    && self.with(backend, |screen, hub| screen.act(action, hub)) => {}
             Action::Export => {
                 let (_, what) = self.calls_to_export(backend);
                 self.open_menu(export_menu(&what));
@@ -532,7 +546,11 @@ impl App {
                 Effect::AskWith(question, text, prompt) => {
                     self.overlay = Some(Overlay::Ask(Ask::with_prompt(question, &text, prompt)));
                 }
-                Effect::Edit(editable, wrong) => self.overlay = Some(Overlay::Editor(Editor::new(&editable, wrong))),
+                Effect::Edit(editable, wrong) => {
+                    // What is wrong is mended where the cursor was.
+                    let at = if wrong.is_some() { self.edited_at } else { (0, 0) };
+                    self.overlay = Some(Overlay::Editor(Editor::new(&editable, wrong).at(at)));
+                }
                 Effect::Request(request) => backend.request(request),
                 Effect::Reveal(on) => {
                     self.session.revealed = on;

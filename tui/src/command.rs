@@ -204,6 +204,8 @@ pub enum Context {
     Replay,
     /// In a replay, on the fields of a call.
     ReplayFields,
+    /// Where nothing was chosen to be replayed.
+    ReplayEmpty,
     /// In the options of a replay.
     ReplayOptions,
     /// In the plan of a replay.
@@ -229,6 +231,7 @@ impl Context {
         Self::Timeline,
         Self::Replay,
         Self::ReplayFields,
+        Self::ReplayEmpty,
         Self::ReplayOptions,
         Self::ReplayPlan,
         Self::Editor,
@@ -251,6 +254,7 @@ impl Context {
             Self::Timeline => "Timeline",
             Self::Replay => "Replay",
             Self::ReplayFields => "Replay: fields",
+            Self::ReplayEmpty => "Replay: nothing chosen",
             Self::ReplayOptions => "Replay: options",
             Self::ReplayPlan => "Replay: plan",
             Self::Editor => "Message editor",
@@ -276,8 +280,8 @@ pub struct Command {
 }
 
 use Context::{
-    Bytes, Calls, Connections, Editor, Everywhere, Follow, FollowTree, Frames, Methods, Problems, Replay, ReplayFields,
-    ReplayOptions, ReplayPlan, Streams, Timeline, Tree,
+    Bytes, Calls, Connections, Editor, Everywhere, Follow, FollowTree, Frames, Methods, Problems, Replay, ReplayEmpty,
+    ReplayFields, ReplayOptions, ReplayPlan, Streams, Timeline, Tree,
 };
 
 const fn command(
@@ -321,11 +325,10 @@ pub static COMMANDS: &[Command] = &[
         &[Tree, FollowTree],
     ),
     command(Action::Open, "change-option", "Change the option", "change", &["Enter"], &[ReplayOptions]),
-    command(Action::Plan, "plan", "Show what would be sent", "plan", &["p"], &[ReplayOptions, Replay, ReplayFields]),
+    command(Action::Open, "go-to-calls", "Go to Calls, to choose some", "choose calls", &["Enter"], &[ReplayEmpty]),
+    command(Action::Plan, "plan", "Show what would be sent", "plan", &["p"], &[ReplayOptions]),
     command(Action::Clear, "clear-option", "Take the value away", "clear", &["Delete"], &[ReplayOptions]),
     command(Action::Open, "send", "Send the calls", "send", &["Enter"], &[ReplayPlan]),
-    command(Action::Pause, "pause", "Pause the replay, or let it go on", "pause", &["Space"], &[Replay, ReplayFields]),
-    command(Action::Stop, "stop", "Stop the replay", "stop", &["s"], &[Replay, ReplayFields]),
     command(
         Action::NextDifference,
         "next-difference",
@@ -371,11 +374,14 @@ pub static COMMANDS: &[Command] = &[
         Action::OnlyDifferent,
         "only-different",
         "Show all calls, or only those that did not come back the same",
-        "all calls",
+        "only different",
         &["d"],
         &[Replay, ReplayFields],
     ),
+    command(Action::Pause, "pause", "Pause the replay, or let it go on", "pause", &["Space"], &[Replay, ReplayFields]),
+    command(Action::Stop, "stop", "Stop the replay", "stop", &["s"], &[Replay, ReplayFields]),
     command(Action::Open, "open-replayed", "Open the replayed call", "open", &["Enter"], &[Replay, ReplayFields]),
+    command(Action::Plan, "show-plan", "Show the plan again", "plan", &["p"], &[Replay, ReplayFields]),
     command(Action::Accept, "accept", "Take the message, and send it", "send", &["Ctrl-s"], &[Editor]),
     command(Action::SortLeft, "sort-left", "Sort by the column at the left", "", &["<"], &[Methods]),
     command(Action::SortRight, "sort-right", "Sort by the column at the right", "sort", &[">"], &[Methods]),
@@ -575,7 +581,7 @@ pub static COMMANDS: &[Command] = &[
         &["t"],
         &[Connections, Streams, Calls, Frames, Tree, Bytes, Follow],
     ),
-    command(Action::Export, "export", "Export calls…", "", &["x"], &[Everywhere]),
+    command(Action::Export, "export", "Export calls…; in Replay, write a report", "", &["x"], &[Everywhere]),
     command(Action::Problems, "problems", "Show the problems, by kind", "", &["!"], &[Everywhere]),
     command(
         Action::View(View::Frames),

@@ -157,6 +157,14 @@ impl Worker<'_> {
                 tools.reply(reply);
                 tools.reply(ReplayReply::Form(Arc::new(session.form())));
             }
+            ReplayRequest::Report { form, path } => {
+                let (text, error) = match session.report(tools, form, &path) {
+                    Ok(text) => (text, false),
+                    Err(error) => (format!("no report: {error:#}"), true),
+                };
+                // A terminal that is gone ended with the program.
+                let _ = tools.to.send(Signal::Reply(Reply::Say { text, error }));
+            }
             ReplayRequest::DropEdits => {
                 session.drop_edits();
                 tools.reply(ReplayReply::Form(Arc::new(session.form())));

@@ -29,6 +29,7 @@ pub(super) struct Run {
     lateness: Latencies,
     remarks: Vec<String>,
     cut_short: Option<String>,
+    help: &'static str,
     /// When the screen was told last.
     pub(super) told: Option<Instant>,
 }
@@ -61,6 +62,7 @@ impl Run {
             lateness: Latencies::default(),
             remarks: Vec::new(),
             cut_short: None,
+            help: "",
             told: None,
         }
     }
@@ -92,6 +94,11 @@ impl Run {
 
     pub(super) fn cut_short(&self) -> Option<&str> {
         self.cut_short.as_deref()
+    }
+
+    /// What helps where it was cut short.
+    pub(super) const fn help(&self) -> &'static str {
+        self.help
     }
 
     /// What is worth knowing, the newest last.
@@ -185,17 +192,18 @@ impl Run {
             let calls = counted(finished.retried, "call");
             self.remark(&format!("{calls} sent again, since the server had not processed them"));
         }
-        self.cut_short = finished.cut_short.as_ref().map(|cut| {
-            let text = match cut {
-                CutShort::Stopped => "stopped; r sends calls again".to_owned(),
+        if let Some(cut) = &finished.cut_short {
+            let (text, help) = match cut {
+                CutShort::Stopped => ("stopped", "r sends calls again"),
                 CutShort::Unreachable(why) => {
-                    format!("{why}: start the server and press r, or change the target with o")
+                    (why.as_str(), "start the server and press r, or change the target with o")
                 }
-                CutShort::Lost(why) => format!("{why}: r sends calls again once the server is back"),
-                CutShort::Aborted(why) => format!("ended: {why}"),
+                CutShort::Lost(why) => (why.as_str(), "r sends calls again once the server is back"),
+                CutShort::Aborted(why) => (why.as_str(), "o changes the options, r sends calls again"),
             };
-            safe(text.as_bytes())
-        });
+            self.cut_short = Some(safe(text.as_bytes()));
+            self.help = help;
+        }
         self.in_flight.clear();
         self.is_paused = false;
         self.running = None;

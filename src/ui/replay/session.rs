@@ -1,9 +1,11 @@
 //! The calls that a user replays: their recording, what was planned, and what came back.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, bail};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rpcshark_captures::Timestamp;
@@ -13,12 +15,12 @@ use rpcshark_dissectors::print::{Escaped, duration_text, status_text};
 use rpcshark_dissectors::statistics::Latencies;
 use rpcshark_dissectors::store::{CallRef, Keep};
 use rpcshark_dissectors::view::{CallView, NoBodies, Outcome, Permit, Redaction, Viewer};
-use rpcshark_tui::backend::{ReplayReply, Resend, WhichCalls};
+use rpcshark_tui::backend::{ReplayReply, ReportForm, Resend, WhichCalls};
 use rpcshark_tui::model::replay::{
     Beside, Editable, OptionValues, Phase, ReplayForm, ReplayPlan, ReplayRow, ReplayState, beside,
 };
 use rpcshark_tui::model::{Detail, detail};
-use rpcshark_tui::text::safe;
+use rpcshark_tui::text::{counted, safe};
 use rpcshark_tui::theme::{Role, Signs};
 use rpcshark_tui::widget::{Part, Parts};
 
@@ -31,6 +33,7 @@ use crate::replay::{
     CommandErrors, Ended, HeaderPolicy, Live, LiveRef, Order, Pace, Plan, Recording, ReplayOptions, Running, Settings,
     Wanted, Work, compared_call, write_plan,
 };
+use crate::report::{CallFacts, CallReport, Report, Subject, sides};
 use crate::signals::Stop;
 use crate::ui::timeline::is_live;
 
@@ -79,9 +82,8 @@ struct Prepared {
     headers: HeaderPolicy,
     rules: Rules,
     recording: Arc<Recording>,
-    /// Calls of the whole plan.
-    total: u64,
-    left_out: u64,
+    /// The plan of all calls.
+    plan: Arc<Plan>,
 }
 
 /// A call that is over.
@@ -163,11 +165,10 @@ impl Session {
         self.read(tools, is_stopped)?;
         let recording = self.recording(tools)?;
         let mut prepared =
-            Prepared { options, settings: Arc::new(settings), headers, rules, recording, total: 0, left_out: 0 };
+            Prepared { options, settings: Arc::new(settings), headers, rules, recording, plan: Arc::default() };
         let plan = self.plan_of(&prepared, &self.calls)?;
-        prepared.total = plan.calls.len() as u64;
-        prepared.left_out = plan.skipped.len() as u64;
         let shown = self.shown(tools, &prepared, &plan, values);
+        prepared.plan = Arc::new(plan);
         self.prepared = Some(prepared);
         Ok(shown)
     }
@@ -263,7 +264,7 @@ impl Session {
             calls: plan.calls.len() as u64,
             target: safe(targets.join(", ").as_bytes()),
             manner: manner(&prepared.settings),
-            refused: prepared.options.refuse(plan).err().map(|why| safe(why.as_bytes())),
+            refused: prepared.options.refuse(plan).err().map(|why| safe(why.replace(" (see --plan)", "").as_bytes())),
             changing,
             command: self.command(tools, values),
         }
@@ -427,7 +428,8 @@ impl Session {
         for verdict in self.done.values().filter_map(|done| done.row.verdict) {
             *counts.entry(verdict).or_default() += 1;
         }
-        let (total, left_out) = self.prepared.as_ref().map_or((0, 0), |prepared| (prepared.total, prepared.left_out));
+        let plan = self.prepared.as_ref().map(|prepared| &prepared.plan);
+        let (total, left_out) = plan.map_or((0, 0), |plan| (plan.calls.len() as u64, plan.skipped.len() as u64));
         let mut state = ReplayState {
             phase: Phase::Ended,
             total,
@@ -446,6 +448,7 @@ impl Session {
             state.rate = run.rate().to_vec();
             state.remarks = run.remarks();
             state.cut_short = run.cut_short().map(str::to_owned);
+            state.help = run.help().to_owned();
         }
         state
     }
@@ -487,6 +490,60 @@ impl Session {
         with_replayed(&recording, &decoding.redaction, done.live.as_ref(), |replayed| {
             Some(Detail { no, ..detail::detail(replayed?, LIVE_DECIMALS, tools.signs) })
         })
+    }
+
+    /// Writes a report of the calls that are over, and of those that were left out. What to say about it.
+    pub(super) fn report(&self, tools: &Tools<'_>, form: ReportForm, path: &Path) -> anyhow::Result<String> {
+        let prepared = self.prepared.as_ref().context("nothing was sent")?;
+        if path.exists() {
+            bail!("{} exists; choose another name", path.display());
+        }
+        let output = format!("{}={}", form.name(), path.display()).parse().map_err(anyhow::Error::msg)?;
+        let targets: Vec<String> = prepared.plan.targets.iter().map(|target| target.address.to_string()).collect();
+        let subject =
+            Subject { command: "replay", recorded: tools.shared.files.join(", "), replayed: targets.join(", ") };
+        let mut report = Report::begin_file(&output, &subject)?;
+        let store = prepared.recording.shared.read();
+        let viewer = prepared.recording.viewer(&store);
+        for skipped in &prepared.plan.skipped {
+            let recorded = viewer.call(skipped.at);
+            report.call(&CallReport {
+                no: Some(skipped.no),
+                other_no: None,
+                method: CallReport::method_of(&recorded),
+                comparison: Comparison::skipped(skipped.why.to_string()),
+                recorded: Some(CallFacts::of(&recorded)),
+                replayed: None,
+                sides: Vec::new(),
+            })?;
+        }
+        let mut comparer = Comparer::new(&prepared.rules, Permit::to_compare());
+        for done in self.done.values() {
+            let recorded = viewer.call(done.at);
+            let redaction = &prepared.recording.redaction;
+            let call = with_replayed(&prepared.recording, redaction, done.live.as_ref(), |replayed| {
+                let comparison = compared_call(&recorded, replayed, &done.ended, &mut comparer);
+                CallReport {
+                    no: Some(recorded.no()),
+                    other_no: None,
+                    method: CallReport::method_of(&recorded),
+                    recorded: Some(CallFacts::of(&recorded)),
+                    replayed: replayed.map(CallFacts::of),
+                    sides: match replayed {
+                        Some(replayed) if report.shows_sides() => sides(&recorded, replayed, &comparison),
+                        _ => Vec::new(),
+                    },
+                    comparison,
+                }
+            });
+            report.call(&call)?;
+        }
+        if self.unlisted.values().sum::<u64>() > 0 {
+            let calls = counted(self.unlisted.values().sum(), "call");
+            report.remark(format!("{calls} that came back the same are not in this report"));
+        }
+        let summary = report.finish()?;
+        Ok(format!("report of {} written to {}", counted(summary.calls(), "call"), path.display()))
     }
 
     pub(super) fn editable(&self, tools: &Tools<'_>, no: u32, message: u32) -> Result<Editable, String> {

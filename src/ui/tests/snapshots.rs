@@ -8,11 +8,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ratatui::buffer::Buffer;
 use ratatui::style::Style;
+use rpcshark_dissectors::compare::Verdict;
 use rpcshark_tui::Theme;
+use rpcshark_tui::backend::{ReplayReply, Reply};
+use rpcshark_tui::model::replay::{Beside, BesideRow, Mark, Phase, ReplayPlan, ReplayRow, ReplayState};
+use rpcshark_tui::theme::Role;
+use rpcshark_tui::widget::{Part, Parts};
 
 use super::rig::Rig;
 
@@ -87,7 +93,146 @@ const SCREENS: &[Shown] = &[
         rig.keys("5").until("a column is");
         rig.keys("c").until("another connection");
     }),
+    ("replay-nothing", "shop", |rig| drop(rig.keys("6").until("Nothing to replay yet."))),
+    ("replay-options", "shop", |rig| drop(rig.keys("e m e m r").until("2 calls, recorded at"))),
+    ("replay-options-wrong", "shop", |rig| {
+        rig.keys("r").until("call #1, recorded at");
+        rig.keys("Enter").text("nowhere");
+        rig.keys("Enter p").until("has no port");
+    }),
+    ("replay-plan-refused", "shop", |rig| drop(plan(rig, "e m e m r", "").until("Refused"))),
+    ("replay-plan", "shop", |rig| drop(plan(rig, "R", "").until("65 calls to send"))),
+    ("replay-plan-changing", "shop", |rig| {
+        plan(rig, "R", "j j j Enter").until("may change something on the server");
+        rig.keys("Enter").until("Send calls that may change something?");
+    }),
+    ("replay-running", "shop", |rig| drop(replayed(rig, Phase::Running).until("RUNNING"))),
+    ("replay-ended", "shop", |rig| drop(replayed(rig, Phase::Ended).until("difference 1 of 2"))),
+    ("replay-ignoring", "shop", |rig| {
+        replayed(rig, Phase::Ended).until("difference 1 of 2");
+        rig.keys("n n N Tab i").until("ignore this field");
+    }),
+    ("replay-unreachable", "shop", |rig| drop(unreachable(rig).until("CUT SHORT"))),
+    ("replay-editing", "shop", |rig| drop(rig.keys("Enter e").until("#1 message 1"))),
 ];
+
+/// The plan of the calls that `keys` choose, for a server that nobody asks; `options`: keys that change options first.
+fn plan<'r>(rig: &'r mut Rig, keys: &str, options: &str) -> &'r mut Rig {
+    rig.keys(keys).until("recorded at");
+    rig.keys("Enter").text("127.0.0.1:9");
+    rig.keys("Enter");
+    if !options.is_empty() {
+        rig.keys(options);
+    }
+    rig.keys("p")
+}
+
+/// A replay as the worker tells of it, with times that do not change.
+fn replayed(rig: &mut Rig, phase: Phase) -> &mut Rig {
+    let ok = || vec![Part::new("OK", Role::Ok)];
+    let row = |no: u32, verdict: Verdict, replayed: Parts, differs: &str, differences: u64| ReplayRow {
+        no,
+        method: "acme.shop.v1.Orders/GetOrder".to_owned(),
+        recorded: ok(),
+        replayed,
+        took: if verdict == Verdict::ConnectionLost { String::new() } else { "4.20 ms".to_owned() },
+        was: "905 µs".to_owned(),
+        verdict: Some(verdict),
+        differs: differs.to_owned(),
+        differences,
+        edited: no == 4,
+        is_there: verdict != Verdict::ConnectionLost,
+    };
+    let failed = vec![Part::new("✗ UNAVAILABLE  no database", Role::Error)];
+    let lost = vec![Part::new("! connection-lost", Role::Warning)];
+    let rows = vec![
+        row(1, Verdict::Same, ok(), "", 0),
+        row(2, Verdict::Differs, ok(), "response.items.price, response.note.value", 2),
+        row(3, Verdict::StatusChanged, failed, "status.code, status.message", 2),
+        row(4, Verdict::Same, ok(), "", 0),
+        row(5, Verdict::ConnectionLost, lost, "the server closed the connection", 0),
+    ];
+    let state = ReplayState {
+        phase,
+        total: 12,
+        counts: [Verdict::Same, Verdict::Differs, Verdict::StatusChanged, Verdict::ConnectionLost]
+            .into_iter()
+            .zip([2, 1, 1, 1])
+            .collect(),
+        in_flight: if phase == Phase::Running { 3 } else { 0 },
+        elapsed_ns: 21_000_000_000,
+        rate: vec![1, 4, 9, 16, 9, 4, 1, 0, 7],
+        took: Some([(905_000, 1_500_000), (4_200_000, 18_000_000)]),
+        left_out: 9,
+        rows: Arc::new(rows),
+        ..ReplayState::default()
+    };
+    rig.keys("6");
+    told(rig, state);
+    rig.keys("j");
+    let value = |text: &str| Some(vec![Part::new(text, Role::Value)]);
+    let line = |depth: u16, name: &str, values: [Option<Parts>; 2], mark: Mark| BesideRow {
+        depth,
+        name: vec![Part::new(name, if mark == Mark::Part { Role::Text } else { Role::Name })],
+        values,
+        mark,
+        rules: vec![
+            "acme.shop.v1.Item.price".to_owned(),
+            "acme.shop.v1.Orders/GetOrder.response.items.price".to_owned(),
+        ],
+        path: format!("response.{name}"),
+    };
+    let text = "a text that is longer than its column, and whose only difference comes after all that is the same: ";
+    let rows = vec![
+        line(0, "Status", [Some(ok()), Some(ok())], Mark::Part),
+        line(0, "↓ Message 1", [value("acme.shop.v1.Order  351 B"), value("acme.shop.v1.Order  344 B")], Mark::Part),
+        line(1, "id", [value("\"order-1\""), value("\"order-1\"")], Mark::Same),
+        line(2, "price", [value("9.99"), value("9.98")], Mark::Differs),
+        line(2, "barcode", [value("\"AAEC\""), None], Mark::Ignored),
+        line(1, "note", [value(&format!("\"{text}a\"")), value(&format!("\"{text}b\""))], Mark::Differs),
+    ];
+    let beside = Beside {
+        no: 2,
+        method: "acme.shop.v1.Orders/GetOrder".to_owned(),
+        rows,
+        differences: 2,
+        ignored: 1,
+        ..Beside::default()
+    };
+    rig.app.reply(Reply::Replay(ReplayReply::Beside(Arc::new(beside))), &rig.backend);
+    rig
+}
+
+/// A server that could not be reached.
+fn unreachable(rig: &mut Rig) -> &mut Rig {
+    rig.keys("6");
+    let why = "cannot connect to 127.0.0.1:9: Connection refused (os error 111)";
+    told(
+        rig,
+        ReplayState {
+            phase: Phase::Ended,
+            total: 2,
+            elapsed_ns: 10_000_000_000,
+            cut_short: Some(why.to_owned()),
+            help: "start the server and press r, or change the target with o".to_owned(),
+            ..ReplayState::default()
+        },
+    );
+    rig
+}
+
+fn told(rig: &mut Rig, state: ReplayState) {
+    let plan = ReplayPlan {
+        lines: vec!["12 calls to send, 9 left out".to_owned()],
+        calls: 12,
+        target: "127.0.0.1:9".to_owned(),
+        manner: "pace think   order global".to_owned(),
+        ..ReplayPlan::default()
+    };
+    for reply in [ReplayReply::Planned(Arc::new(plan)), ReplayReply::State(Arc::new(state))] {
+        rig.app.reply(Reply::Replay(reply), &rig.backend);
+    }
+}
 
 const SIZES: [(u16, u16); 3] = [(160, 50), (120, 36), (80, 24)];
 

@@ -22,7 +22,7 @@ pub use conversation::{ConversationReply, ConversationRequest};
 pub use export::{CopyForm, ExportForm, ExportReply, ExportRequest, WhichCalls};
 pub use frames::{FramesProgress, FramesReply, FramesRequest, Sought};
 pub use program::{DecodingRequest, ProgramRequest};
-pub use replay::{ReplayReply, ReplayRequest, Resend};
+pub use replay::{ReplayReply, ReplayRequest, ReportForm, Resend};
 pub use statistics::{StatisticsReply, StatisticsRequest};
 pub use timeline::{TimelineReply, TimelineRequest};
 

@@ -1,5 +1,6 @@
 //! Replays: planned, sent and compared by a worker.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::WhichCalls;
@@ -50,8 +51,43 @@ pub enum ReplayRequest {
     /// Says again what is known: the screen was left, and is shown again. Answered by [`ReplayReply::Form`] and
     /// [`ReplayReply::State`].
     Refresh,
+    /// Writes a report of the calls that are over to a new file. Answered by [`Reply::Say`](super::Reply::Say).
+    Report {
+        /// In which form.
+        form: ReportForm,
+        /// The file, which must not exist.
+        path: PathBuf,
+    },
     /// Sends all messages as recorded again. Answered by [`ReplayReply::Form`].
     DropEdits,
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportForm {
+    /// Text for people.
+    Text,
+    /// A page for a browser.
+    Html,
+    /// What CI systems read.
+    Junit,
+    /// One JSON object.
+    Json,
+}
+
+impl ReportForm {
+    /// Every form: its key, what it is, its name as an option has it, and the name of the file that is proposed.
+    pub const ALL: [(char, Self, &'static str, &'static str, &'static str); 4] = [
+        ('t', Self::Text, "text", "text", "replay.txt"),
+        ('h', Self::Html, "a page for a browser (HTML)", "html", "replay.html"),
+        ('u', Self::Junit, "for CI systems (JUnit)", "junit", "replay.xml"),
+        ('j', Self::Json, "JSON", "json", "replay.json"),
+    ];
+
+    /// Its name, as `--report` has it.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, form, ..)| *form == self).map_or("text", |(_, _, _, name, _)| name)
+    }
 }
 
 /// Which calls of a plan are sent.

@@ -27,6 +27,8 @@ pub(crate) enum Question {
     Message,
     /// A message that was edited.
     Edited,
+    /// The file for a report.
+    Report,
 }
 
 impl Question {
@@ -41,6 +43,7 @@ impl Question {
             Self::Option => "value: ",
             Self::Message => "message: ",
             Self::Edited => "",
+            Self::Report => "new file: ",
         }
     }
 }

@@ -5,7 +5,7 @@
 //! │ {                                                                         │
 //! │   "context_keys": ["camera"]                                              │
 //! │ }                                                                         │
-//! └ Ctrl-s send   Esc cancel ─────────────────────────────────────────────────┘
+//! └ Esc cancels ──────────────────────────────────────────────────────────────┘
 //! ```
 
 use std::sync::Arc;
@@ -69,6 +69,18 @@ impl Editor {
         if self.lines.is_empty() {
             self.lines.push(String::new());
         }
+        self
+    }
+
+    /// Where the cursor stands: the line, and the character of it.
+    pub(crate) const fn cursor(&self) -> (usize, usize) {
+        (self.line, self.at)
+    }
+
+    /// The same with the cursor elsewhere.
+    pub(crate) fn at(mut self, (line, at): (usize, usize)) -> Self {
+        self.line = line.min(self.lines.len().saturating_sub(1));
+        self.at = at.min(self.length());
         self
     }
 
@@ -227,7 +239,7 @@ impl Editor {
         let footer = match (&self.wrong, self.leaving) {
             (_, true) => "Esc again discards what was written".to_owned(),
             (Some(wrong), _) => format!("{} {wrong}", canvas.theme.signs.error),
-            (None, _) => "Ctrl-s send   Esc cancel".to_owned(),
+            (None, _) => "Esc cancels".to_owned(),
         };
         let footer = crate::text::fit(&footer, columns.into(), crate::text::Keep::Start, canvas.theme.signs.ellipsis);
         let popup = Popup {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rpcshark_captures::Direction;
-use rpcshark_dissectors::compare::{Aligned, Comparison, Difference, MessageNumbers, Shown, align};
+use rpcshark_dissectors::compare::{Aligned, Comparison, Difference, DifferenceKind, MessageNumbers, Shown, align};
 use rpcshark_dissectors::print::{header_text, size_text, status_text, value_text};
 use rpcshark_dissectors::protobuf::tree::{Node, NodeName};
 use rpcshark_dissectors::schema::{Cardinality, Schema};
@@ -145,8 +145,8 @@ struct Item<'t, 'a> {
     /// The index or key, in brackets; empty where it is not in a list.
     element: String,
     value: Option<Parts>,
-    /// The name of the field in rules: `shop.Order.items`.
-    field: Option<&'a str>,
+    /// It is a member of a oneof.
+    is_member: bool,
     children: Vec<&'t Node<'a>>,
     digest: u64,
     hidden: bool,
@@ -194,9 +194,7 @@ impl Builder<'_> {
     /// The differences below a root that no row shows, as they were found.
     fn listed(&mut self, root: &str) {
         for (index, difference) in self.comparison.differences.iter().enumerate() {
-            let is_below =
-                difference.place.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-            if is_below && self.found.insert(index) {
+            if is_below(&difference.place, root) && self.found.insert(index) {
                 self.difference(difference);
             }
         }
@@ -240,7 +238,11 @@ impl Builder<'_> {
                 let (name, value) = header_text(field);
                 (name, value, matches!(field.value(), Known::Hidden { .. }))
             };
-            headers.fields().map(field).filter(|(name, ..)| !name.starts_with(':')).collect()
+            headers
+                .fields()
+                .map(field)
+                .filter(|(name, ..)| !name.starts_with(':') && !name.starts_with("grpc-"))
+                .collect()
         };
         let sides = [fields(recorded), fields(replayed)];
         self.part(vec![Part::new(self.signs.down, Role::ToClient), Part::text(format!(" {title}"))], [None, None]);
@@ -262,34 +264,40 @@ impl Builder<'_> {
             let path = format!("{root}.{name}");
             let at = At { root, message: None };
             let differs = values[0] != values[1];
-            let mark = self.mark(at, &path, &path, differs);
-            let rules = if mark == Mark::Differs { self.rules(&path, None) } else { Vec::new() };
+            let (mark, rules) = self.mark(at, &path, &path, differs, false);
             self.push(BesideRow { depth: 1, name: vec![Part::new(name, Role::Name)], values, mark, rules, path });
         }
         self.listed(root);
     }
 
-    /// Whether a row differs. `place`: its path without indices and keys; `differs`: what is shown of both sides does.
-    fn mark(&mut self, at: At<'_>, path: &str, place: &str, differs: bool) -> Mark {
+    /// Whether a row differs, and the rules that would ignore that. `place`: its path without indices and keys; `differs`: what is
+    /// shown of both sides does; `is_member`: it is a member of a oneof.
+    fn mark(&mut self, at: At<'_>, path: &str, place: &str, differs: bool, is_member: bool) -> (Mark, Vec<String>) {
         if at.root == "request" {
-            return if differs { Mark::Edited } else { Mark::Same };
+            return (if differs { Mark::Edited } else { Mark::Same }, Vec::new());
         }
-        let is_below = |place: &str, above: &str| {
-            place.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
+        let comparison = self.comparison;
         let mut mark = if differs { Mark::Ignored } else { Mark::Same };
-        for (index, difference) in self.comparison.differences.iter().enumerate() {
+        let mut rules = Vec::new();
+        for (index, difference) in comparison.differences.iter().enumerate() {
             if at.message.is_some() && difference.message != at.message {
                 continue;
             }
+            let is_switch =
+                is_member && difference.kind == DifferenceKind::Switched && parent(place) == parent(&difference.place);
             // A hidden value that differs looks the same.
-            let is_it = *difference.path == *path;
-            if is_it || differs && is_below(place, &difference.place) {
+            if *difference.path == *path || differs && (is_below(place, &difference.place) || is_switch) {
                 mark = Mark::Differs;
                 self.found.insert(index);
+                if rules.is_empty() {
+                    rules = self.rules(&difference.place, difference.field.as_deref());
+                }
+            } else if mark == Mark::Ignored && is_below(&difference.place, place) {
+                // What is shown of it is that of a field in it, which has a row of its own.
+                mark = Mark::Same;
             }
         }
-        mark
+        (mark, rules)
     }
 
     fn messages(&mut self, calls: (&CallView<'_>, &CallView<'_>), direction: Direction) {
@@ -356,12 +364,16 @@ impl Builder<'_> {
             (Some(no), _) | (None, Some(no)) => format!(" Message {no}"),
             (None, None) => String::new(),
         };
-        let values = [title(&sides[0]), title(&sides[1])];
+        let mut values = [title(&sides[0]), title(&sides[1])];
         let is_alone = values.iter().any(Option::is_none);
         let at = At { root, message: Some(numbers) };
-        let mark = self.mark(at, root, root, is_alone);
-        let mark = if mark == Mark::Same { Mark::Part } else { mark };
-        let rules = if mark == Mark::Differs { self.rules(root, None) } else { Vec::new() };
+        let (mark, rules) = self.mark(at, root, root, is_alone, false);
+        // The call ended before this message came, and was compared as far as it came.
+        let is_compared = !is_alone || mark == Mark::Differs || root == "request";
+        if let Some(value) = values.iter_mut().find(|value| value.is_none()).filter(|_| !is_compared) {
+            *value = Some(vec![Part::quiet("not compared")]);
+        }
+        let mark = if mark == Mark::Same || !is_compared { Mark::Part } else { mark };
         self.push(BesideRow {
             depth: 0,
             name: vec![Part::new(sign, role), Part::text(no)],
@@ -370,6 +382,9 @@ impl Builder<'_> {
             rules,
             path: root.to_owned(),
         });
+        if !is_compared {
+            return;
+        }
         let mut scratch = [Scratch::default(), Scratch::default()];
         let [first, second] = &mut scratch;
         let [left, right] = sides;
@@ -413,11 +428,8 @@ impl Builder<'_> {
                 let values = [pair.0, pair.1].map(|item| item.map(|item| item.value.clone().unwrap_or_default()));
                 let differs = values[0] != values[1];
                 let is_hidden = pair.0.or(pair.1).is_some_and(|item| item.hidden);
-                let mark = self.mark(at, &path, &place, differs);
-                let rules = match mark {
-                    Mark::Differs => self.rules(&place, item.field),
-                    _ => Vec::new(),
-                };
+                let is_member = item.is_member;
+                let (mark, rules) = self.mark(at, &path, &place, differs, is_member);
                 let role = if is_hidden { Role::Hidden } else { Role::Name };
                 let shown = safe(format!("{name}{}", item.element).as_bytes());
                 let path_shown = safe(path.as_bytes());
@@ -437,6 +449,16 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+/// Whether `place` is `above`, or in it.
+fn is_below(place: &str, above: &str) -> bool {
+    place.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The place that a place is in.
+fn parent(place: &str) -> &str {
+    place.rsplit_once('.').map_or("", |(parent, _)| parent)
 }
 
 /// The message with this number, from 1.
@@ -479,14 +501,13 @@ fn items<'t, 'a>(schema: &Schema, nodes: &[&'t Node<'a>]) -> Vec<Item<'t, 'a>> {
             NodeName::More(count) => format!("({count} more)"),
         };
         let cardinality = node.field.map(|field| field.cardinality);
-        let field = node.field.map(|field| &*field.full_name);
         let packed = node.children.iter().any(|child| matches!(child.name, NodeName::Element(_)));
         if packed {
             for child in &node.children {
                 let index = seen.entry(base.clone()).or_default();
                 let element = format!("[{index}]");
                 *index += 1;
-                items.push(item(schema, child, base.clone(), element, field));
+                items.push(item(schema, child, base.clone(), element));
             }
             continue;
         }
@@ -505,23 +526,17 @@ fn items<'t, 'a>(schema: &Schema, nodes: &[&'t Node<'a>]) -> Vec<Item<'t, 'a>> {
         };
         if cardinality == Some(Cardinality::Map) {
             let value = node.children.iter().find(|child| child.number == Some(2));
-            let mut made = item(schema, value.unwrap_or(node), base, element, field);
+            let mut made = item(schema, value.unwrap_or(node), base, element);
             made.digest = digest(schema, node, 0);
             items.push(made);
             continue;
         }
-        items.push(item(schema, node, base, element, field));
+        items.push(item(schema, node, base, element));
     }
     items
 }
 
-fn item<'t, 'a>(
-    schema: &Schema,
-    node: &'t Node<'a>,
-    base: String,
-    element: String,
-    field: Option<&'a str>,
-) -> Item<'t, 'a> {
+fn item<'t, 'a>(schema: &Schema, node: &'t Node<'a>, base: String, element: String) -> Item<'t, 'a> {
     let hidden = matches!(node.value, Known::Hidden { .. });
     let value = match value_text(schema, node) {
         Some(text) => Some(vec![Part::new(cut(&text), if hidden { Role::Hidden } else { Role::Value })]),
@@ -531,7 +546,7 @@ fn item<'t, 'a>(
         base,
         element,
         value,
-        field,
+        is_member: node.field.is_some_and(|field| field.oneof.is_some()),
         children: node.children.iter().collect(),
         digest: digest(schema, node, 0),
         hidden,

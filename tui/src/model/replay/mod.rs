@@ -98,8 +98,10 @@ pub struct ReplayState {
     pub took: Option<[(i64, i64); 2]>,
     /// What is worth knowing about it, the newest last; safe to draw.
     pub remarks: Vec<String>,
-    /// Why it was cut short, if it was, and what to do; safe to draw.
+    /// Why it was cut short, if it was; safe to draw.
     pub cut_short: Option<String>,
+    /// What helps then; safe to draw.
+    pub help: String,
     /// What was left out of the plan.
     pub left_out: u64,
     /// Calls that are over but not in the list.

@@ -62,7 +62,13 @@ impl Form {
 
     pub(super) fn take(&mut self, form: &Arc<ReplayForm>) {
         let is_first = self.form.is_none();
+        let selected = self.lines().get(self.list.cursor as usize).cloned();
         self.form = Some(Arc::clone(form));
+        // A line for edited messages may have come or gone.
+        let at = selected.and_then(|selected| self.lines().iter().position(|line| *line == selected));
+        if let Some(at) = at {
+            self.list.cursor = at as u64;
+        }
         if is_first {
             self.list = ListState::default();
             self.skip_groups(1);

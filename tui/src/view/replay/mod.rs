@@ -25,7 +25,7 @@ use form::Form;
 use plan::PlanPage;
 use results::Results;
 
-use crate::backend::{ReplayReply, ReplayRequest, Reply, Request, Resend};
+use crate::backend::{ReplayReply, ReplayRequest, Reply, ReportForm, Request, Resend};
 use crate::command::{Action, Context};
 use crate::model::replay::{Editable, OptionValues, Phase};
 use crate::popup::{Menu, MenuItem, Question};
@@ -46,6 +46,8 @@ pub(crate) struct ReplayScreen {
     /// A message that is edited: its call, and whether the user said which one.
     editing: Option<(u32, bool)>,
     editable: Option<Arc<Editable>>,
+    /// The form of the report that is to be written.
+    report: Option<ReportForm>,
     /// The plan that is being made is to be carried out when the user confirms it, and not only shown.
     is_edited: bool,
 }
@@ -71,6 +73,8 @@ mod picks {
     pub(super) const CONFIRMED_CALL: u32 = 6;
     pub(super) const STOP: u32 = 7;
     pub(super) const DROP_EDITS: u32 = 8;
+    /// From here on: the forms of a report.
+    pub(super) const REPORTS: u32 = 20;
     /// From here on: the choices of an option.
     pub(super) const CHOICES: u32 = 100;
     /// From here on: the rules that would ignore a field.
@@ -237,6 +241,14 @@ impl ReplayScreen {
                 Some(_) => hub.say("there is no replayed call: nothing was sent, or nothing of it is kept"),
                 None => {}
             },
+            Action::Export => {
+                let item = |(index, (key, _, title, ..)): (u32, (char, ReportForm, &str, &str, &str))| {
+                    MenuItem::new(key, title, "", Effect::Pick(picks::REPORTS + index))
+                };
+                let items = (0..).zip(ReportForm::ALL).map(item).collect();
+                hub.wants(Effect::Menu(Menu::new("x  report…", items)));
+            }
+            Action::GoTo => hub.wants(Effect::Ask(Question::GoTo, String::new())),
             Action::Leave if self.results.in_fields => self.results.in_fields = false,
             Action::Leave if self.results.is_running() => Self::ask_to_stop(hub),
             _ => return false,
@@ -348,7 +360,8 @@ impl ReplayScreen {
 impl Screen for ReplayScreen {
     fn context(&self) -> Context {
         match self.stage {
-            Stage::Nothing | Stage::Options => Context::ReplayOptions,
+            Stage::Nothing => Context::ReplayEmpty,
+            Stage::Options => Context::ReplayOptions,
             Stage::Plan => Context::ReplayPlan,
             Stage::Results if self.results.in_fields => Context::ReplayFields,
             Stage::Results => Context::Replay,
@@ -414,6 +427,11 @@ impl Screen for ReplayScreen {
                 }
             }
             Question::GoTo => self.results.go_to(text, hub),
+            Question::Report => {
+                if let Some(form) = self.report.take() {
+                    Self::ask(hub, ReplayRequest::Report { form, path: text.into() });
+                }
+            }
             _ => {}
         }
     }
@@ -430,6 +448,11 @@ impl Screen for ReplayScreen {
             picks::CONFIRMED_CALL => self.really_send(this(), true, hub),
             picks::STOP => Self::ask(hub, ReplayRequest::Stop),
             picks::DROP_EDITS => Self::ask(hub, ReplayRequest::DropEdits),
+            pick if (picks::REPORTS..picks::CHOICES).contains(&pick) => {
+                let Some((_, form, _, _, name)) = ReportForm::ALL.get((pick - picks::REPORTS) as usize) else { return };
+                self.report = Some(*form);
+                hub.wants(Effect::Ask(Question::Report, (*name).to_owned()));
+            }
             pick if pick >= picks::RULES => {
                 let rule = self.results.difference().and_then(|row| row.rules.get((pick - picks::RULES) as usize));
                 let Some(rule) = rule.cloned() else { return };

@@ -187,9 +187,19 @@ impl Results {
                 true => beside.rows.iter().rposition(differs),
                 false => beside.rows.iter().position(differs),
             };
-            self.fields.cursor = at.unwrap_or(0) as u64;
+            self.show_field(at.unwrap_or(0));
         }
         self.from_behind = false;
+    }
+
+    /// Puts the cursor on a field; what stands around it is in view, too.
+    fn show_field(&mut self, at: usize) {
+        let at = at as u64;
+        self.fields.cursor = at;
+        let is_in_view = (self.fields.top..self.fields.top + self.fields_height * 2 / 3).contains(&at);
+        if !is_in_view {
+            self.fields.top = at.saturating_sub(self.fields_height / 3);
+        }
     }
 
     /// What is shown of the call with the cursor.
@@ -218,7 +228,7 @@ impl Results {
                 false => (cursor + 1..beside.rows.len()).find(differs),
             };
             if let Some(at) = found {
-                self.fields.cursor = at as u64;
+                self.show_field(at);
                 return true;
             }
         }
@@ -328,6 +338,10 @@ impl Results {
         let mut parts = vec![Part::text(format!(" call {} of {}{which}", thousands(at), thousands(len)))];
         if self.state.unlisted > 0 {
             parts.push(Part::quiet(format!("   {} more are not listed", thousands(self.state.unlisted))));
+        }
+        if self.state.cut_short.is_some() && !self.in_fields && !self.state.help.is_empty() {
+            parts.push(Part::text(format!("   {}", self.state.help)));
+            return parts;
         }
         let field = self.field().filter(|row| !row.path.is_empty() && (self.in_fields || row.mark == Mark::Differs));
         if let Some(field) = field {
@@ -644,6 +658,6 @@ fn columns() -> Vec<Column> {
         column("Replayed", Align::Left, share(12, 2), Keep::Start, 0),
         column("Took", Align::Right, Width::Exact(8), Keep::Start, 1),
         column("Was", Align::Right, Width::Exact(8), Keep::Start, 2),
-        column("Differs in", Align::Left, share(14, 4), Keep::Start, 0),
+        column("Differs in", Align::Left, share(14, 6), Keep::Start, 0),
     ]
 }
