@@ -9,4 +9,4 @@ mod session;
 
 pub(crate) use encode::encode;
 pub(crate) use reflection::{ReflectionError, reflected};
-pub(crate) use session::{Ask, Session, Ways};
+pub(crate) use session::{Ask, Session, Spoken, Ways};

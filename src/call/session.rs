@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use h2::Reason;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use rpcshark_captures::connection::Close;
@@ -22,7 +22,10 @@ use tokio::time::{sleep, timeout};
 use crate::address::Address;
 use crate::cli::FileBodies;
 use crate::replay::Live;
-use crate::rpc::{GrpcConnection, Observed, Observer, TlsSettings, TtrpcConnection, TtrpcRequest, connect, drain};
+use crate::rpc::{
+    GrpcConnection, Io, Observed, Observer, TlsSettings, TtrpcConnection, TtrpcRequest, Wire, connect, drain,
+    over_http1,
+};
 use crate::signals::Stop;
 
 /// A connection to a server. Belongs to one `LocalSet`.
@@ -65,6 +68,19 @@ pub(crate) struct Ask {
     pub(crate) max_time: Option<Duration>,
     /// Who streams.
     pub(crate) ways: Ways,
+    /// How the request is written; ttrpc has one way.
+    pub(crate) wire: Wire,
+}
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spoken {
+    /// HTTP/2.
+    Http2,
+    /// HTTP/1.1, unless TLS agrees on HTTP/2.
+    Http1,
+    /// ttrpc.
+    Ttrpc,
 }
 
 /// Who streams.
@@ -87,7 +103,7 @@ const REMOTE_OPEN: u8 = 2;
 const REMOTE_CLOSED: u8 = 1;
 
 impl Session {
-    /// Connects to a server, which speaks ttrpc or HTTP/2.
+    /// Connects to a server.
     ///
     /// # Errors
     ///
@@ -95,12 +111,13 @@ impl Session {
     pub(crate) async fn open(
         address: &Address,
         tls: &TlsSettings,
-        ttrpc: bool,
+        spoken: Spoken,
         authority: Option<&str>,
         stop: Option<Arc<Stop>>,
     ) -> io::Result<Self> {
         let connected = connect(address, tls).await?;
         let mut live = Live::new(None, 0)?;
+        let ttrpc = spoken == Spoken::Ttrpc;
         let protocol = if ttrpc { DecodeAs::Ttrpc } else { DecodeAs::Http2 };
         let connection = live.open(connected.client, connected.server, protocol, now());
         let record = Rc::new(Record {
@@ -109,7 +126,11 @@ impl Session {
             changed: Notify::new(),
             down: RefCell::default(),
         });
-        let io = Observed::new(connected.io, Watcher(Rc::clone(&record)));
+        let io: Box<dyn Io> = match spoken {
+            Spoken::Http1 if !connected.is_http2 => Box::new(over_http1(connected.io)),
+            _ => connected.io,
+        };
+        let io = Observed::new(io, Watcher(Rc::clone(&record)));
         let (client, driver): (Client, Driver) = match ttrpc {
             true => {
                 let (client, reading) = TtrpcConnection::new(Box::new(io));
@@ -166,12 +187,8 @@ impl Session {
                 let sending = async {
                     let mut messages = messages;
                     while let Some(message) = messages.recv().await {
-                        let mut bytes = BytesMut::with_capacity(message.len() + 5);
-                        bytes.put_u8(0);
-                        bytes.put_u32(message.len() as u32);
-                        bytes.put_slice(&message);
                         // The stream has ended: the answer says why.
-                        if send.send(bytes.freeze(), false).await.is_err() {
+                        if send.send(ask.wire.frame(false, &message.into()), false).await.is_err() {
                             return;
                         }
                     }
@@ -280,11 +297,11 @@ impl Session {
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
-        headers.insert("content-type", HeaderValue::from_static("application/grpc"));
-        headers.insert("te", HeaderValue::from_static("trailers"));
+        headers.extend(ask.wire.client_fields());
         headers.insert("user-agent", HeaderValue::from_static(concat!("rpcshark/", env!("CARGO_PKG_VERSION"))));
         if let Some(time) = ask.max_time {
-            headers.insert("grpc-timeout", HeaderValue::from_str(&timeout_text(time)).map_err(io::Error::other)?);
+            let (name, value) = ask.wire.timeout(time);
+            headers.insert(name, value);
         }
         for (name, value) in &ask.metadata {
             let parsed = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value));
@@ -316,13 +333,6 @@ impl Session {
     }
 }
 
-/// A timeout as gRPC sends it: at most eight digits and a unit.
-fn timeout_text(time: Duration) -> String {
-    let units = [("n", 1_u128), ("u", 1_000), ("m", 1_000_000), ("S", 1_000_000_000), ("M", 60_000_000_000)];
-    let fitting = units.iter().find(|(_, unit)| time.as_nanos().div_ceil(*unit) < 100_000_000);
-    fitting.map_or_else(|| "99999999H".to_owned(), |(name, unit)| format!("{}{name}", time.as_nanos().div_ceil(*unit)))
-}
-
 fn now() -> Timestamp {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_nanos(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
@@ -342,22 +352,5 @@ impl Observer for Watcher {
         self.0.live.borrow_mut().closed(self.0.connection.get(), direction, how, now());
         self.0.changed.notify_waiters();
         self.0.changed.notify_one();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn timeouts_have_at_most_eight_digits() {
-        for (time, text) in [
-            (Duration::from_millis(1500), "1500000u"),
-            (Duration::from_nanos(7), "7n"),
-            (Duration::from_secs(100), "100000m"),
-            (Duration::from_secs(1 << 40), "99999999H"),
-        ] {
-            assert_eq!(timeout_text(time), text);
-        }
     }
 }

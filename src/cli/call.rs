@@ -23,15 +23,15 @@ use super::Talk;
 use super::input::{FileBodies, SchemaArgs};
 use super::output::{CANNOT_OPEN, Output, Problem, complain};
 use crate::address::Address;
-use crate::call::{Ask, ReflectionError, Session, Ways, encode, reflected};
+use crate::call::{Ask, ReflectionError, Session, Spoken, Ways, encode, reflected};
 use crate::config::Config;
 use crate::decode_as::DecodeAsRules;
 use crate::load::{Inputs, LoadOptions, Loader};
 use crate::replay::{CommandErrors, header, parse_duration};
-use crate::rpc::{TlsArgs, TlsSettings};
+use crate::rpc::{TlsArgs, TlsSettings, Wire};
 use crate::signals::{INTERRUPTED, Stop};
 
-/// Make one call to a server, gRPC or ttrpc, and print it as `show` does
+/// Make one call to a server, and print it as `show` does
 ///
 /// Types come from --proto or --protoset, or, for gRPC, from the server's reflection. Each JSON value is a message.
 #[derive(Debug, Args)]
@@ -65,9 +65,9 @@ pub(super) struct CallArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     max_time: Option<Duration>,
 
-    /// What the server speaks
-    #[arg(long, value_name = "PROTOCOL", value_enum, default_value_t)]
-    protocol: Speaks,
+    /// What the server speaks; with --from, what the recorded call was made in if this is not given [default: grpc]
+    #[arg(long, value_name = "PROTOCOL", value_enum)]
+    protocol: Option<Speaks>,
 
     /// The :authority of the request, if it is not the server's address (localhost for Unix sockets and vsock)
     #[arg(long, value_name = "NAME")]
@@ -124,13 +124,36 @@ Exit status:
   130  interrupted";
 
 /// What a server speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Speaks {
     /// gRPC over HTTP/2
-    #[default]
     Grpc,
     /// ttrpc
     Ttrpc,
+    /// gRPC-Web, over HTTP/1.1, or over HTTP/2 if TLS agrees on that
+    GrpcWeb,
+    /// Connect, likewise
+    Connect,
+}
+
+impl Speaks {
+    /// How a request is written.
+    const fn wire(self, ways: Ways) -> Wire {
+        match self {
+            Self::Grpc | Self::Ttrpc => Wire::Grpc,
+            Self::GrpcWeb => Wire::GrpcWeb,
+            Self::Connect if ways.client_streams || ways.server_streams => Wire::ConnectStream,
+            Self::Connect => Wire::ConnectUnary,
+        }
+    }
+
+    const fn spoken(self) -> Spoken {
+        match self {
+            Self::Grpc => Spoken::Http2,
+            Self::Ttrpc => Spoken::Ttrpc,
+            Self::GrpcWeb | Self::Connect => Spoken::Http1,
+        }
+    }
 }
 
 /// What is called, and with what.
@@ -145,7 +168,7 @@ struct Plan {
 struct Recorded {
     messages: Vec<Vec<u8>>,
     ways: Ways,
-    is_ttrpc: bool,
+    protocol: Protocol,
 }
 
 /// Exit status: what is added to a status that is not OK.
@@ -161,14 +184,30 @@ pub(super) fn run(args: CallArgs) -> Result<ExitCode, Problem> {
     let config = Config::load()?;
     let hidden = Redaction::default().with_names(&config.hidden);
     let plan = args.plan(&schema, &hidden)?;
-    let ttrpc = plan.recorded.as_ref().map_or(args.protocol == Speaks::Ttrpc, |recorded| recorded.is_ttrpc);
-    let protocols: &[&[u8]] = if ttrpc { &[] } else { &[b"h2"] };
+    let recorded = plan.recorded.as_ref().map(|recorded| match recorded.protocol {
+        Protocol::Grpc => Speaks::Grpc,
+        Protocol::Ttrpc => Speaks::Ttrpc,
+        Protocol::GrpcWeb => Speaks::GrpcWeb,
+        Protocol::Connect => Speaks::Connect,
+    });
+    let speaks = args.protocol.or(recorded).unwrap_or(Speaks::Grpc);
+    let ttrpc = speaks == Speaks::Ttrpc;
+    if recorded.is_some_and(|recorded| (recorded == Speaks::Ttrpc) != ttrpc) {
+        return Err(Problem::Usage(
+            "--protocol: the recorded call is ttrpc, or the given protocol is; they do not mix".to_owned(),
+        ));
+    }
+    let protocols: &[&[u8]] = match speaks {
+        Speaks::Ttrpc => &[],
+        Speaks::Grpc => &[b"h2"],
+        Speaks::GrpcWeb | Speaks::Connect => &[b"h2", b"http/1.1"],
+    };
     let tls = TlsSettings::new(&args.tls, args.key.as_deref(), protocols);
     let tls = tls.map_err(|error| Problem::Usage(error.to_string()))?;
     let stop = Stop::watched().ok();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = tokio::task::LocalSet::new().block_on(&runtime, async {
-        let opened = Session::open(&args.addr, &tls, ttrpc, args.authority.as_deref(), stop.clone()).await;
+        let opened = Session::open(&args.addr, &tls, speaks.spoken(), args.authority.as_deref(), stop.clone()).await;
         let session = match opened {
             Ok(session) => session,
             Err(error) => return Ok(unreachable(&args.addr, &error)),
@@ -179,6 +218,7 @@ pub(super) fn run(args: CallArgs) -> Result<ExitCode, Problem> {
             metadata: plan.metadata.clone(),
             max_time: args.max_time,
             ways: Ways::default(),
+            wire: Wire::Grpc,
         };
         let needs_schema = plan.recorded.is_none() && !given;
         if needs_schema && ttrpc {
@@ -186,6 +226,8 @@ pub(super) fn run(args: CallArgs) -> Result<ExitCode, Problem> {
                 "ttrpc servers do not tell their schema; give --proto or --protoset".to_owned(),
             ));
         }
+        // Reflection is a stream in both directions.
+        ask.wire = speaks.wire(Ways { client_streams: true, server_streams: true });
         let schema = match needs_schema {
             true => match reflected(&session, &ask, &ask.service).await {
                 Ok(schema) => Arc::new(schema),
@@ -217,6 +259,7 @@ pub(super) fn run(args: CallArgs) -> Result<ExitCode, Problem> {
                 Some(args.read(&schema, input, ask.ways, send)?)
             }
         };
+        ask.wire = speaks.wire(ask.ways);
         let call = session.call(&ask, messages).await;
         // A message that is wrong ends the request: what came of it is of no interest.
         if let Some(wrong) = wrong.and_then(|wrong| wrong.try_recv().ok()) {
@@ -345,8 +388,8 @@ impl CallArgs {
                 server_streams: call.messages(Direction::ToClient).nth(1).is_some(),
             },
         };
-        let is_ttrpc = call.protocol() == Protocol::Ttrpc;
-        Ok(Plan { service, method, metadata, recorded: Some(Recorded { messages, ways, is_ttrpc }) })
+        let protocol = call.protocol();
+        Ok(Plan { service, method, metadata, recorded: Some(Recorded { messages, ways, protocol }) })
     }
 
     /// Reads JSON values on a thread of their own, and sends each as a message. The receiver learns what is wrong with one.

@@ -84,25 +84,8 @@ impl GrpcStream {
     /// # Errors
     ///
     /// If the stream has ended.
-    pub(crate) async fn send(&mut self, mut bytes: Bytes, end: bool) -> Result<(), h2::Error> {
-        if bytes.is_empty() {
-            return self.send.send_data(bytes, end);
-        }
-        while !bytes.is_empty() {
-            self.send.reserve_capacity(bytes.len());
-            let mut capacity = self.send.capacity();
-            if capacity == 0 {
-                capacity = match poll_fn(|cx| self.send.poll_capacity(cx)).await {
-                    Some(result) => result?,
-                    // Nothing can be sent any more.
-                    None => return Err(Reason::STREAM_CLOSED.into()),
-                };
-            }
-            let part = bytes.split_to(capacity.min(bytes.len()));
-            let last = bytes.is_empty();
-            self.send.send_data(part, end && last)?;
-        }
-        Ok(())
+    pub(crate) async fn send(&mut self, bytes: Bytes, end: bool) -> Result<(), h2::Error> {
+        send_all(&mut self.send, bytes, end).await
     }
 
     /// Ends the call with RST_STREAM. What `h2` has not written yet is never written.
@@ -120,6 +103,28 @@ pub(crate) enum DrainError {
     /// It does not end.
     #[error("the answer has more than {0} bytes, far more than the recorded one")]
     TooLong(u64),
+}
+
+/// Sends bytes as flow control allows. `end`: nothing follows.
+pub(super) async fn send_all(send: &mut SendStream<Bytes>, mut bytes: Bytes, end: bool) -> Result<(), h2::Error> {
+    if bytes.is_empty() {
+        return send.send_data(bytes, end);
+    }
+    while !bytes.is_empty() {
+        send.reserve_capacity(bytes.len());
+        let mut capacity = send.capacity();
+        if capacity == 0 {
+            capacity = match poll_fn(|cx| send.poll_capacity(cx)).await {
+                Some(result) => result?,
+                // Nothing can be sent any more.
+                None => return Err(Reason::STREAM_CLOSED.into()),
+            };
+        }
+        let part = bytes.split_to(capacity.min(bytes.len()));
+        let last = bytes.is_empty();
+        send.send_data(part, end && last)?;
+    }
+    Ok(())
 }
 
 /// Reads an answer to its end, and forgets it. Drives flow control.

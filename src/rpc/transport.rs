@@ -27,6 +27,8 @@ pub(crate) struct Connected {
     pub(crate) client: Endpoint,
     /// The server's end.
     pub(crate) server: Endpoint,
+    /// TLS has agreed on HTTP/2.
+    pub(crate) is_http2: bool,
 }
 
 /// How long connecting, with the TLS handshake, may take.
@@ -50,16 +52,19 @@ async fn open(address: &Address, tls: &TlsSettings) -> io::Result<Connected> {
             let tcp = TcpStream::connect((host.as_str(), *port)).await?;
             tcp.set_nodelay(true)?;
             let (client, server) = (Endpoint::Tcp(tcp.local_addr()?), Endpoint::Tcp(tcp.peer_addr()?));
+            let mut is_http2 = false;
             let io: Box<dyn Io> = match with_tls {
                 false => Box::new(tcp),
                 true => {
                     let name = tls.server_name.as_deref().unwrap_or(host).to_owned();
                     let name = ServerName::try_from(name).map_err(io::Error::other)?;
                     let connector = TlsConnector::from(std::sync::Arc::clone(&tls.config));
-                    Box::new(connector.connect(name, tcp).await?)
+                    let stream = connector.connect(name, tcp).await?;
+                    is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    Box::new(stream)
                 }
             };
-            Ok(Connected { io, client, server })
+            Ok(Connected { io, client, server, is_http2 })
         }
         local => {
             let target = Target::new(local.clone()).map_err(io::Error::other)?;
@@ -73,7 +78,7 @@ async fn open(address: &Address, tls: &TlsSettings) -> io::Result<Connected> {
                 Endpoint::Tcp(_) => Endpoint::Tcp(SocketAddr::from(([0; 4], 0))),
                 _ => Endpoint::UnixInode(std::process::id().into()),
             };
-            Ok(Connected { io: Box::new(io), client, server })
+            Ok(Connected { io: Box::new(io), client, server, is_http2: false })
         }
     }
 }
