@@ -299,6 +299,28 @@ sys.stdin.read()
 }
 
 #[test]
+fn all_kinds_of_calls_of_grpc_web_and_connect() {
+    let directory = environment::temporary();
+    let proto = text(&schema(directory.path()));
+    for (protocol, content_types) in [
+        ("grpc-web", ["application/grpc-web+proto"; 2]),
+        ("connect", ["application/proto", "application/connect+proto"]),
+    ] {
+        let (server, heads) = support::web::server();
+        let options = ["--proto", &proto, "--protocol", protocol];
+        all_kinds(&server.to_string(), &options);
+        let seen = heads.lock().unwrap().clone();
+        for (head, content_type) in seen.iter().zip(content_types) {
+            assert!(head.contains(&format!("content-type: {content_type}")), "{head}");
+            assert!(head.contains(&format!("host: {server}")), "{head}");
+        }
+        let run = call(&server.to_string(), &[&["t.S/Unary", "-d", "{}", "--json"][..], &options].concat());
+        let value: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(value["protocol"], protocol);
+    }
+}
+
+#[test]
 fn a_recorded_call_is_sent_again_without_its_credentials() {
     let directory = environment::temporary();
     let proto = text(&schema(directory.path()));

@@ -27,7 +27,7 @@ use super::transport::Io;
 const PIPE: usize = 1 << 16;
 
 /// The largest head of a response. Servers send some KiB.
-const MAX_HEAD: usize = 1 << 16;
+const MAX_RESPONSE_HEAD: usize = 1 << 16;
 
 /// The largest line that frames chunks, with extensions.
 const MAX_LINE: usize = 1 << 12;
@@ -239,7 +239,9 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             let end = loop {
                 match memchr::memmem::find(&self.buffer, b"\r\n\r\n") {
                     Some(end) => break end + 4,
-                    None if self.buffer.len() > MAX_HEAD => return Err(wrong("the head of the response is too long")),
+                    None if self.buffer.len() > MAX_RESPONSE_HEAD => {
+                        return Err(wrong("the head of the response is too long"));
+                    }
                     None => self.fill().await?,
                 }
             };

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -14,8 +12,6 @@ pub(crate) enum Wire {
     Grpc,
     /// gRPC-Web.
     GrpcWeb,
-    /// gRPC-Web in base64.
-    GrpcWebText,
     /// A stream of Connect.
     ConnectStream,
     /// A unary call of Connect.
@@ -32,10 +28,7 @@ impl Wire {
         framed.put_u8(u8::from(compressed));
         framed.put_u32(payload.len() as u32);
         framed.extend_from_slice(payload);
-        match self {
-            Self::GrpcWebText => BASE64_STANDARD.encode(framed).into(),
-            _ => framed.freeze(),
-        }
+        framed.freeze()
     }
 
     /// The fields that a client sends with binary messages.
@@ -43,11 +36,6 @@ impl Wire {
         let fields: &[(HeaderName, &'static str)] = match self {
             Self::Grpc => &[(header::CONTENT_TYPE, "application/grpc"), (header::TE, "trailers")],
             Self::GrpcWeb => &[(header::CONTENT_TYPE, "application/grpc-web+proto"), (X_GRPC_WEB, "1")],
-            Self::GrpcWebText => &[
-                (header::CONTENT_TYPE, "application/grpc-web-text+proto"),
-                (header::ACCEPT, "application/grpc-web-text+proto"),
-                (X_GRPC_WEB, "1"),
-            ],
             Self::ConnectStream => &[(header::CONTENT_TYPE, "application/connect+proto"), (CONNECT_VERSION, "1")],
             Self::ConnectUnary => &[(header::CONTENT_TYPE, "application/proto"), (CONNECT_VERSION, "1")],
         };
@@ -57,7 +45,7 @@ impl Wire {
     /// The field that states how long the call may take.
     pub(crate) fn timeout(self, time: Duration) -> (HeaderName, HeaderValue) {
         match self {
-            Self::Grpc | Self::GrpcWeb | Self::GrpcWebText => {
+            Self::Grpc | Self::GrpcWeb => {
                 let value = HeaderValue::from_str(&timeout_text(time));
                 (GRPC_TIMEOUT, value.unwrap_or(HeaderValue::from_static("99999999H")))
             }
@@ -103,7 +91,6 @@ mod tests {
     fn messages_are_framed_as_each_protocol_wants_it() {
         let payload = Bytes::from_static(b"abc");
         assert_eq!(Wire::GrpcWeb.frame(true, &payload), b"\x01\0\0\0\x03abc"[..]);
-        assert_eq!(Wire::GrpcWebText.frame(false, &payload), b"AAAAAANhYmM="[..]);
         assert_eq!(Wire::ConnectUnary.frame(true, &payload), payload);
     }
 }

@@ -20,3 +20,4 @@ pub(crate) mod shop;
 pub(crate) mod skip;
 pub(crate) mod tcp;
 pub(crate) mod traffic;
+pub(crate) mod web;
