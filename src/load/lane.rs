@@ -69,8 +69,8 @@ impl LaneWorker {
             }
             let index = index as usize;
             let raw = batch.packet(index);
-            let Some((segment, put_together)) = partition.segment(index, &raw) else { continue };
-            let at = if put_together { Place::NOWHERE } else { raw.at };
+            let Some(segment) = partition.segment(index, &raw) else { continue };
+            let at = if partition.is_put_together(index) { Place::NOWHERE } else { raw.at };
             let comment = batch.comment(index);
             sink.ends = comment.and_then(parse_endpoint_comment);
             let not_recorded = comment.and_then(parse_not_recorded_comment);

@@ -1,6 +1,6 @@
 //! Driving the reading of a capture, batch by batch.
 //!
-//! While one batch is partitioned and dissected, the next one is fetched. Only the dissecting needs the store.
+//! While one batch is dissected, the next one is fetched and partitioned. Only the dissecting needs the store.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -87,7 +87,10 @@ pub(crate) struct Loader {
     current: Batch,
     /// What comes after that, where it is fetched in advance.
     next: Batch,
+    /// The lanes of the packets in `current`.
     partition: Partition,
+    /// Likewise of those in `next`.
+    next_partition: Partition,
     stage: Stage,
     first: Option<Timestamp>,
     /// The lengths of packets, if they are wanted.
@@ -186,6 +189,7 @@ impl Loader {
             current: Batch::default(),
             next: Batch::default(),
             partition: Partition::default(),
+            next_partition: Partition::default(),
             stage: Stage::Fetch,
             first: None,
             lengths: None,
@@ -273,6 +277,9 @@ impl Loader {
             match std::mem::replace(&mut self.stage, Stage::Ended) {
                 Stage::Fetch => {
                     let more = fetch(&mut self.reading, &mut self.left, &mut self.current)?;
+                    if more {
+                        partition(&mut self.partitioner, &mut self.selection, &self.current, &mut self.partition);
+                    }
                     self.stage = if more { Stage::Dissect } else { Stage::Finish };
                 }
                 Stage::Dissect => return Ok(Some(self.dissect())),
@@ -283,8 +290,9 @@ impl Loader {
         }
     }
 
-    /// Dissects the current batch, and fetches the next one meanwhile. A pipe is waited for: what has come from it is
-    /// dissected first, and the lock is not held while more is waited for.
+    /// Dissects the current batch. Meanwhile the next one is fetched and partitioned: one thread does that while the others
+    /// begin with the lanes, so that nobody waits for the lanes of a batch to be known. A pipe is waited for: what has come
+    /// from it is dissected first, and the lock is not held while more is waited for.
     fn dissect(&mut self) -> Committed {
         let ahead = self.reading.progress().1.is_some();
         self.packets += self.current.len() as u64;
@@ -292,9 +300,9 @@ impl Loader {
             self.last = self.last.max(Some(self.current.packet(last).time));
         }
         self.keys.update(&self.reading);
-        let Self {
-            reading, keys, shared, options, workers, partitioner, selection, left, current, next, first, ..
-        } = self;
+        let stopped = self.options.stop.as_ref().is_some_and(|stop| stop.is_raised());
+        let Self { reading, keys, shared, options, workers, partitioner, selection, left, first, .. } = self;
+        let Self { current, next, partition: lanes, next_partition, .. } = self;
         if first.is_none() && !current.is_empty() && options.inputs.has_times() {
             *first = Some(current.packet(0).time);
         }
@@ -307,28 +315,29 @@ impl Loader {
             keys: &keys.keys,
             has_times: options.inputs.has_times(),
         };
-        let (batch, partition) = (&*current, &mut self.partition);
+        let (batch, by_lane) = (&*current, &*lanes);
         let work = || {
-            // Just before the lanes need it, so that the packets are in the cache when the lanes look at them again.
-            partitioner.partition(batch, partition);
-            if let Some(selection) = selection {
-                partition.select(batch, selection);
-            }
             shared.commit(|store| {
                 let lanes = store.lanes_mut().par_iter_mut().zip(workers).enumerate();
-                lanes.for_each(|(no, (lane, work))| work.batch(no as u8, batch, partition, lane, &lane_shared));
+                lanes.for_each(|(no, (lane, work))| work.batch(no as u8, batch, by_lane, lane, &lane_shared));
             })
         };
         let (committed, stage) = match ahead {
             false => (work(), Stage::Fetch),
             true => {
-                let (fetched, committed) = rayon::join(|| fetch(reading, left, next), work);
+                let prepare = || {
+                    let more = !stopped && fetch(reading, left, next)?;
+                    if more {
+                        partition(partitioner, selection, next, next_partition);
+                    }
+                    Ok(more)
+                };
+                let (fetched, committed) = rayon::join(prepare, work);
                 std::mem::swap(current, next);
-                let stopped = self.options.stop.as_ref().is_some_and(|stop| stop.is_raised());
-                // A pipe ends by itself after a stop, and what it still brings is wanted.
+                std::mem::swap(lanes, next_partition);
                 let stage = match fetched {
-                    Ok(true) if !stopped => Stage::Dissect,
-                    Ok(_) => Stage::Finish,
+                    Ok(true) => Stage::Dissect,
+                    Ok(false) => Stage::Finish,
                     Err(error) => Stage::Failed(error),
                 };
                 (committed, stage)
@@ -463,6 +472,19 @@ impl Loading {
         };
         show(self.shared.progress());
         Ok(Loaded { summary, store: self.shared.read() })
+    }
+}
+
+/// Finds the lanes of a batch's packets.
+fn partition(
+    partitioner: &mut Partitioner,
+    selection: &mut Option<Selection>,
+    batch: &Batch,
+    partition: &mut Partition,
+) {
+    partitioner.partition(batch, partition);
+    if let Some(selection) = selection {
+        partition.select(batch, selection);
     }
 }
 

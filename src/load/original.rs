@@ -166,8 +166,9 @@ impl Finder {
         for index in 0..batch.len() {
             let packet = batch.packet(index);
             let order = packet.packet.order;
-            let fragment = match partition.segment(index, &packet) {
-                Some((_, false)) => None,
+            let segment = partition.segment(index, &packet);
+            let fragment = match segment {
+                Some(_) if !partition.is_put_together(index) => None,
                 _ => match peel(packet.link, packet.data, packet.original_len) {
                     Peeled::Fragment(fragment) => Some((fragment.source, fragment.destination, fragment.id)),
                     _ => None,
@@ -182,7 +183,7 @@ impl Finder {
                     orders.push(order);
                 }
             }
-            let Some((segment, _)) = partition.segment(index, &packet) else { continue };
+            let Some(segment) = segment else { continue };
             let between = ends(&segment);
             if let Some(&wanted) = self.births.get(&order) {
                 self.tcp.insert(between, wanted);
