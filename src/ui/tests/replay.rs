@@ -17,9 +17,13 @@ struct Shown {
 }
 
 fn shown(recorded: Recorded) -> Shown {
+    shown_with(recorded, PROTO)
+}
+
+fn shown_with(recorded: Recorded, schema: &str) -> Shown {
     let directory = tempfile::tempdir().expect("a directory");
     let proto = directory.path().join("t.proto");
-    std::fs::write(&proto, PROTO).expect("a schema is written");
+    std::fs::write(&proto, schema).expect("a schema is written");
     let rig = Rig::open_path(&recorded.path(), Some(proto), Theme::new(false, false), (120, 36));
     Shown { rig, _recorded: recorded, _proto: directory }
 }
@@ -420,4 +424,56 @@ fn the_list_is_reduced_to_what_did_not_come_back_the_same() {
     shown.rig.until("4 calls to send");
     shown.rig.keys("Esc 1 6");
     shown.rig.until("same 4");
+}
+
+#[test]
+fn hidden_values_stay_hidden_beside_each_other_and_in_the_editor_and_are_sent_as_they_are() {
+    let schema = PROTO.replace("string id = 1;", "string id = 1 [debug_redact = true];");
+    let mut shown = shown_with(four_calls(), &schema);
+    let server = answering("new");
+    shown.rig.keys("r");
+    shown.plan_to(&server);
+    shown.rig.keys("Enter");
+    let screen = shown.rig.until("difference 1 of 1");
+    assert!(screen.contains("hidden") && !screen.contains("-one"), "{screen}");
+    shown.rig.keys("e");
+    let screen = shown.rig.until("#1 message 1");
+    assert!(screen.contains("hidden") && !screen.contains("\"one\""), "{screen}");
+    shown.rig.keys("Down Down Down End").text(", \"n\": 7");
+    shown.rig.keys("Ctrl-s");
+    shown.rig.until("edited");
+    assert_eq!(server.logged(), ["/t.S/Get one", "/t.S/Get one\u{10}\u{7}"], "the hidden value was sent");
+    let screen = shown.rig.until("difference 1 of 1");
+    assert!(!screen.contains("-one"), "{screen}");
+    // Revealed, after asking.
+    shown.rig.keys("v y");
+    shown.rig.until("new-one");
+}
+
+#[test]
+fn options_that_changed_after_the_plan_need_another_plan() {
+    let mut shown = shown(four_calls());
+    let (first, second) = (answering("old"), answering("new"));
+    shown.all_to(&first);
+    shown.rig.keys("p");
+    shown.rig.until("4 calls to send");
+    shown.rig.keys("Enter");
+    shown.rig.until("same 4");
+    shown.rig.keys("o g Enter");
+    for _ in 0..30 {
+        shown.rig.keys_at_once("Backspace");
+    }
+    shown.rig.text(&second.address.to_string());
+    shown.rig.keys("Enter Esc r Enter");
+    let screen = shown.rig.until("nothing has been sent");
+    assert!(screen.contains(&second.address.to_string()), "{screen}");
+    assert_eq!((first.logged().len(), second.logged().len()), (4, 0));
+    shown.rig.keys("Enter");
+    shown.rig.until("differs 4");
+    // Rules alone need none.
+    shown.rig.keys("o");
+    shown.set("ignore", "t.M.id");
+    shown.rig.keys("Esc");
+    shown.rig.until("same 4");
+    assert_eq!(second.logged().len(), 4);
 }

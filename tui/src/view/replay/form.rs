@@ -48,6 +48,9 @@ enum Line {
 /// Rows below the options that say what the one with the cursor does.
 const HELP: u16 = 5;
 
+/// The group of the options that change nothing of what is sent.
+const COMPARING: &str = "Comparing";
+
 /// Columns of names.
 const NAMES: u16 = 26;
 
@@ -148,6 +151,22 @@ impl Form {
     pub(super) fn click(&mut self, row: u64) {
         self.list.move_to(row, self.lines().len() as u64);
         self.skip_groups(1);
+    }
+
+    /// Whether options other than those of the comparison have other values than in `values`.
+    pub(super) fn has_other_than(&self, values: &OptionValues) -> bool {
+        let compares = |name: &str| {
+            let option = self.options().iter().find(|option| option.name == name);
+            option.is_some_and(|option| option.group == COMPARING)
+        };
+        let sent = |values: &OptionValues| -> OptionValues {
+            values
+                .iter()
+                .filter(|(name, _)| !compares(name))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect()
+        };
+        sent(&self.values) != sent(values)
     }
 
     /// What must be given and is not.

@@ -41,6 +41,8 @@ pub(crate) struct ReplayScreen {
     form: Form,
     plan: PlanPage,
     results: Results,
+    /// The options of the plan.
+    planned_by: OptionValues,
     /// The options by which the calls that are shown were compared last.
     compared_by: OptionValues,
     /// A message that is edited: its call, and whether the user said which one.
@@ -100,6 +102,7 @@ impl ReplayScreen {
             return hub.fail(text);
         }
         self.form.wrong = None;
+        self.planned_by = self.form.values.clone();
         self.plan.begin();
         self.stage = Stage::Plan;
         Self::ask(hub, ReplayRequest::Plan(self.form.values.clone()));
@@ -116,6 +119,11 @@ impl ReplayScreen {
         }
         if self.results.is_running() {
             return hub.say("calls are being sent: s stops that");
+        }
+        // What is sent is what was planned: other options need another plan.
+        if self.form.has_other_than(&self.planned_by) {
+            hub.say("the options have changed: this is the plan now");
+            return self.make_plan(hub);
         }
         if plan.changing.is_empty() {
             return self.really_send(which, false, hub);
