@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use support::environment::{captures, tool};
 use support::run::{run, run_with_input, text};
-use support::traffic::{Client, Traffic};
+use support::traffic::{ACK, Client, Traffic, fields, frame};
 
 fn shop() -> PathBuf {
     captures().join("shop/shop.pcap")
@@ -501,4 +501,37 @@ fn fields_of_bodies_that_are_json_are_compared_by_the_types_of_the_schema() {
     let without = run(&["calls", &text(&file), "-Y", "rpc.request.id == x"]);
     assert_eq!(without.status, Some(2));
     assert!(without.stderr.contains("needs a schema"), "{}", without.stderr);
+}
+
+#[test]
+fn frames_out_of_a_pipe_wait_for_their_call_within_a_limit_that_is_reported() {
+    let directory = support::environment::temporary();
+    let (mut traffic, mut client) = (Traffic::new(), Client::new(0));
+    traffic.open(&mut client);
+    let headers = [(":method", "POST"), (":scheme", "http"), (":path", "/a.B/C"), ("content-type", "application/grpc")];
+    traffic.packet(&mut client, false, ACK, &frame(1, 4, 1, &fields(&headers)));
+    // Empty messages, one per frame: more than may wait. Packets are read in batches, and the call must not end in theirs.
+    let message = frame(0, 0, 1, &[0; 5]);
+    (0..270).for_each(|_| traffic.packet(&mut client, false, ACK, &message.repeat(1000)));
+    (0..20_000).for_each(|_| traffic.packet(&mut client, false, ACK, &message));
+    traffic.packet(&mut client, true, ACK, &frame(1, 5, 1, &fields(&[(":status", "200"), ("grpc-status", "0")])));
+    let file = directory.path().join("long.pcap");
+    std::fs::write(&file, &traffic.bytes).unwrap();
+    let listing = |path: &str| ["frames", path, "-Y", "rpc.status == OK", "-T", "fields", "-e", "rpc.frame"].map(str::to_owned);
+    let arguments = listing(&text(&file));
+    let read_twice = run(&arguments.each_ref().map(String::as_str));
+    assert_eq!((read_twice.stdout.lines().count(), read_twice.stderr.as_str()), (290_002, ""));
+    let arguments = listing("-");
+    let piped = run_with_input(&arguments.each_ref().map(String::as_str), &traffic.bytes);
+    assert!(piped.stdout.lines().count() < 290_002, "{}", piped.stderr);
+    assert!(piped.stderr.contains("frames of 1 call were filtered before the end was known"), "{}", piped.stderr);
+}
+
+#[test]
+fn a_listing_of_fields_without_rows_has_its_header() {
+    for command in ["calls", "frames", "methods", "connections", "problems"] {
+        let field = if matches!(command, "calls" | "frames") { "rpc.no" } else { "calls" };
+        let none = run(&[command, &text(&shop()), "-Y", "rpc.no == 1000", "-T", "fields", "-e", field, "-E", "header=y"]);
+        assert_eq!(none.stdout, format!("{field}\n"), "{command}");
+    }
 }

@@ -209,7 +209,7 @@ pub(super) fn run(args: CallsArgs) -> Result<ExitCode, Problem> {
     let printer = viewing.printer(store);
     let rest = order.sort_calls(printer.viewer, sieve.choose(printer.viewer, rest));
     lines.write(&printer, &rows, &rest)?;
-    lines.output.flush()?;
+    lines.finish(&rows)?;
     if lines.is_stopped() {
         return Ok(ExitCode::from(INTERRUPTED));
     }
@@ -252,6 +252,17 @@ impl Lines {
 
     fn is_stopped(&self) -> bool {
         self.stop.as_ref().is_some_and(|stop| stop.is_raised())
+    }
+
+    /// Writes what a listing without rows consists of: the header that programs expect.
+    fn finish(&mut self, rows: &Rows) -> io::Result<()> {
+        if self.before.is_none()
+            && let Rows::Fields(rows) = rows
+            && let Some(heading) = rows.heading().filter(|_| !rows.is_aligned())
+        {
+            self.output.buffer().extend_from_slice(heading.as_bytes());
+        }
+        self.output.flush()
     }
 
     fn write(&mut self, printer: &Printer<'_>, rows: &Rows, calls: &[CallRef]) -> io::Result<()> {

@@ -12,7 +12,7 @@ use rpcshark_dissectors::view::Viewer;
 use super::columns::Rows;
 use super::filter::Sieve;
 use super::order::Order;
-use super::output::Output;
+use super::output::{Output, remark};
 use super::paint;
 use crate::load::PacketLengths;
 
@@ -158,6 +158,12 @@ impl Listing {
 
     /// Writes the rows that were to be sorted.
     pub(super) fn finish(&mut self) -> io::Result<()> {
+        if let Rows::Fields(rows) = &self.rows
+            && self.printed == 0
+            && !rows.is_aligned()
+        {
+            self.heading();
+        }
         self.order.sort_rows(&mut self.sorted);
         for (_, line) in std::mem::take(&mut self.sorted) {
             self.output.buffer().extend_from_slice(&line);
@@ -176,6 +182,8 @@ pub(super) struct Held {
     /// By the number of the call.
     calls: BTreeMap<u32, (CallRef, Vec<FrameRef>)>,
     count: usize,
+    /// Calls whose frames did not wait to the end.
+    early: u64,
 }
 
 /// Frames that wait at a time, some 200 bytes each. Beyond that, the frames of the call that waits longest are looked at with
@@ -208,6 +216,7 @@ impl Held {
             while self.count > MAX_HELD
                 && let Some((&oldest, _)) = self.calls.first_key_value()
             {
+                self.early += 1;
                 self.release(oldest, &mut show)?;
             }
         }
@@ -227,6 +236,17 @@ impl Held {
         let Some((at, frames)) = self.calls.remove(&no) else { return Ok(()) };
         self.count -= frames.len();
         frames.iter().try_for_each(|frame| show(frame, Some(at)))
+    }
+
+    /// Prints on standard error if frames could not wait for the end of their calls.
+    pub(super) fn report(&self, quiet: bool) {
+        if self.early > 0 && !quiet {
+            let calls = if self.early == 1 { "1 call".to_owned() } else { format!("{} calls", self.early) };
+            remark(&format!(
+                "frames of {calls} were filtered before the end was known: at most {MAX_HELD} frames wait for the end of \
+                 their calls; a file is read twice and needs no limit"
+            ));
+        }
     }
 
     /// Hands on all that still wait: the capture has ended.

@@ -176,6 +176,7 @@ fn list_all(args: FramesArgs, schema: Arc<Schema>, mut listing: Listing) -> Resu
         tell_why_none(&loaded, input);
     }
     listing.sieve.report("frames", input.talk);
+    held.report(input.talk.quiet);
     report(&loaded, &[], &viewing.schema, input);
     Ok(listing.sieve.status(tell_files(&loaded, input.talk)))
 }
