@@ -361,3 +361,33 @@ fn single_calls_of_http1_connections_are_exported() {
         }
     }
 }
+
+#[test]
+fn upgraded_calls_stay_what_they_are_when_packets_are_lost_and_when_secrets_are_replaced() {
+    let directory = environment::temporary();
+    let [cut, file] = ["cut.pcap", "export.pcapng"].map(|name| directory.path().join(name));
+    let forms = ["upgrade-forms/100c.pcap", "upgrade-forms/list.pcap", "upgrade-forms/chunked.pcap"];
+    let outline = |calls: &[Value]| -> Vec<String> {
+        let count = |call: &Value, side: &str| call[side]["messages"].as_array().map_or(0, Vec::len);
+        let line = |call: &Value| {
+            let (requests, responses) = (count(call, "request"), count(call, "response"));
+            let [path, outcome, end, duration] = ["path", "outcome", "end", "duration_ns"].map(|name| &call[name]);
+            format!("{path} {outcome} {end} {duration} {requests} {responses}")
+        };
+        calls.iter().map(line).collect()
+    };
+    for form in forms {
+        let whole = std::fs::read(environment::captures().join(form)).unwrap();
+        for lost in 2..13 {
+            std::fs::write(&cut, support::pcap::without_packet(&whole, lost)).unwrap();
+            let original = calls(&cut, &[], "");
+            for redact in [&[][..], &["--redact"]] {
+                let export = ["export", cut.to_str().unwrap(), "-w", file.to_str().unwrap()];
+                let export = run::run(&[&export[..], redact].concat());
+                assert!(matches!(export.status, Some(0 | 1)), "{}", export.stderr);
+                let exported = calls(&file, &[], "");
+                assert_eq!(outline(&original), outline(&exported), "{form} without packet {lost} {redact:?}");
+            }
+        }
+    }
+}

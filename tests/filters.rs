@@ -517,7 +517,8 @@ fn frames_out_of_a_pipe_wait_for_their_call_within_a_limit_that_is_reported() {
     traffic.packet(&mut client, true, ACK, &frame(1, 5, 1, &fields(&[(":status", "200"), ("grpc-status", "0")])));
     let file = directory.path().join("long.pcap");
     std::fs::write(&file, &traffic.bytes).unwrap();
-    let listing = |path: &str| ["frames", path, "-Y", "rpc.status == OK", "-T", "fields", "-e", "rpc.frame"].map(str::to_owned);
+    let listing =
+        |path: &str| ["frames", path, "-Y", "rpc.status == OK", "-T", "fields", "-e", "rpc.frame"].map(str::to_owned);
     let arguments = listing(&text(&file));
     let read_twice = run(&arguments.each_ref().map(String::as_str));
     assert_eq!((read_twice.stdout.lines().count(), read_twice.stderr.as_str()), (290_002, ""));
@@ -531,7 +532,8 @@ fn frames_out_of_a_pipe_wait_for_their_call_within_a_limit_that_is_reported() {
 fn a_listing_of_fields_without_rows_has_its_header() {
     for command in ["calls", "frames", "methods", "connections", "problems"] {
         let field = if matches!(command, "calls" | "frames") { "rpc.no" } else { "calls" };
-        let none = run(&[command, &text(&shop()), "-Y", "rpc.no == 1000", "-T", "fields", "-e", field, "-E", "header=y"]);
+        let none =
+            run(&[command, &text(&shop()), "-Y", "rpc.no == 1000", "-T", "fields", "-e", field, "-E", "header=y"]);
         assert_eq!(none.stdout, format!("{field}\n"), "{command}");
     }
 }

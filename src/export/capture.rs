@@ -221,8 +221,14 @@ impl<'a> Rewriting<'a> {
                     if let Some(Redacting { viewer, .. }) = redacting {
                         bodies = Bodies::new(viewer, calls.clone(), oriented, done);
                     }
-                    let streams = calls.map(|at| store.call(at).stream).collect();
-                    Some(http2::pieces(&frames, &streams, bytes, lane, redactor, done))
+                    let streams = calls.clone().map(|at| store.call(at).stream).collect();
+                    let redaction =
+                        redacting.map(|Redacting { redactor, viewer }| http1::Redaction { redactor, viewer });
+                    // RFC 7540 §3.2: an upgraded request is stream 1.
+                    let mut upgraded = calls.filter(|at| store.call(*at).stream == 1);
+                    let upgraded = upgraded.next().filter(|_| oriented == Direction::ToServer);
+                    let redaction = redaction.as_ref().map(|redaction| (redaction, upgraded));
+                    Some(http2::pieces(&frames, &streams, bytes, lane, redaction, done))
                 }
                 Framing::Ttrpc => {
                     let redaction = redacting.map(|Redacting { redactor, viewer }| ttrpc::Redaction {

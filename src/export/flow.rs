@@ -51,6 +51,23 @@ impl<'a> FlowBytes<'a> {
         self.get(start..end.min(start + limit as u64)).unwrap_or_default()
     }
 
+    /// The parts of a range, in order: whether their bytes are there.
+    pub(crate) fn parts(&self, range: Range<u64>) -> Vec<(Range<u64>, bool)> {
+        let mut parts = Vec::new();
+        let mut at = range.start;
+        let first = self.runs.partition_point(|&(offset, len, _)| offset + u64::from(len) <= at);
+        let runs = self.runs.get(first..).unwrap_or_default().iter();
+        for &(offset, len, _) in runs.take_while(|(offset, ..)| *offset < range.end) {
+            parts.push((at..offset.max(at), false));
+            let end = (offset + u64::from(len)).min(range.end);
+            parts.push((offset.max(at)..end, true));
+            at = end;
+        }
+        parts.push((at..range.end, false));
+        parts.retain(|(part, _)| !part.is_empty());
+        parts
+    }
+
     /// The bytes of a range; `None` where some of them are missing.
     pub(crate) fn get(&self, range: Range<u64>) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();

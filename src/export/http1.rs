@@ -88,8 +88,8 @@ fn kept(
         pieces.push(match (shown.get(&number), redaction) {
             (Some(_), None) => Piece::copy(range),
             (Some(&at), Some(redaction)) => {
-                let parts = without_secrets(bytes, message, direction, at, redaction, done);
-                Piece { range, action: Action::Parts(parts) }
+                pieces.extend(rewritten(bytes, message, direction, Some(at), redaction, done));
+                continue;
             }
             (None, _) if number < last => {
                 let placeholder = if direction == Direction::ToServer { NO_REQUEST } else { NO_RESPONSE };
@@ -107,6 +107,69 @@ fn kept(
             _ => Piece::drop(messages.rest.clone(), !shown.contains_key(&number)),
         });
     }
+    pieces
+}
+
+/// What is written for the HTTP/1.1 at `range` that a client sends before HTTP/2. The last request is the upgraded call `at`.
+pub(super) fn upgrade(
+    bytes: &FlowBytes<'_>,
+    range: Range<u64>,
+    at: CallRef,
+    redaction: &Redaction<'_, '_>,
+    done: &mut Redacted,
+) -> Vec<Piece> {
+    let mut messages = Vec::new();
+    let mut start = range.start;
+    while start < range.end
+        && let Some(message) = Message::read(bytes, start, Direction::ToServer, false)
+    {
+        start = message.range.end;
+        messages.push(message);
+    }
+    let last = messages.len().saturating_sub(1);
+    let mut pieces = Vec::new();
+    for (index, message) in messages.iter().enumerate() {
+        let call = (index == last).then_some(at);
+        pieces.extend(rewritten(bytes, message, Direction::ToServer, call, redaction, done));
+    }
+    pieces.extend(left_out(bytes, start..range.end));
+    pieces
+}
+
+/// The parts of a range whose bytes are left out. What was not recorded stays that.
+fn left_out(bytes: &FlowBytes<'_>, range: Range<u64>) -> impl Iterator<Item = Piece> {
+    bytes.parts(range).into_iter().map(|(range, is_there)| match is_there {
+        true => {
+            let missing = vec![(range.end, Part::Missing(range.end - range.start))];
+            Piece { range, action: Action::Parts(missing) }
+        }
+        false => Piece::copy(range),
+    })
+}
+
+/// The parts of a message of an exported call.
+fn rewritten(
+    bytes: &FlowBytes<'_>,
+    message: &Message,
+    direction: Direction,
+    at: Option<CallRef>,
+    redaction: &Redaction<'_, '_>,
+    done: &mut Redacted,
+) -> Vec<Piece> {
+    let range = message.range.clone();
+    let is_plain = matches!(&message.content[..], [only] if *only == (message.head.end..range.end));
+    if !is_plain || message.body(bytes).is_some() {
+        let parts = without_secrets(bytes, message, direction, at, redaction, done);
+        return vec![Piece { range, action: Action::Parts(parts) }];
+    }
+    // Bytes of the body were not recorded.
+    let messages = at.map_or(0, |at| redaction.viewer.call(at).messages(direction).count());
+    done.messages += messages as u64;
+    let head = bytes.get(message.head.clone()).unwrap_or_default();
+    let head = head_without_secrets(&head, range.end - message.head.end, false, redaction.redactor, done);
+    let parts = vec![(message.head.end, Part::Bytes(head))];
+    let mut pieces = vec![Piece { range: range.start..message.head.end, action: Action::Parts(parts) }];
+    pieces.extend(left_out(bytes, message.head.end..range.end));
     pieces
 }
 
@@ -252,7 +315,9 @@ fn status_of(head: &[u8]) -> Option<u16> {
 /// How the messages of a call are in the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// gRPC-Web: messages with prefixes, and trailers behind the flag 0x80.
+    /// gRPC, in a request that is upgraded to HTTP/2: messages with prefixes.
+    Prefixed,
+    /// gRPC-Web: the same with trailers behind the flag 0x80.
     Web,
     /// A stream of Connect: the same with JSON behind the flag 0x02.
     Stream,
@@ -270,6 +335,7 @@ impl Form {
         let kind = content_type.unwrap_or_default().split(|&byte| byte == b';').next().unwrap_or_default();
         let kind = kind.trim_ascii().to_ascii_lowercase();
         match protocol {
+            Protocol::Grpc => Self::Prefixed,
             // The text form is base64.
             Protocol::GrpcWeb if kind.starts_with(b"application/grpc-web-text") => Self::Opaque,
             Protocol::GrpcWeb => Self::Web,
@@ -286,20 +352,23 @@ fn without_secrets(
     bytes: &FlowBytes<'_>,
     message: &Message,
     direction: Direction,
-    at: CallRef,
+    at: Option<CallRef>,
     redaction: &Redaction<'_, '_>,
     done: &mut Redacted,
 ) -> Vec<(u64, Part)> {
     let redactor = redaction.redactor;
     let head = bytes.get(message.head.clone()).unwrap_or_default();
-    let call = redaction.viewer.call(at);
-    let messages: Vec<MessageView<'_>> = call.messages(direction).collect();
+    let call = at.map(|at| redaction.viewer.call(at));
+    let messages: Vec<MessageView<'_>> = call.iter().flat_map(|call| call.messages(direction)).collect();
     let body = message.body(bytes);
-    let form = if body.is_some() { Form::of(&head, call.protocol(), direction) } else { Form::Opaque };
+    let form = match call.filter(|_| body.is_some()) {
+        Some(call) => Form::of(&head, call.protocol(), direction),
+        None => Form::Opaque,
+    };
     let body = body.unwrap_or_default();
     let mut content = Rewritten { message, parts: Vec::new(), drops_encoding: false };
     match form {
-        Form::Web | Form::Stream => content.frames(&body, form, &messages, redactor, done),
+        Form::Web | Form::Stream | Form::Prefixed => content.frames(&body, form, &messages, redactor, done),
         Form::Unary if !body.is_empty() => match messages.first().map(|message| redactor.message(*message, done)) {
             Some(Content::Same(bytes)) => content.push(body.len(), Part::Bytes(bytes)),
             Some(Content::New(bytes)) => {

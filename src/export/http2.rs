@@ -7,10 +7,11 @@ use std::ops::Range;
 use rpcshark_dissectors::header::Field;
 use rpcshark_dissectors::http2::hpack::{FieldToWrite, encode};
 use rpcshark_dissectors::http2::{Flags, FrameType};
-use rpcshark_dissectors::store::Lane;
+use rpcshark_dissectors::store::{CallRef, Lane};
 
 use super::data::{DataFrame, Part};
 use super::flow::FlowBytes;
+use super::http1;
 use super::piece::{Action, Piece};
 use super::redaction::{Redacted, Redactor};
 use crate::load::ExactFrame;
@@ -34,18 +35,20 @@ pub(super) fn boundary_marks() -> Vec<u8> {
     ping.repeat(3)
 }
 
-/// The parts of a flow. `frames` are those of the flow, in order. With a redactor, secrets are replaced.
+/// The parts of a flow. `frames` are those of the flow, in order. With a redaction, secrets are replaced; beside it is the call
+/// that this flow of the client began as a request of HTTP/1.1.
 pub(super) fn pieces(
     frames: &[ExactFrame],
     shown: &HashSet<u32>,
     bytes: &FlowBytes<'_>,
     lane: &Lane,
-    redactor: Option<&Redactor<'_>>,
+    redaction: Option<(&http1::Redaction<'_, '_>, Option<CallRef>)>,
     done: &mut Redacted,
 ) -> Vec<Piece> {
     let mut pieces = Vec::new();
+    let redactor = redaction.map(|(redaction, _)| redaction.redactor);
     let first = frames.first().map_or(bytes.end(), |frame| frame.extent.start);
-    beginning(0..first, shown, bytes, redactor, done, &mut pieces);
+    beginning(0..first, shown, bytes, redaction, done, &mut pieces);
     let mut rest = frames.iter().peekable();
     while let Some(frame) = rest.next() {
         let range = frame.extent.clone();
@@ -138,30 +141,46 @@ fn beginning(
     range: Range<u64>,
     shown: &HashSet<u32>,
     bytes: &FlowBytes<'_>,
-    redactor: Option<&Redactor<'_>>,
+    redaction: Option<(&http1::Redaction<'_, '_>, Option<CallRef>)>,
     done: &mut Redacted,
     pieces: &mut Vec<Piece>,
 ) {
-    let Some(head) = bytes.get(range.clone()) else { return };
-    let preface = if head.ends_with(PREFACE) { PREFACE.len() as u64 } else { 0 };
-    let upgrade = range.start..range.end - preface;
-    if !upgrade.is_empty() && head.starts_with_http1() {
-        let text = head.get(..upgrade.end as usize).unwrap_or_default();
-        pieces.push(match (shown.contains(&1), redactor) {
-            (false, _) => Piece::drop(upgrade, true),
-            (true, None) => Piece::copy(upgrade),
-            (true, Some(redactor)) => {
-                let (heads, rest) = http1_without_secrets(text, redactor, done);
-                done.messages += u64::from(!rest.is_empty());
-                let behind = upgrade.end - rest.len() as u64;
-                let parts = vec![(behind, Part::Bytes(heads)), (upgrade.end, Part::Missing(rest.len() as u64))];
-                Piece { range: upgrade, action: Action::Parts(parts) }
+    let before_preface = range.end.saturating_sub(PREFACE.len() as u64).max(range.start);
+    let has_preface = bytes.get(before_preface..range.end).is_some_and(|end| end == PREFACE);
+    let upgrade = range.start..if has_preface { before_preface } else { range.end };
+    // Bytes of it may be missing.
+    let text = bytes.contiguous(upgrade.start, upgrade.end.saturating_sub(upgrade.start) as usize);
+    if !upgrade.is_empty() && (text.is_empty() || text.starts_with_http1()) {
+        pieces.extend(match (shown.contains(&1), redaction) {
+            (false, _) => vec![Piece::drop(upgrade, true)],
+            (true, None) => vec![Piece::copy(upgrade)],
+            (true, Some((redaction, Some(call)))) => http1::upgrade(bytes, upgrade, call, redaction, done),
+            (true, Some((redaction, None))) => {
+                let parts = bytes.parts(upgrade).into_iter();
+                parts
+                    .map(|(range, is_there)| answer_without_secrets(range, is_there, bytes, redaction.redactor, done))
+                    .collect()
             }
         });
     }
-    if preface > 0 {
-        pieces.push(Piece::copy(range.end - preface..range.end));
+    if has_preface {
+        pieces.push(Piece::copy(before_preface..range.end));
     }
+}
+
+/// What is written for a part of what a server sends before HTTP/2. What was not recorded stays that.
+fn answer_without_secrets(
+    range: Range<u64>,
+    is_there: bool,
+    bytes: &FlowBytes<'_>,
+    redactor: &Redactor<'_>,
+    done: &mut Redacted,
+) -> Piece {
+    let Some(text) = bytes.get(range.clone()).filter(|_| is_there) else { return Piece::copy(range) };
+    let (heads, rest) = http1_without_secrets(&text, redactor, done);
+    let behind = range.end - rest.len() as u64;
+    let parts = vec![(behind, Part::Bytes(heads)), (range.end, Part::Missing(rest.len() as u64))];
+    Piece { range, action: Action::Parts(parts) }
 }
 
 /// The heads of HTTP/1.1 messages with their secrets replaced, and what follows the last one: a body.

@@ -276,7 +276,13 @@ impl Http1 {
                 acked: None,
             };
             match direction {
-                Direction::ToServer => self.request_ends(&at, context),
+                Direction::ToServer => {
+                    // The answer decides what follows, also if bytes of the body are missing.
+                    if let Some(offer) = self.last_offer() {
+                        offer.body_is_whole = true;
+                    }
+                    self.request_ends(&at, context);
+                }
                 Direction::ToClient => self.response_ends(&at, context),
             }
         }
