@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) schema: Sources,
     /// Display filters with names.
     pub(crate) filters: Vec<SavedFilter>,
+    /// The columns of the terminal UI's list of calls, in their order; empty for the default ones.
+    pub(crate) columns: Vec<Located>,
     /// Styles of the terminal UI.
     pub(crate) theme: Vec<(Role, Style)>,
     /// Keys of the terminal UI.
@@ -48,6 +50,14 @@ pub(crate) struct SavedFilter {
     line: usize,
 }
 
+/// A text with the line that it stands on, from 1. What it means depends on the schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Located {
+    /// The text.
+    pub(crate) text: String,
+    line: usize,
+}
+
 /// The file as TOML has it. Values are checked afterwards, each at its own place: an error inside of a list would otherwise
 /// be reported at the list's beginning.
 #[derive(Default, Deserialize)]
@@ -56,6 +66,7 @@ struct Text {
     hidden: Vec<toml::Spanned<String>>,
     schema: SchemaText,
     filters: BTreeMap<String, toml::Spanned<String>>,
+    columns: Vec<toml::Spanned<String>>,
     theme: BTreeMap<String, toml::Spanned<String>>,
     keys: BTreeMap<String, toml::Spanned<Vec<String>>>,
 }
@@ -142,6 +153,12 @@ impl Config {
         ConfigError::Wrong { path: self.path.clone().unwrap_or_default(), line: filter.line, cause }
     }
 
+    /// The error that a column is wrong, with its line.
+    pub(crate) fn wrong_column(&self, column: &Located, cause: &str) -> ConfigError {
+        let cause = format!("the column {} is wrong: {cause}", column.text);
+        ConfigError::Wrong { path: self.path.clone().unwrap_or_default(), line: column.line, cause }
+    }
+
     /// A file with every setting, commented out.
     pub(crate) fn template() -> String {
         let mut text = TEMPLATE.to_owned();
@@ -168,6 +185,10 @@ impl Config {
             let line = line(text.span().start);
             SavedFilter { name, filter: text.into_inner(), line }
         };
+        let column = |text: toml::Spanned<String>| {
+            let line = line(text.span().start);
+            Located { text: text.into_inner(), line }
+        };
         let role = |(name, style): (String, toml::Spanned<String>)| {
             let wrong = |cause: String| (line(style.span().start), cause);
             let role = Role::named(&name).ok_or_else(|| {
@@ -186,6 +207,7 @@ impl Config {
             hidden: file.hidden.into_iter().map(name).collect::<Result<_, _>>()?,
             schema: Sources { proto, import_path, protoset, strict: false },
             filters: file.filters.into_iter().map(filter).collect(),
+            columns: file.columns.into_iter().map(column).collect(),
             theme: file.theme.into_iter().map(role).collect::<Result<_, (usize, String)>>()?,
             keys,
             path: None,
@@ -231,6 +253,9 @@ const TEMPLATE: &str = r##"# The configuration of rpcshark. It belongs into $XDG
 
 # Hide the values of these header fields, besides those that are always hidden. Case does not matter, and _ is the same as -.
 # hidden = ["x-internal-id", "x-company-session"]
+
+# The columns of the terminal UI's list of calls, in this order: any field of calls and of their messages.
+# columns = ["rpc.no", "rpc.start", "connection", "rpc.path", "rpc.messages", "rpc.bytes", "rpc.duration", "rpc.outcome"]
 
 # Where types come from if the command line names no schema. Relative paths count from this file's directory.
 # [schema]

@@ -6,10 +6,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rayon::prelude::*;
-use rpcshark_captures::PacketNo;
-use rpcshark_dissectors::Severity;
 use rpcshark_dissectors::rows::{ProblemRow, ProblemsTable};
-use rpcshark_dissectors::statistics::{Place, Problems, Resets};
+use rpcshark_dissectors::statistics::{Problems, Resets};
 use rpcshark_dissectors::store::CallRef;
 use rpcshark_dissectors::view::{Scratch, Viewer};
 
@@ -20,7 +18,7 @@ use super::output::{Output, Problem, terminal_width};
 use super::paint;
 use super::selected::{Selected, Wanted};
 use super::tables::TableArgs;
-use crate::load::{Loaded, PacketLengths};
+use crate::load::{PacketLengths, problems_of_files};
 
 /// List problems by kind: how many, what they mean, what helps, and where the first ones are
 ///
@@ -95,7 +93,7 @@ pub(super) fn run(args: ProblemsArgs) -> Result<ExitCode, Problem> {
     let wanted = Wanted { bodies: true, frames: Some(&mut see), ..Wanted::default() };
     let selected = Selected::read(input, args.raw.or(&args.files), &args.filter, schema, wanted)?;
     let printer = selected.printer();
-    let mut problems = of_files(&selected.loaded);
+    let mut problems = problems_of_files(&selected.loaded.files);
     problems.merge(of_connections(printer.viewer, &selected.calls, args.filter.is_given(), frames));
     problems.merge(of_calls(printer.viewer, &selected.calls, true));
     let viewer = printer.viewer;
@@ -114,27 +112,6 @@ pub(super) fn run(args: ProblemsArgs) -> Result<ExitCode, Problem> {
     form.write_columns(&rows, selected.schema(), paint, &mut output)?;
     output.flush()?;
     Ok(selected.report(input))
-}
-
-/// What the files' readers have noted.
-pub(super) fn of_files(loaded: &Loaded) -> Problems {
-    let mut problems = Problems::default();
-    for (index, file) in (0..).zip(&loaded.files) {
-        for note in &file.notes {
-            let text = format!("{}: {note}", file.name);
-            let place = Place {
-                packet: (note.packet > 0).then(|| PacketNo::new(index, note.packet)),
-                text,
-                ..Place::default()
-            };
-            problems.add("file-damaged", Severity::Error, 1, place);
-        }
-        if file.dropped > 0 {
-            let place = Place { text: format!("{}: {} packets", file.name, file.dropped), ..Place::default() };
-            problems.add("file-dropped", Severity::Warning, file.dropped, place);
-        }
-    }
-    problems
 }
 
 /// Problems of connections: of all of them, or of those of `calls` only if these were `filtered`.

@@ -17,8 +17,9 @@ use super::input::RawArgs;
 use super::methods::group;
 use super::output::{Output, Problem, terminal_width};
 use super::paint;
-use super::problems::{of_calls, of_connections, of_files};
+use super::problems::{of_calls, of_connections};
 use super::selected::{Selected, Wanted};
+use crate::load::problems_of_files;
 
 /// Show a capture in a screenful: what, when, how much, methods, slowest and failed calls, problems
 #[derive(Debug, Args)]
@@ -81,7 +82,7 @@ pub(super) fn run(args: SummaryArgs) -> Result<ExitCode, Problem> {
         packets: file.packets,
         size: file.size,
     });
-    let mut problems = of_files(&selected.loaded);
+    let mut problems = problems_of_files(&selected.loaded.files);
     problems.merge(of_connections(viewer, &selected.calls, args.filter.is_given(), BTreeMap::new()));
     problems.merge(of_calls(viewer, &selected.calls, false));
     let methods = group(viewer, &selected.calls, &GroupBy::Method).finish();

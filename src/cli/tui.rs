@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use rpcshark_dissectors::filter::{Filter, Target};
+use rpcshark_dissectors::filter::{Column, Filter, Target};
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::store::Keep;
 
@@ -57,6 +57,14 @@ pub(super) fn run(args: &CallsArgs, ui: &UiArgs) -> Result<ExitCode, Problem> {
         Filter::compile(&saved.filter, &schema, Target::Calls)
             .map_err(|error| config.wrong_filter(saved, &error.text()))?;
     }
+    for column in &config.columns {
+        let wrong = |cause: &str| config.wrong_column(column, cause);
+        let compiled = Column::compile(&column.text, &schema, Target::Calls);
+        let compiled = compiled.map_err(|error| wrong(&error.text()))?;
+        if compiled.is_of_frames() {
+            return Err(wrong("it is a field of frames").into());
+        }
+    }
     let mut inputs = args.inputs();
     let mut follow = args.follow;
     loop {
@@ -99,6 +107,7 @@ fn show(args: &CallsArgs, ui: &UiArgs, schema: &Arc<Schema>, inputs: Inputs, fol
         redaction: input.redaction()?,
         credentials: input.credentials()?,
         filter: args.filter.text().to_owned(),
+        columns: config.columns.iter().map(|column| column.text.clone()).collect(),
         theme: config.theme.clone(),
         keys: config.keys.clone(),
         saved: config.filters.iter().map(|saved| (saved.name.clone(), saved.filter.clone())).collect(),

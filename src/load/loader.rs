@@ -377,6 +377,9 @@ impl Loader {
         let (read, size) = self.reading.progress();
         let decimals = time_decimals(self.reading.files());
         let &Self { first, last, packets, .. } = self;
+        if finished {
+            self.shared.set_files(self.reading.files().to_vec());
+        }
         self.shared.announce(Progress { read, size, first, decimals, last, packets }, finished);
     }
 

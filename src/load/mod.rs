@@ -6,6 +6,7 @@
 //! next batch is fetched meanwhile.
 
 mod exact;
+mod file_problems;
 mod frames;
 mod keys;
 mod lane;
@@ -20,6 +21,7 @@ mod streams;
 mod tests;
 
 pub(crate) use exact::{ExactConnection, ExactFrame, ExactReading};
+pub(crate) use file_problems::problems_of_files;
 pub(crate) use frames::{AllFrames, ConnectionFrames};
 pub(crate) use keys::{KeySummary, check_key_logs};
 pub(crate) use lengths::PacketLengths;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{ArcRwLockReadGuard, Condvar, Mutex, RawRwLock, RwLock, RwLockWriteGuard};
+use rpcshark_captures::file::FileInfo;
 use rpcshark_captures::{Sources, Timestamp};
 use rpcshark_dissectors::store::{CallRef, ChangeLog, Changes, Committed, ReaderId, Store};
 
@@ -40,6 +41,8 @@ struct State {
     progress: Progress,
     /// No further commits will come.
     finished: bool,
+    /// What is known of the files at the end.
+    files: Vec<FileInfo>,
 }
 
 /// How far the reading has come.
@@ -65,7 +68,7 @@ impl SharedStore {
             store: Arc::new(RwLock::new(store)),
             log: Mutex::default(),
             sources,
-            state: Mutex::new(State { progress: Progress::default(), finished: false }),
+            state: Mutex::new(State { progress: Progress::default(), finished: false, files: Vec::new() }),
             state_changed: Condvar::new(),
             unneeded: Mutex::default(),
             calls: AtomicU64::new(0),
@@ -111,6 +114,16 @@ impl SharedStore {
     /// Whether no further batch will come.
     pub(crate) fn is_finished(&self) -> bool {
         self.state.lock().finished
+    }
+
+    /// What is known of the files; empty until everything was read.
+    pub(crate) fn files(&self) -> Vec<FileInfo> {
+        self.state.lock().files.clone()
+    }
+
+    /// Leaves what is known of the files at the end.
+    pub(super) fn set_files(&self, files: Vec<FileInfo>) {
+        self.state.lock().files = files;
     }
 
     /// Follows what changes from here on. A follower that comes late first receives the present state.

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use rpcshark_captures::Direction;
@@ -18,6 +18,7 @@ use rpcshark_tui::theme::{Role, Signs};
 use rpcshark_tui::widget::{Part, Parts};
 
 use super::backend::Shared;
+use super::requests::Requests;
 use super::terminal::Signal;
 use crate::cli::FileBodies;
 use crate::load::{ConnectionFrames, LoadOptions};
@@ -39,7 +40,7 @@ pub(super) fn work(
     shared: &Arc<Shared>,
     load: &LoadOptions,
     signs: &Signs,
-    requests: &Receiver<ConnectionsRequest>,
+    requests: &Requests<ConnectionsRequest>,
     to: &Sender<Signal>,
 ) {
     let mut worker = Worker { shared, load, signs, to, list: None };
@@ -107,7 +108,7 @@ impl Worker<'_> {
     }
 
     /// Counts the calls of all connections. Gives up when something else is asked for.
-    fn make_list(&mut self, _requests: &Receiver<ConnectionsRequest>) {
+    fn make_list(&mut self, _requests: &Requests<ConnectionsRequest>) {
         let finished = self.shared.store.is_finished();
         let decoding = self.shared.decoding();
         let bodies = FileBodies(Arc::clone(self.shared.store.sources()));

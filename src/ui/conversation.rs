@@ -3,18 +3,19 @@
 //! Somebody who moves through a conversation asks for many messages and wants the last one, so older ones are skipped.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
 
 use rpcshark_tui::backend::{ConversationReply, ConversationRequest, Reply};
 use rpcshark_tui::model::{detail, follow};
 use rpcshark_tui::theme::Signs;
 
 use super::backend::Shared;
+use super::requests::Requests;
 use super::terminal::Signal;
 use crate::cli::FileBodies;
 
 /// Carries out requests until nobody asks any more.
-pub(super) fn work(shared: &Shared, signs: &Signs, requests: &Receiver<ConversationRequest>, to: &Sender<Signal>) {
+pub(super) fn work(shared: &Shared, signs: &Signs, requests: &Requests<ConversationRequest>, to: &Sender<Signal>) {
     let bodies = FileBodies(Arc::clone(shared.store.sources()));
     while let Ok(first) = requests.recv() {
         let mut waiting = vec![first];

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
 
 use rpcshark_dissectors::schema::Schema;
 use rpcshark_dissectors::view::{Guesser, Redaction};
@@ -10,6 +10,7 @@ use rpcshark_tui::backend::{DecodingRequest, Reply};
 
 use super::backend::{Decoding, Shared};
 use super::clipboard;
+use super::requests::Requests;
 use super::terminal::Signal;
 use crate::load::schema::Sources;
 use crate::load::{Inputs, LoadOptions, Loader};
@@ -33,7 +34,7 @@ pub(super) fn work(
     load: LoadOptions,
     sources: Sources,
     history: Option<&Path>,
-    errands: &Receiver<Errand>,
+    errands: &Requests<Errand>,
     to: &Sender<Signal>,
 ) {
     let mut worker = Worker { shared, load, sources, to };

@@ -7,7 +7,7 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
 
 use anyhow::{Context, bail};
 use rpcshark_captures::Direction;
@@ -15,19 +15,21 @@ use rpcshark_dissectors::filter::{Column, Filter, FilterScratch, Target, Truth};
 use rpcshark_dissectors::json::keep;
 use rpcshark_dissectors::print::Printer;
 use rpcshark_dissectors::protobuf::{JsonPrinter, raw};
-use rpcshark_dissectors::store::CallRef;
-use rpcshark_dissectors::view::{CallView, Scratch, as_json};
+use rpcshark_dissectors::store::{CallRef, Store};
+use rpcshark_dissectors::view::{CallView, Redaction, Scratch, Viewer, as_json};
 use rpcshark_tui::backend::{CopyForm, ExportForm, ExportReply, ExportRequest, Reply, WhichCalls};
 use rpcshark_tui::model::follow::MessageNo;
 use rpcshark_tui::text::counted;
 
 use super::backend::Shared;
 use super::errands;
+use super::requests::Requests;
 use super::terminal::Signal;
 use super::timeline::is_live;
 use crate::cli::FileBodies;
 use crate::export::{
-    CSV_COLUMNS, MessageFile, connections_of, export_capture, grpcurl, message_files, write_csv_call, write_csv_header,
+    CSV_COLUMNS, Exported, MessageFile, Redacted, Redacting, Redactor, connections_of, export_capture, grpcurl,
+    message_files, write_csv_call, write_csv_header,
 };
 use crate::load::schema::Sources;
 use crate::load::{ExactReading, LoadOptions};
@@ -42,7 +44,7 @@ pub(super) fn work(
     shared: &Arc<Shared>,
     load: &LoadOptions,
     sources: &Sources,
-    requests: &Receiver<ExportRequest>,
+    requests: &Requests<ExportRequest>,
     to: &Sender<Signal>,
 ) {
     let worker = Worker { shared, load, sources, to, bodies: FileBodies(Arc::clone(shared.store.sources())), requests };
@@ -70,7 +72,7 @@ struct Worker<'w> {
     sources: &'w Sources,
     to: &'w Sender<Signal>,
     bodies: FileBodies,
-    requests: &'w Receiver<ExportRequest>,
+    requests: &'w Requests<ExportRequest>,
 }
 
 impl Worker<'_> {
@@ -104,7 +106,8 @@ impl Worker<'_> {
         let file = OutputFile::open(path, false)?.begin()?;
         let mut out = BufWriter::new(file);
         let written = match form {
-            ExportForm::Capture => self.write_capture(&calls, &mut out),
+            ExportForm::Capture => self.write_capture(&calls, false, &mut out),
+            ExportForm::RedactedCapture => self.write_capture(&calls, true, &mut out),
             _ => self.write_text(&calls, form, &mut out),
         };
         let remark = written.and_then(|remark| {
@@ -154,7 +157,7 @@ impl Worker<'_> {
         }
     }
 
-    fn write_capture(&self, calls: &[CallRef], out: &mut impl Write) -> anyhow::Result<String> {
+    fn write_capture(&self, calls: &[CallRef], redacts: bool, out: &mut impl Write) -> anyhow::Result<String> {
         if !self.shared.store.is_finished() && is_live(self.load) {
             bail!("the input is still being read");
         }
@@ -177,8 +180,17 @@ impl Worker<'_> {
         if cancelled {
             bail!("given up");
         }
-        let (_, exported) = export_capture(&reading, calls, None, out)?;
-        let mut remark = "; it holds secrets as they were sent".to_owned();
+        let decoding = self.shared.decoding();
+        let redactor = Redactor::new(&decoding.schema, &self.shared.redaction, &[]);
+        let (bodies, revealed) = (FileBodies(Arc::clone(&reading.sources)), Redaction::reveal_everything());
+        let store: &Store = &reading.store;
+        let viewer = Viewer { redaction: &revealed, ..self.shared.viewer(store, &decoding, &bodies) };
+        let redacting = redacts.then_some(Redacting { redactor: &redactor, viewer });
+        let (_, exported) = export_capture(&reading, calls, redacting, out)?;
+        let mut remark = match redacts {
+            true => redacted_text(&exported),
+            false => "; it holds secrets as they were sent".to_owned(),
+        };
         if exported.unreadable > 0 {
             let runs = counted(exported.unreadable, "run");
             remark.push_str(&format!("; {runs} of bytes could not be read again"));
@@ -264,6 +276,20 @@ impl Worker<'_> {
             }
         }
     }
+}
+
+/// What was done about secrets, and what is missing for it.
+fn redacted_text(exported: &Exported) -> String {
+    let Redacted { values, parts, messages } = exported.redacted;
+    let mut text = format!("; {} replaced", counted(values, "secret value"));
+    for (count, what) in
+        [(parts, "field of unknown type"), (messages, "message"), (exported.whole_trunks as u64, "NRI connection")]
+    {
+        if count > 0 {
+            text.push_str(&format!("; {} left out", counted(count, what)));
+        }
+    }
+    text
 }
 
 /// A message as JSON: by its type, or by field numbers where that is not known.

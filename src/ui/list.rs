@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -13,6 +13,7 @@ use rpcshark_dissectors::filter::{Column, Filter, FilterScratch, SortKey, Target
 use rpcshark_tui::backend::{CallsRequest, ListPart, Reply, Sort};
 
 use super::backend::Shared;
+use super::requests::Requests;
 use super::sort_keys::SortKeys;
 use super::terminal::Signal;
 use crate::cli::FileBodies;
@@ -37,7 +38,7 @@ const GROWN: Duration = Duration::from_millis(30);
 const TICK: Duration = Duration::from_millis(50);
 
 /// Carries out requests until nobody asks any more.
-pub(super) fn work(shared: &Arc<Shared>, requests: &Receiver<CallsRequest>, to: &Sender<Signal>) {
+pub(super) fn work(shared: &Arc<Shared>, requests: &Requests<CallsRequest>, to: &Sender<Signal>) {
     let mut keeper: Option<Keeper> = None;
     loop {
         let request = match &keeper {

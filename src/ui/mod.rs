@@ -4,8 +4,9 @@
 //! only for the rows in view. The loader fills the store ([`load`](crate::load)). The workers ([`workers`]) carry out what takes
 //! longer, a thread and a file for each kind of request: [`call`] looks at single calls, [`list`] keeps the list that a
 //! filter or an order makes, [`conversation`] makes conversations, [`statistics`] counts by method and by problem, [`timeline`]
-//! reads a connection again, [`frames`] reads
-//! frames, [`connections`] lists connections, [`replay`] replays calls, [`errands`] loads schemas and copies.
+//! reads a connection again, [`frames`] reads frames, [`connections`] lists connections, [`problem_rows`] finds failed calls for the
+//! scrollbar, [`seen_values`] counts values for completion, [`replay`] replays calls,
+//! [`errands`] loads schemas and copies.
 
 mod backend;
 mod call;
@@ -18,7 +19,10 @@ mod frames;
 mod history;
 mod keyboard;
 mod list;
+mod problem_rows;
 mod replay;
+mod requests;
+mod seen_values;
 mod sort_keys;
 mod statistics;
 mod terminal;

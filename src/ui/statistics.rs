@@ -3,20 +3,22 @@
 //! It looks at some thousand calls at a time, so that the loader is never kept waiting, and gives up as soon as something else
 //! is asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
 
 use rpcshark_dissectors::filter::{Filter, FilterScratch, Target, Truth};
-use rpcshark_dissectors::statistics::Resets;
+use rpcshark_dissectors::statistics::{Problems, Resets};
 use rpcshark_dissectors::view::{CallView, Scratch};
 use rpcshark_tui::backend::{Reply, StatisticsReply, StatisticsRequest};
 use rpcshark_tui::model::methods::MethodsBuilder;
 use rpcshark_tui::model::problems::{ProblemList, ProblemsBuilder};
 
 use super::backend::Shared;
+use super::requests::Requests;
 use super::terminal::Signal;
 use crate::cli::FileBodies;
+use crate::load::{AllFrames, LoadOptions, problems_of_files};
 
 /// Calls that are looked at under one lock.
 const AT_ONCE: u32 = 4096;
@@ -29,8 +31,14 @@ const REPORTED: u32 = 100_000;
 
 /// Carries out requests until nobody asks any more: the newest first. One that is interrupted by another one begins anew
 /// afterwards, since its screen still waits for it.
-pub(super) fn work(shared: &Arc<Shared>, requests: &Receiver<StatisticsRequest>, to: &Sender<Signal>) {
-    let worker = Worker { shared, to, bodies: FileBodies(Arc::clone(shared.store.sources())) };
+pub(super) fn work(
+    shared: &Arc<Shared>,
+    load: &LoadOptions,
+    requests: &Requests<StatisticsRequest>,
+    to: &Sender<Signal>,
+) {
+    let bodies = FileBodies(Arc::clone(shared.store.sources()));
+    let mut worker = Worker { shared, load, to, bodies, of_frames: None };
     let mut wanted = Vec::new();
     loop {
         if wanted.is_empty() {
@@ -64,8 +72,11 @@ fn add(wanted: &mut Vec<StatisticsRequest>, request: StatisticsRequest) {
 
 struct Worker<'w> {
     shared: &'w Arc<Shared>,
+    load: &'w LoadOptions,
     to: &'w Sender<Signal>,
     bodies: FileBodies,
+    /// The problems of frames by connection, once the frames of the whole capture have been read.
+    of_frames: Option<BTreeMap<u32, Problems>>,
 }
 
 impl Worker<'_> {
@@ -79,7 +90,7 @@ impl Worker<'_> {
         &self,
         filter: &str,
         at_once: u32,
-        requests: &Receiver<StatisticsRequest>,
+        requests: &Requests<StatisticsRequest>,
         mut see: impl FnMut(&CallView<'_>),
     ) -> Result<u64, Option<StatisticsRequest>> {
         let decoding = self.shared.decoding();
@@ -114,7 +125,7 @@ impl Worker<'_> {
         Ok(count.into())
     }
 
-    fn methods(&self, filter: &str, requests: &Receiver<StatisticsRequest>) -> Option<StatisticsRequest> {
+    fn methods(&self, filter: &str, requests: &Requests<StatisticsRequest>) -> Option<StatisticsRequest> {
         let progress = self.shared.store.progress();
         let mut builder = MethodsBuilder::new(progress.first, progress.last);
         match self.each(filter, AT_ONCE, requests, |call| builder.add(call)) {
@@ -124,9 +135,14 @@ impl Worker<'_> {
         None
     }
 
-    /// First what is known of calls and connections, then what their messages hold.
-    fn problems(&self, filter: &str, requests: &Receiver<StatisticsRequest>) -> Option<StatisticsRequest> {
-        for decodes in [false, true] {
+    /// First what is known of calls, connections and files, then what messages hold, then what frames hold: for these the
+    /// capture is read again, once.
+    fn problems(&mut self, filter: &str, requests: &Requests<StatisticsRequest>) -> Option<StatisticsRequest> {
+        let finished = self.shared.store.is_finished();
+        for (decodes, reads_frames) in [(false, false), (true, false), (true, true)] {
+            if reads_frames && let Err(request) = self.read_frames(filter, requests) {
+                return Some(request);
+            }
             let mut builder = ProblemsBuilder::default();
             let mut resets = Resets::default();
             let mut connections = BTreeSet::new();
@@ -144,6 +160,7 @@ impl Worker<'_> {
                 Err(request) => return request,
             }
             builder.problems.merge(resets.problems());
+            builder.problems.merge(problems_of_files(&self.shared.store.files()));
             let store = self.shared.store.read();
             let decoding = self.shared.decoding();
             let viewer = self.shared.viewer(&store, &decoding, &self.bodies);
@@ -151,6 +168,8 @@ impl Worker<'_> {
                 // With a filter, only connections of its calls count.
                 if filter.is_empty() || connections.contains(&connection.number()) {
                     builder.problems.add_connection(connection);
+                    let of_frames = self.of_frames.as_ref().and_then(|frames| frames.get(&connection.number()));
+                    builder.problems.merge(of_frames.cloned().unwrap_or_default());
                 }
             }
             drop(store);
@@ -160,11 +179,50 @@ impl Worker<'_> {
                 rows,
                 calls,
                 decoded: if decodes { calls } else { 0 },
-                done: decodes,
+                // While more is read the frames are not: the screen asks again at the end.
+                done: decodes && (self.of_frames.is_some() || !finished),
             };
+            let done = list.done;
             self.send(StatisticsReply::Problems(Arc::new(list)));
+            if done {
+                break;
+            }
         }
         None
+    }
+
+    /// Reads the frames of the whole capture, unless it cannot be read again. The request that came meanwhile and ends it.
+    fn read_frames(&mut self, filter: &str, requests: &Requests<StatisticsRequest>) -> Result<(), StatisticsRequest> {
+        let mut of_frames: BTreeMap<u32, Problems> = BTreeMap::new();
+        let failed = match AllFrames::open(self.load) {
+            Err(error) => Some(error),
+            Ok(mut frames) => loop {
+                if let Ok(request) = requests.try_recv() {
+                    return Err(request);
+                }
+                let some = match frames.next_frames() {
+                    Ok(Some(some)) => some,
+                    Ok(None) => break None,
+                    Err(error) => break Some(error),
+                };
+                let decoding = self.shared.decoding();
+                let store = frames.store();
+                let viewer = self.shared.viewer(&store, &decoding, &self.bodies);
+                for frame in some.iter().filter(|frame| !frame.frame.notes.is_empty()) {
+                    let frame = viewer.frame(frame);
+                    of_frames.entry(frame.connection()).or_default().add_frame(frame);
+                }
+                let progress = frames.progress();
+                let (judged, of) = (progress.read, progress.size.unwrap_or(progress.read));
+                self.send(StatisticsReply::Progress { filter: filter.to_owned(), judged, of });
+            },
+        };
+        if let Some(error) = failed {
+            let text = format!("problems of frames are not counted: {error}");
+            let _ = self.to.send(Signal::Reply(Reply::Say { text, error: true }));
+        }
+        self.of_frames = Some(of_frames);
+        Ok(())
     }
 }
 

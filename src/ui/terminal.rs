@@ -51,6 +51,8 @@ pub(crate) struct Options {
     pub(crate) credentials: Redaction,
     /// The filter at the start; empty for none.
     pub(crate) filter: String,
+    /// The columns of the list of calls; empty for the default ones.
+    pub(crate) columns: Vec<String>,
     /// Styles that differ from the default ones.
     pub(crate) theme: Vec<(Role, Style)>,
     /// The keys of the commands.
@@ -126,6 +128,9 @@ pub(crate) fn run(options: Options) -> anyhow::Result<Ended> {
         Workers::start(&shared, options.load, options.schema_sources, options.history.clone(), theme.signs, &to_main)?;
     let backend = ScreenBackend { shared, workers };
     let mut app = App::new(theme, &file, &options.filter, &backend);
+    if !options.columns.is_empty() {
+        app.set_columns(&options.columns, &backend);
+    }
     app.set_tail(options.tail, &backend);
     app.set_mouse(options.mouse);
     app.set_keymap(options.keys);

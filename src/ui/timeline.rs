@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
 
 use rpcshark_captures::{Direction, Timestamp};
 use rpcshark_dissectors::http2::FrameType;
@@ -14,6 +14,7 @@ use rpcshark_tui::model::timeline::{Happened, StreamLine, Timeline, What};
 use rpcshark_tui::text::safe;
 
 use super::backend::Shared;
+use super::requests::Requests;
 use super::terminal::Signal;
 use crate::cli::FileBodies;
 use crate::export::FlowBytes;
@@ -37,7 +38,7 @@ const HEADER: u64 = 9;
 pub(super) fn work(
     shared: &Arc<Shared>,
     options: &LoadOptions,
-    requests: &Receiver<TimelineRequest>,
+    requests: &Requests<TimelineRequest>,
     to: &Sender<Signal>,
 ) {
     let mut next = requests.recv().ok();
@@ -64,7 +65,7 @@ fn read(
     shared: &Arc<Shared>,
     options: &LoadOptions,
     connection: u32,
-    requests: &Receiver<TimelineRequest>,
+    requests: &Requests<TimelineRequest>,
     interrupted_by: &mut Option<TimelineRequest>,
     to: &Sender<Signal>,
 ) -> Result<Timeline, String> {

@@ -105,9 +105,22 @@ impl App {
         app
     }
 
+    /// Shows another name of the file in the title.
+    pub fn set_file(&mut self, file: &str) {
+        self.file = safe(file.as_bytes());
+    }
+
     /// Uses other keys.
     pub fn set_keymap(&mut self, keymap: Keymap) {
         self.keymap = keymap;
+    }
+
+    /// Shows these columns in the list of calls: fields, as filters name them.
+    pub fn set_columns(&mut self, fields: &[String], backend: &dyn Backend) {
+        let mut hub = Self::hub(&mut self.session, self.window, backend);
+        if let Some(calls) = self.views.get_mut(&View::Calls) {
+            calls.set_columns(fields, &mut hub);
+        }
     }
 
     /// Offers these filters, each with its name, in the list of commands.
@@ -183,6 +196,12 @@ impl App {
                     self.exporting = None;
                     self.message = Some((safe(text.as_bytes()), error));
                 }
+            }
+            return;
+        }
+        if matches!(reply, Reply::CompletionsChanged) {
+            if self.filter.editing {
+                self.filter.offer_again(backend);
             }
             return;
         }
@@ -555,6 +574,13 @@ impl App {
                 Effect::Reveal(on) => {
                     self.session.revealed = on;
                     backend.request(Request::Decoding(DecodingRequest::Reveal(on)));
+                }
+                Effect::Column(field) => {
+                    let mut hub = Self::hub(&mut self.session, self.window, backend);
+                    if let Some(calls) = self.views.get_mut(&View::Calls) {
+                        calls.add_column(&field, &mut hub);
+                    }
+                    self.message = Some((format!("{} is a column of Calls", safe(field.as_bytes())), false));
                 }
                 Effect::Pick(pick) => self.with(backend, |screen, hub| screen.picked(pick, hub)),
                 Effect::Say { text, error } => self.message = Some((text, error)),

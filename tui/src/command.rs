@@ -119,6 +119,8 @@ pub enum Action {
     Play,
     /// Shows or hides the preview.
     Preview,
+    /// Shows the next lines of the preview.
+    PreviewPage,
     /// Enlarges the pane with the focus to the whole screen.
     Maximize,
     /// Chooses how times are shown.
@@ -467,6 +469,8 @@ pub static COMMANDS: &[Command] = &[
     command(Action::ReplayAll, "replay-all", "Replay all calls that the filter shows…", "", &["R"], &[Calls]),
     command(Action::OnlyMarked, "only-marked", "Show marked calls only", "", &["M"], &[Calls]),
     command(Action::Columns, "columns", "Choose the columns…", "", &["c"], &[Calls]),
+    command(Action::Columns, "column", "Show this field as a column of Calls", "", &["c"], &[Tree]),
+    command(Action::PreviewPage, "preview-page", "Show more of the preview", "", &["Space"], &[Calls]),
     command(Action::Reverse, "reverse", "Reverse the order", "", &["o"], &[Connections, Calls, Methods]),
     command(Action::Preview, "preview", "Show or hide the preview", "", &["p"], &[Connections, Streams, Calls, Frames]),
     command(Action::Tail, "tail", "Stay at the newest call", "", &["F"], &[Calls]),

@@ -44,6 +44,17 @@ const HISTORY: usize = 200;
 /// Completions that are offered.
 const COMPLETIONS: usize = 8;
 
+/// Earlier filters that an empty line offers.
+const EARLIER: usize = 4;
+
+/// The filters that an empty line offers, and what they show.
+const BEGINNINGS: [(&str, &str); 4] = [
+    ("rpc.outcome in {error, reset}", "failed calls"),
+    ("rpc.outcome == open", "calls without an end"),
+    ("rpc.duration > 1s", "slow calls"),
+    ("rpc.note", "calls with notes"),
+];
+
 impl Default for FilterBar {
     fn default() -> Self {
         Self {
@@ -172,9 +183,34 @@ impl FilterBar {
     }
 
     fn complete(&mut self, backend: &dyn Backend) {
-        self.completions = backend.complete(self.input.text(), self.input.cursor(), self.target);
-        self.completions.truncate(COMPLETIONS);
         self.chosen = None;
+        self.offer(backend);
+    }
+
+    /// Offers anew what may follow: values have been counted. What was chosen stays chosen.
+    pub(crate) fn offer_again(&mut self, backend: &dyn Backend) {
+        let chosen = |bar: &Self| bar.completions.get(bar.chosen?.cursor as usize).map(|chosen| chosen.text.clone());
+        let before = chosen(self);
+        self.offer(backend);
+        if before.is_some() {
+            let at = self.completions.iter().position(|completion| Some(&completion.text) == before.as_ref());
+            self.chosen = at.map(|at| ListState { cursor: at as u64, ..ListState::default() });
+        }
+    }
+
+    fn offer(&mut self, backend: &dyn Backend) {
+        self.completions = match self.input.text().is_empty() && self.target == Target::Calls {
+            true => self.beginnings(),
+            false => backend.complete(self.input.text(), self.input.cursor(), self.target),
+        };
+        self.completions.truncate(COMPLETIONS);
+    }
+
+    /// What an empty line offers: what people look for most, and the filters of before.
+    fn beginnings(&self) -> Vec<Completion> {
+        let completion = |text: &str, help: &str| Completion { replaces: 0..0, text: text.into(), help: help.into() };
+        let earlier = self.history.iter().rev().take(EARLIER).map(|filter| completion(filter, "used before"));
+        BEGINNINGS.iter().map(|(text, help)| completion(text, help)).chain(earlier).collect()
     }
 
     fn choose(&mut self, by: i64) {

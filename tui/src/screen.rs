@@ -151,6 +151,8 @@ pub(crate) enum Effect {
     Request(Request),
     /// Shows or hides secrets.
     Reveal(bool),
+    /// Shows a field as a column of the list of calls.
+    Column(String),
     /// Gives the screen the number of its own that a line of a menu has.
     Pick(u32),
     /// Says something in the last line but one.
@@ -320,6 +322,12 @@ pub(crate) trait Screen: Debug {
 
     /// Sorts by a field; the other way round where it is sorted by it already.
     fn sort(&mut self, _field: &str, _hub: &mut Hub<'_>) {}
+
+    /// Shows these fields as columns, where the screen has a list with columns to choose.
+    fn set_columns(&mut self, _fields: &[String], _hub: &mut Hub<'_>) {}
+
+    /// Shows one more field as a column.
+    fn add_column(&mut self, _field: &str, _hub: &mut Hub<'_>) {}
 
     /// The comparisons that what has the cursor offers, with titles; the most useful one first.
     fn comparisons(&self, _hub: &Hub<'_>) -> Vec<(String, Comparison)> {

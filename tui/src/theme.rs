@@ -183,6 +183,8 @@ pub struct Signs {
     pub spark: [&'static str; 8],
     /// The part of a progress bar that is still to come.
     pub bar_rest: &'static str,
+    /// Of a scrollbar: what is in view, a problem elsewhere, a problem in view.
+    pub scrollbar: [&'static str; 3],
     /// A vertical line.
     pub vertical: &'static str,
     /// Corners of a box: top left, top right, bottom left, bottom right.
@@ -214,6 +216,7 @@ static UNICODE: Signs = Signs {
     bar: ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
     spark: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
     bar_rest: "░",
+    scrollbar: ["┃", "•", "┣"],
     vertical: "│",
     corners: ["┌", "┐", "└", "┘"],
 };
@@ -243,6 +246,7 @@ static ASCII: Signs = Signs {
     bar: ["#", "#", "#", "#", "#", "#", "#", "#"],
     spark: [".", ".", ":", ":", "-", "=", "+", "#"],
     bar_rest: ".",
+    scrollbar: ["|", "!", "+"],
     vertical: "|",
     corners: ["+", "+", "+", "+"],
 };
@@ -285,7 +289,8 @@ mod tests {
             signs.bar_rest,
             signs.absent,
         ];
-        let lists = signs.sorted.iter().chain(&signs.bar).chain(&signs.spark).chain(&signs.corners);
+        let lists =
+            signs.sorted.iter().chain(&signs.bar).chain(&signs.spark).chain(&signs.corners).chain(&signs.scrollbar);
         for sign in
             all.iter().chain(&rest).chain(lists).chain([&signs.vertical, &signs.begins, &signs.ends, &signs.broken])
         {

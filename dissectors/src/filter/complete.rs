@@ -18,6 +18,8 @@ pub struct Completion {
     pub range: Span,
     /// What may be there.
     pub candidates: Vec<Candidate>,
+    /// The field that a value is compared with, if a value may be there, and what has been typed of the value.
+    pub value_of: Option<(String, String)>,
 }
 
 /// Something that may be at a place.
@@ -37,7 +39,7 @@ const MAX_CANDIDATES: usize = 500;
 /// What may be in `source` at the byte offset `cursor`, where the word before it ends.
 pub fn complete(source: &str, cursor: usize, schema: &Schema) -> Completion {
     let before = source.get(..cursor).unwrap_or(source);
-    let Ok(tokens) = tokens(before) else { return Completion::default() };
+    let Ok(tokens) = tokens(before) else { return in_quotes(source, before) };
     let words = tokens.get(..tokens.len().saturating_sub(1)).unwrap_or_default();
     let (range, typed, before_word) = match words.split_last() {
         Some((Token { kind: Kind::Word(word), span, .. }, rest)) if span.end == before.len() => {
@@ -45,12 +47,24 @@ pub fn complete(source: &str, cursor: usize, schema: &Schema) -> Completion {
         }
         _ => (before.len()..before.len(), "", words),
     };
-    let mut candidates = match field_of_value(source, before_word) {
+    let field = field_of_value(source, before_word);
+    let mut candidates = match field {
         Some(field) => values(field, schema, typed),
         None => names(schema, typed),
     };
     candidates.truncate(MAX_CANDIDATES);
-    Completion { range, candidates }
+    Completion { range, candidates, value_of: field.map(|field| (field.to_owned(), typed.to_owned())) }
+}
+
+/// A value that begins with a quotation mark and is not complete.
+fn in_quotes(source: &str, before: &str) -> Completion {
+    let Some(quote) = before.rfind('"') else { return Completion::default() };
+    let (before_quote, typed) = before.split_at(quote);
+    let Ok(tokens) = tokens(before_quote) else { return Completion::default() };
+    let words = tokens.get(..tokens.len().saturating_sub(1)).unwrap_or_default();
+    let field = field_of_value(source, words);
+    let value_of = field.map(|field| (field.to_owned(), typed.trim_start_matches('"').to_owned()));
+    Completion { range: quote..before.len(), candidates: Vec::new(), value_of }
 }
 
 /// The text of the field that a value is compared with, if a value follows `tokens`.

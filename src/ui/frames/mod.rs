@@ -7,7 +7,7 @@ mod log;
 mod reading;
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use rpcshark_dissectors::filter::{Filter, FilterScratch, Target, Truth};
@@ -22,6 +22,7 @@ use rpcshark_tui::theme::Signs;
 use self::log::{Entry, FrameLog};
 use self::reading::Reading;
 use super::backend::Shared;
+use super::requests::Requests;
 use super::terminal::Signal;
 use crate::cli::FileBodies;
 use crate::load::LoadOptions;
@@ -40,7 +41,7 @@ pub(super) fn work(
     shared: &Arc<Shared>,
     load: &LoadOptions,
     signs: &Signs,
-    requests: &Receiver<FramesRequest>,
+    requests: &Requests<FramesRequest>,
     to: &Sender<Signal>,
 ) {
     let bodies = FileBodies(Arc::clone(shared.store.sources()));

@@ -10,7 +10,7 @@ mod session;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use rpcshark_tui::backend::{ReplayReply, ReplayRequest, Reply, WhichCalls};
@@ -20,6 +20,7 @@ use rpcshark_tui::theme::Signs;
 use self::options::Wrong;
 use self::session::Session;
 use super::backend::Shared;
+use super::requests::Requests;
 use super::terminal::Signal;
 use crate::load::LoadOptions;
 use crate::load::schema::Sources;
@@ -33,7 +34,7 @@ pub(super) fn work(
     load: &LoadOptions,
     sources: &Sources,
     signs: &'static Signs,
-    requests: &Receiver<ReplayRequest>,
+    requests: &Requests<ReplayRequest>,
     to: &Sender<Signal>,
 ) {
     let tools = Tools { shared, load, sources, signs, to };
@@ -65,7 +66,7 @@ impl Tools<'_> {
 
 struct Worker<'w> {
     tools: Tools<'w>,
-    requests: &'w Receiver<ReplayRequest>,
+    requests: &'w Requests<ReplayRequest>,
     /// Requests that came while something else was done.
     waiting: VecDeque<ReplayRequest>,
     session: Option<Session>,
@@ -77,7 +78,7 @@ impl Worker<'_> {
         let is_running = self.session.as_ref().is_some_and(Session::is_running);
         if self.waiting.is_empty() {
             let request = match is_running {
-                true => self.requests.recv_timeout(TICK),
+                true => self.requests.recv_beside(TICK),
                 false => self.requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match request {

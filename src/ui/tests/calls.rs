@@ -187,3 +187,96 @@ fn times_can_be_shown_in_four_ways() {
     rig.keys("T");
     rig.until("times: since the start");
 }
+
+#[test]
+fn a_field_of_the_tree_becomes_a_column_that_can_be_sorted_and_filtered_by() {
+    let mut rig = Rig::open("shop");
+    rig.size = (132, 36);
+    rig.keys("Enter");
+    rig.until("Message 1");
+    rig.keys("/").text("GetOrderRequest");
+    rig.keys("Enter j c");
+    rig.until("rpc.request.id is a column of Calls");
+    rig.keys("Esc");
+    let screen = rig.until("74 calls");
+    assert!(screen.lines().nth(2).is_some_and(|heading| heading.contains(" id")), "{screen}");
+    // Sorted by it: the columns of the user have digits.
+    rig.keys("s 1");
+    rig.until("id ▴");
+    // Every value of the column selects the call that it was taken from.
+    rig.keys("g");
+    let no = rig.selected();
+    rig.keys("=");
+    let screen = rig.until("rpc.request.id == order");
+    let line = screen.lines().find(|line| line.contains("rpc.request.id == order")).expect("an entry of the menu");
+    let key = line.split('│').nth(1).and_then(|line| line.trim().chars().next()).expect("its key").to_string();
+    rig.keys(&key).keys("=");
+    rig.until("/ rpc.request.id ==");
+    rig.until("✓");
+    assert_eq!(rig.selected(), no);
+}
+
+#[test]
+fn a_line_of_the_preview_that_does_not_fit_is_a_key_away() {
+    let mut rig = Rig::open("shop");
+    rig.keys("# 1 3 Enter");
+    let first = rig.until("Space shows them");
+    rig.keys("Space");
+    assert_ne!(rig.draw(), first);
+    rig.keys("j k");
+    assert_eq!(rig.draw(), first, "another call begins at its first line");
+}
+
+#[test]
+fn the_scrollbar_shows_where_failed_calls_are() {
+    let mut rig = Rig::open("shop");
+    let screen = rig.until("74 calls");
+    let sign = |line: &str| line.chars().nth(99);
+    let signs: String = screen.lines().filter_map(sign).collect();
+    assert!(signs.contains('┃') && signs.contains('•'), "{screen}");
+    rig.keys("G");
+    let screen = rig.draw();
+    assert_eq!(screen.lines().nth(3).and_then(sign), None, "the first rows are not in view:\n{screen}");
+    rig.keys("/").text("rpc.no < 5");
+    rig.keys("Enter");
+    let screen = rig.until("4 of 74");
+    assert!(!screen.contains('┃'), "all rows are in view:\n{screen}");
+}
+
+#[test]
+fn completion_offers_values_of_the_capture_with_their_counts() {
+    let mut rig = Rig::open("shop");
+    rig.keys("/").text("rpc.outcome == ");
+    let screen = rig.until("calls here");
+    assert!(screen.lines().any(|line| line.contains("│ ok ") && line.contains("67 calls here")), "{screen}");
+    rig.keys("Esc /").text("rpc.method == \"Get");
+    rig.until("\"GetOrder\"");
+    rig.keys("Tab Enter");
+    rig.until("/ rpc.method == \"GetOrder\"");
+    rig.until("✓");
+}
+
+#[test]
+fn an_empty_filter_line_offers_what_people_look_for_most() {
+    let mut rig = Rig::open("shop");
+    rig.app.set_history(vec!["rpc.no == 3".to_owned()]);
+    rig.keys("/");
+    let screen = rig.until("failed calls");
+    for offered in ["calls without an end", "slow calls", "calls with notes", "rpc.no == 3"] {
+        assert!(screen.contains(offered), "{screen}");
+    }
+    rig.keys("Tab Enter");
+    rig.until("rpc.outcome in {error, reset}");
+}
+
+#[test]
+fn columns_of_the_configuration_are_shown_in_its_order() {
+    let mut rig = Rig::open("shop");
+    let fields = ["rpc.path", "rpc.no", "rpc.request.id", "rpc.outcome"].map(str::to_owned);
+    rig.app.set_columns(&fields, &rig.backend);
+    let screen = rig.until("Method");
+    let heading = screen.lines().nth(2).expect("a heading");
+    let at = |title: &str| heading.find(title).unwrap_or_else(|| panic!("no {title}:\n{screen}"));
+    assert!(at("Method") < at("No ▴") && at("No ▴") < at(" id") && at(" id") < at("Status"), "{screen}");
+    assert!(!heading.contains("Took"), "{screen}");
+}

@@ -34,6 +34,20 @@ fn two_marked_calls_are_exported_as_a_capture_that_stands_alone() {
 }
 
 #[test]
+fn an_export_without_secrets_has_none() {
+    let (_directory, path) = fresh("redacted.pcapng");
+    let mut rig = Rig::open("secrets");
+    rig.keys("x r");
+    name(&mut rig, &path);
+    rig.until("secret values replaced|secret value replaced");
+    let written = std::fs::read(&path).expect("the file is there");
+    // What is sent as authorization, and in a cookie.
+    for secret in [&b"SEKRET000zz"[..], b"SEKRET004zz"] {
+        assert!(!written.windows(secret.len()).any(|part| part == secret));
+    }
+}
+
+#[test]
 fn what_the_filter_shows_is_exported_as_json_and_as_csv() {
     let mut rig = Rig::open("shop");
     rig.keys("/").text("rpc.outcome == error");

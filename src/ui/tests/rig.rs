@@ -1,8 +1,10 @@
 //! The terminal UI without a terminal: events go in, a buffer of cells comes out.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -10,6 +12,8 @@ use base64::prelude::BASE64_STANDARD;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
+use rpcshark_captures::write::{About, Ends, Party, StreamWriter};
+use rpcshark_captures::{Direction, Endpoint, Timestamp};
 use rpcshark_dissectors::store::Keep;
 use rpcshark_dissectors::view::{Guesser, Redaction};
 use rpcshark_tui::{App, Theme};
@@ -31,6 +35,58 @@ pub(super) struct Rig {
     written: Vec<u8>,
 }
 
+/// A recording that has been read, with its schema.
+#[derive(Clone)]
+struct Recording {
+    store: Arc<SharedStore>,
+    options: LoadOptions,
+    files: Vec<String>,
+    sources: schema::Sources,
+    schema: Arc<rpcshark_dissectors::schema::Schema>,
+}
+
+impl Recording {
+    /// Reads a recording, if no test has done so yet: screens only look at it.
+    fn read_once(path: &Path, proto: Option<PathBuf>) -> Self {
+        static READ: Mutex<BTreeMap<PathBuf, Recording>> = Mutex::new(BTreeMap::new());
+        let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+        read.entry(path.to_owned()).or_insert_with(|| Self::read(path, proto)).clone()
+    }
+
+    fn read(path: &Path, proto: Option<PathBuf>) -> Self {
+        let options = Rig::options(path);
+        let loader = Loader::open(options.clone()).expect("the recording can be opened");
+        let files = loader.files().iter().map(|file| file.name.clone()).collect();
+        let store = Arc::clone(loader.shared());
+        loader.start().join(|_| ()).expect("the recording can be read");
+        let sources = schema::Sources { proto: proto.into_iter().collect(), ..schema::Sources::default() };
+        let schema = sources.load().schema;
+        Self { store, options, files, sources, schema }
+    }
+}
+
+/// A capture without calls: see [`Rig::open_state`].
+fn without_calls(state: &str) -> Vec<u8> {
+    let end = |port: u16| Party::of(Endpoint::Tcp(([127, 0, 0, 1], port).into()));
+    let at = |nanos: i64| Timestamp::from_nanos(1_700_000_000_000_000_000 + nanos);
+    let mut writer = StreamWriter::new(Vec::new(), &About::default()).expect("memory can be written to");
+    if state != "none" {
+        let mut stream = writer.open(&Ends::new(end(41_000), end(443)), at(0)).expect("memory can be written to");
+        // A record of a TLS handshake: ClientHello, 3.3, without extensions; or a line of another protocol.
+        let mut hello = vec![22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3];
+        hello.extend([7; 32]);
+        hello.extend([0, 0, 2, 0x13, 0x01, 1, 0]);
+        let line = b"EHLO example.org\r\n".to_vec();
+        let bytes = if state == "tls" { hello } else { line };
+        writer.data(&mut stream, Direction::ToServer, &bytes, at(1_000), None).expect("memory can be written to");
+        writer.end(stream).expect("memory can be written to");
+    }
+    writer.finish().expect("memory can be written to")
+}
+
+/// How long workers may be busy with what they were asked for.
+const BUSY: Duration = Duration::from_secs(20);
+
 impl Rig {
     /// Opens a recording of `tests/captures` with the schema beside it.
     pub(super) fn open(case: &str) -> Self {
@@ -42,6 +98,37 @@ impl Rig {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(case);
         let proto = Some(directory.join(format!("{case}.proto"))).filter(|path| path.exists());
         Self::open_path(&directory.join(format!("{case}.pcap")), proto, theme, size)
+    }
+
+    /// Opens one of the states in which there are no calls, or not all of them: `none` (an empty capture), `tls` (what cannot be
+    /// decrypted), `plain` (bytes of no known protocol), `loading` (the first packets, without calls), `loading-calls` (the shop's
+    /// calls, while more is read). Otherwise the recording of that name.
+    pub(super) fn open_state(state: &str, theme: Theme, size: (u16, u16)) -> Self {
+        match state {
+            "none" | "tls" | "plain" => {
+                let file = tempfile::Builder::new().prefix(state).suffix(".pcapng").tempfile().expect("a file");
+                fs::write(file.path(), without_calls(state)).expect("the file is written");
+                let mut rig = Self::open_path(file.path(), None, theme, size);
+                // The name of the file is the same in each run.
+                rig.app.set_file(&format!("{state}.pcapng"));
+                rig
+            }
+            "loading" | "loading-calls" => {
+                let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures/shop/shop.pcap");
+                let mut loader = Loader::open(Self::options(&shop)).expect("the recording can be opened");
+                let files = vec!["shop.pcap".to_owned()];
+                if state == "loading-calls" {
+                    // All packets; what the end of the capture ends is still to come.
+                    loader.step().expect("the recording can be read");
+                }
+                let (store, options) = (Arc::clone(loader.shared()), loader.options().clone());
+                let schema = Arc::new(rpcshark_dissectors::schema::Schema::builtin());
+                let guesser = Guesser::new(&schema);
+                let decoding = Decoding { schema, guesser, redaction: Redaction::default() };
+                Self::start(store, options, (decoding, schema::Sources::default()), files, "shop.pcap", (theme, size))
+            }
+            case => Self::open_with(case, theme, size),
+        }
     }
 
     /// Opens any file, without a schema.
@@ -80,13 +167,7 @@ impl Rig {
 
     /// Opens any file with a schema.
     pub(super) fn open_path(path: &Path, proto: Option<PathBuf>, theme: Theme, size: (u16, u16)) -> Self {
-        let options = Self::options(path);
-        let loader = Loader::open(options.clone()).expect("the recording can be opened");
-        let files = loader.files().iter().map(|file| file.name.clone()).collect();
-        let store = Arc::clone(loader.shared());
-        loader.start().join(|_| ()).expect("the recording can be read");
-        let sources = schema::Sources { proto: proto.into_iter().collect(), ..schema::Sources::default() };
-        let schema = sources.load().schema;
+        let Recording { store, options, files, sources, schema } = Recording::read_once(path, proto);
         let guesser = Guesser::new(&schema);
         let decoding = Decoding { schema, guesser, redaction: Redaction::default() };
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -172,17 +253,24 @@ impl Rig {
         self
     }
 
-    /// Takes answers until none has come for a while.
+    /// Takes answers until the workers have nothing to do any more.
     pub(super) fn settle(&mut self) {
-        self.draw();
-        while let Ok(signal) = self.signals.recv_timeout(Duration::from_millis(60)) {
-            match signal {
-                Signal::Reply(reply) => self.app.reply(reply, &self.backend),
-                Signal::Quit => self.quit = true,
-                Signal::Write(bytes) => self.written.extend(bytes),
-                _ => {}
-            }
+        loop {
+            // Drawing asks for what it lacks.
             self.draw();
+            self.backend.workers.wait(BUSY);
+            let signals: Vec<Signal> = self.signals.try_iter().collect();
+            if signals.is_empty() {
+                return;
+            }
+            for signal in signals {
+                match signal {
+                    Signal::Reply(reply) => self.app.reply(reply, &self.backend),
+                    Signal::Quit => self.quit = true,
+                    Signal::Write(bytes) => self.written.extend(bytes),
+                    _ => {}
+                }
+            }
         }
     }
 
@@ -202,6 +290,7 @@ impl Rig {
             if text.split('|').any(|text| screen.contains(text)) {
                 return screen;
             }
+            std::thread::sleep(Duration::from_millis(2));
             assert!(began.elapsed() < Duration::from_secs(20), "no {text:?} on this screen:\n{screen}");
         }
     }

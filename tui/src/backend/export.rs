@@ -41,6 +41,8 @@ pub enum WhichCalls {
 pub enum ExportForm {
     /// A capture that stands alone.
     Capture,
+    /// The same without secrets.
+    RedactedCapture,
     /// One JSON object per line.
     Json,
     /// A line per call, with commas.
@@ -53,8 +55,9 @@ pub enum ExportForm {
 
 impl ExportForm {
     /// Every form: its key, what it is, and the name of the file that is proposed.
-    pub const ALL: [(char, Self, &'static str, &'static str); 5] = [
-        ('p', Self::Capture, "capture that stands alone (pcapng)", "calls.pcapng"),
+    pub const ALL: [(char, Self, &'static str, &'static str); 6] = [
+        ('p', Self::Capture, "capture that stands alone (pcapng), with its secrets", "calls.pcapng"),
+        ('r', Self::RedactedCapture, "the same with secrets replaced or left out", "calls-redacted.pcapng"),
         ('j', Self::Json, "JSON, one call per line", "calls.jsonl"),
         ('c', Self::Csv, "CSV, one call per line", "calls.csv"),
         ('m', Self::Messages, "messages, a file each, in a directory", "messages"),

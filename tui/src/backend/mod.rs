@@ -10,17 +10,19 @@ mod connections;
 mod conversation;
 mod export;
 mod frames;
+mod problem_rows;
 mod program;
 mod replay;
 mod statistics;
 mod timeline;
 
-pub use call::{CallReply, CallRequest};
+pub use call::{CallReply, CallRequest, CallValues};
 pub use calls::{CallsRequest, ListPart, Sort};
 pub use connections::{ConnectionsReply, ConnectionsRequest};
 pub use conversation::{ConversationReply, ConversationRequest};
 pub use export::{CopyForm, ExportForm, ExportReply, ExportRequest, WhichCalls};
 pub use frames::{FramesProgress, FramesReply, FramesRequest, Sought};
+pub use problem_rows::{ProblemRows, ProblemRowsRequest};
 pub use program::{DecodingRequest, ProgramRequest};
 pub use replay::{ReplayReply, ReplayRequest, ReportForm, Resend};
 pub use statistics::{StatisticsReply, StatisticsRequest};
@@ -111,6 +113,8 @@ pub enum Request {
     Calls(CallsRequest),
     /// Of single calls.
     Call(CallRequest),
+    /// Where in a list of calls problems are.
+    ProblemRows(ProblemRowsRequest),
     /// Of a call as a conversation.
     Conversation(ConversationRequest),
     /// Of exports.
@@ -138,6 +142,10 @@ pub enum Reply {
     List(ListPart),
     /// Of a single call.
     Call(CallReply),
+    /// Where in a list of calls problems are.
+    ProblemRows(ProblemRows),
+    /// What may follow in a filter has changed: values were counted.
+    CompletionsChanged,
     /// Of a call as a conversation.
     Conversation(ConversationReply),
     /// Of an export.

@@ -67,13 +67,13 @@ impl CallColumn {
         let share = |least, weight| Width::Share { least, weight };
         let (title, align, width, keep, leaves) = match self {
             Self::No => ("No", Align::Right, Width::Exact(6), Keep::End, 0),
-            Self::Time => ("Time", Align::Right, Width::Exact(time), Keep::Start, 1),
-            Self::Connection => ("Conn", Align::Left, Width::Exact(5), Keep::Start, 3),
-            Self::Method => ("Method", Align::Left, share(18, 3), Keep::End, 0),
-            Self::Messages => ("Msgs", Align::Right, Width::Exact(8), Keep::Start, 2),
-            Self::Bytes => ("Bytes", Align::Right, Width::Exact(8), Keep::Start, 4),
+            Self::Time => ("Time", Align::Right, Width::Exact(time), Keep::Start, 2),
+            Self::Connection => ("Conn", Align::Left, Width::Exact(5), Keep::Start, 4),
+            Self::Method => ("Method", Align::Left, share(17, 3), Keep::End, 0),
+            Self::Messages => ("Msgs", Align::Right, Width::Exact(8), Keep::Start, 3),
+            Self::Bytes => ("Bytes", Align::Right, Width::Exact(8), Keep::Start, 5),
             Self::Took => ("Took", Align::Right, Width::Exact(9), Keep::Start, 0),
-            Self::Status => ("Status", Align::Left, share(18, 4), Keep::Start, 0),
+            Self::Status => ("Status", Align::Left, share(17, 4), Keep::Start, 0),
         };
         Column { field: self.field().to_owned(), title: title.to_owned(), align, width, keep, leaves }
     }
@@ -132,7 +132,7 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
 }
 
 /// A string literal of the filter language.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {
@@ -160,15 +160,8 @@ fn status_cell(call: &CallView<'_>, theme: &Theme) -> Cell {
     }
 }
 
-/// A row of the list.
-pub fn call_row(
-    call: &CallView<'_>,
-    columns: &[CallColumn],
-    style: RowStyle<'_>,
-    before: Option<Timestamp>,
-    marked: bool,
-) -> Row {
-    let cells = columns.iter().map(|column| column.cell(call, style, before)).collect();
+/// A row of the list with these cells.
+pub fn call_row(call: &CallView<'_>, cells: Vec<Cell>, marked: bool) -> Row {
     Row { gutter: Gutter { marked, noted: !call.notes().is_empty() }, cells, ..Row::default() }
 }
 

@@ -258,7 +258,7 @@ impl FrameColumn {
             Self::Length => ("Length", Align::Right, Width::Exact(7), 2),
             Self::Flags => ("Flags", Align::Left, Width::Exact(6), 3),
             Self::Call => ("Call", Align::Right, Width::Exact(5), 1),
-            Self::Info => ("Info", Align::Left, Width::Share { least: 12, weight: 1 }, 0),
+            Self::Info => ("Info", Align::Left, Width::Share { least: 10, weight: 1 }, 0),
         };
         Column { field: String::new(), title: title.to_owned(), align, width, keep: Keep::Start, leaves }
     }

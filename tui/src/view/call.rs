@@ -79,6 +79,10 @@ impl Screen for CallScreen {
         }
         match action {
             Action::Mark => hub.session.toggle_mark(self.no),
+            Action::Columns => match fields.and_then(|fields| self.panes.node(fields)?.filter.clone()) {
+                Some(comparison) => hub.wants(Effect::Column(comparison.field)),
+                None => hub.say("this is not a field that a column can show"),
+            },
             Action::GoTo => hub.wants(Effect::Ask(Question::GoTo, String::new())),
             Action::Find => hub.wants(Effect::Ask(Question::Find, self.panes.sought.clone())),
             Action::FindNext | Action::FindPrevious => {

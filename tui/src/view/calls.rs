@@ -8,20 +8,26 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ratatui::layout::Rect;
 use rpcshark_captures::Timestamp;
+use rpcshark_dissectors::filter::Target;
 use rpcshark_dissectors::store::ConnectionProtocol;
 
-use crate::backend::{Backend, CallReply, CallRequest, CallsRequest, ListPart, Progress, Reply, Request, Sort};
+use super::call_columns::{CallColumns, Shown};
+use crate::backend::{
+    Backend, CallReply, CallRequest, CallsRequest, Checked, ListPart, ProblemRows, ProblemRowsRequest, Progress, Reply,
+    Request, Sort,
+};
 use crate::command::{Action, Context};
-use crate::model::calls::{CallColumn, RowStyle, call_row};
+use crate::model::calls::{CallColumn, RowStyle, call_row, quoted};
 use crate::model::{Preview, lines};
 use crate::popup::{Menu, MenuItem, Question, sort_menu};
 use crate::screen::{Copyable, Effect, Hub, Place, Screen, Subject, next_generation};
 use crate::text::{counted, safe, thousands};
 use crate::theme::{Role, Theme};
-use crate::widget::{Canvas, Column, Comparison, ListState, Part, Parts, Row, draw_table};
+use crate::widget::{Canvas, Cell, Column, Comparison, ListState, Part, Parts, Row, draw_scrollbar, draw_table};
 
 /// Which calls a list holds, in its order.
 #[derive(Clone, Debug, Default)]
@@ -67,8 +73,8 @@ pub(crate) struct CallsScreen {
     filter: String,
     sort: Option<Sort>,
     only_marked: bool,
-    /// Columns that the user has hidden.
-    hidden: Vec<CallColumn>,
+    columns: CallColumns,
+    failed_rows: FailedRows,
     /// It stays at the newest row.
     tail: bool,
     preview_wanted: bool,
@@ -79,9 +85,35 @@ pub(crate) struct CallsScreen {
     done: bool,
     preview: Option<Arc<Preview>>,
     asked_for: Option<u32>,
+    /// The first line of the preview that is shown.
+    preview_top: usize,
     /// Rows that the list had when it was drawn last.
     height: u64,
 }
+
+/// Which rows are of failed calls, as far as a worker has looked at them.
+#[derive(Clone, Debug, Default)]
+struct FailedRows {
+    generation: u64,
+    /// Rows that were looked at.
+    seen: u64,
+    /// Those of failed calls, ascending.
+    rows: Arc<Vec<u32>>,
+    /// Calls with notes.
+    noted: u64,
+    /// An answer is due.
+    asked: bool,
+    /// They were looked at when everything had been read: calls that were open may have failed since.
+    settled: bool,
+    /// How long ago the last answer came.
+    quiet_for: Duration,
+}
+
+/// How long the scrollbar's marks stay as they are while calls are added.
+const MARKS_PAUSE: Duration = Duration::from_millis(500);
+
+/// Rows of a growing list that are looked at at once: their calls are copied.
+const COPIED: u64 = 100_000;
 
 /// Connections that are looked at to say why there are no calls.
 const CONNECTIONS_SEEN: usize = 10_000;
@@ -161,9 +193,20 @@ impl CallsScreen {
         let progress = backend.progress();
         let selected = self.selected(&progress);
         let by_number = self.sort.is_none();
+        self.failed_rows = FailedRows::default();
         self.order = order;
         let row = selected.and_then(|no| self.order.row(no, by_number));
         self.list.keep_line(row.unwrap_or(0).min(self.len(&progress).saturating_sub(1)));
+    }
+
+    /// Shows the next lines of the preview; after the last ones the first.
+    fn page_preview(&mut self, hub: &mut Hub<'_>) {
+        let lines = self.preview.as_ref().map_or(0, |preview| preview.lines.len());
+        let page = usize::from(PREVIEW) - 2;
+        self.preview_top = if self.preview_top + page < lines { self.preview_top + page } else { 0 };
+        if lines <= page {
+            hub.say("the preview shows all that there is");
+        }
     }
 
     /// Shows the marked calls only, or all that the filter leaves.
@@ -238,16 +281,15 @@ impl CallsScreen {
         let mut text = vec!["No calls in this file.".to_owned(), String::new()];
         let connections = counted(progress.connections, "connection");
         match (progress.connections, encrypted) {
+            (0, _) if progress.packets == 0 => text.push("It has no packets.".to_owned()),
             (0, _) => {
-                text.push(format!("{packets}, none of a connection that is understood."));
-                text.push(
-                    "rpcshark reads TCP, Unix sockets and vsock: a capture of the right interface shows calls.".into(),
-                );
+                text.push(format!("{packets}, none of a TCP, Unix or vsock connection."));
+                text.push("Was another interface captured? rpcshark summary says what the packets are.".to_owned());
             }
             (all, encrypted) if encrypted > 0 => {
                 let which = if all == encrypted { "all".to_owned() } else { thousands(encrypted) };
                 text.push(format!("{packets}, {connections}, {which} encrypted with TLS without a key."));
-                text.push("Keys that SSLKEYLOGFILE wrote decrypt them; 3 shows the connections.".to_owned());
+                text.push("Start with  --keylog FILE  (what SSLKEYLOGFILE wrote); 3 shows the connections.".to_owned());
             }
             _ => {
                 text.push(format!("{packets}, {connections}, none of gRPC or ttrpc."));
@@ -257,17 +299,56 @@ impl CallsScreen {
         text
     }
 
-    fn columns(&self) -> Vec<CallColumn> {
-        CallColumn::ALL.into_iter().filter(|column| !self.hidden.contains(column)).collect()
+    /// Asks which rows are of failed calls, if more are there than were looked at.
+    fn ask_for_failed_rows(&mut self, progress: &Progress, backend: &dyn Backend) {
+        let len = self.len(progress);
+        let settled = progress.finished && self.done;
+        let known = &mut self.failed_rows;
+        let is_due = known.seen < len || settled && !known.settled;
+        if known.asked || !is_due || len == 0 || !settled && known.seen > 0 && known.quiet_for < MARKS_PAUSE {
+            return;
+        }
+        if known.generation == 0 {
+            known.generation = next_generation();
+        }
+        // At the end all are looked at once more.
+        let from = if settled { 0 } else { known.seen };
+        let rows = from..if settled { len } else { len.min(from + COPIED) };
+        let calls = match &self.order {
+            Order::All => None,
+            Order::Chosen(calls) if settled => Some(Arc::clone(calls)),
+            Order::Chosen(calls) => {
+                calls.get(rows.start as usize..rows.end as usize).map(|calls| Arc::new(calls.to_vec()))
+            }
+        };
+        (known.asked, known.settled) = (true, settled);
+        backend.request(Request::ProblemRows(ProblemRowsRequest { generation: known.generation, rows, calls }));
+    }
+
+    fn take_failed_rows(&mut self, found: &ProblemRows) {
+        let known = &mut self.failed_rows;
+        if found.generation != known.generation {
+            return;
+        }
+        known.asked = false;
+        known.quiet_for = Duration::ZERO;
+        if found.rows.start == 0 {
+            (known.rows, known.noted) = (Arc::clone(&found.failed), found.noted);
+        } else {
+            Arc::make_mut(&mut known.rows).extend(found.failed.iter());
+            known.noted += found.noted;
+        }
+        known.seen = found.rows.end;
     }
 
     /// Which columns are shown: choosing one shows or hides it.
     fn columns_menu(&self, cursor: u64) -> Menu {
-        let item = |(index, (column, key)): (u32, (CallColumn, char))| {
-            let sign = if self.hidden.contains(&column) { "  " } else { "x " };
-            MenuItem::new(key, format!("{sign}{}", column.column(0).title), column.field(), Effect::Pick(index))
+        let item = |(index, (column, key)): (u32, (Shown, char))| {
+            let sign = if self.columns.shown().contains(&column) { "x " } else { "  " };
+            MenuItem::new(key, format!("{sign}{}", column.title()), column.field(), Effect::Pick(index))
         };
-        let mut menu = Menu::new("c  columns, Esc closes", (0..).zip(SORT_KEYS).map(item).collect());
+        let items = (0..).zip(self.columns.choices().into_iter().zip(column_keys())).map(item);
+        let mut menu = Menu::new("c  columns, Esc closes", items.collect());
         menu.list.cursor = cursor;
         menu
     }
@@ -279,10 +360,13 @@ impl CallsScreen {
         self.ask(backend);
     }
 
-    fn draw_list(&self, canvas: &mut Canvas<'_>, hub: &Hub<'_>) {
+    fn draw_list(&mut self, canvas: &mut Canvas<'_>, hub: &Hub<'_>) {
         let (times, progress, marks) = (&hub.times(), &hub.progress, &hub.session.marks);
         let time_width = times.width(progress.decimals) as u16;
-        let shown = self.columns();
+        let in_view = self.list.top..self.list.top + self.height;
+        let calls = in_view.clone().filter_map(|row| self.order.call(row, progress.calls));
+        self.columns.ask(calls, progress.packets, hub.backend);
+        let shown = self.columns.shown();
         let columns: Vec<Column> = shown.iter().map(|column| column.column(time_width)).collect();
         let mut rows: Vec<Row> = Vec::new();
         let style = RowStyle { times, now: progress.last, decimals: progress.decimals, theme: canvas.theme };
@@ -291,10 +375,18 @@ impl CallsScreen {
                 |row: u64| -> Option<Timestamp> { viewer.call_by_no(self.order.call(row, progress.calls)?)?.start() };
             let mut before = self.list.top.checked_sub(1).and_then(start);
             rows.clear();
-            for row in self.list.top..self.list.top + self.height {
+            for row in in_view.clone() {
                 let Some(no) = self.order.call(row, progress.calls) else { break };
                 let Some(call) = viewer.call_by_no(no) else { break };
-                rows.push(call_row(&call, &shown, style, before, marks.contains(&no)));
+                let cell = |column: &Shown| match column {
+                    Shown::Known(column) => column.cell(&call, style, before),
+                    Shown::Field(field) => match self.columns.value(no, field) {
+                        Some(value) => Cell::text(value),
+                        None => Cell::new(style.theme.signs.ellipsis, Role::Quiet),
+                    },
+                };
+                let cells = shown.iter().map(cell).collect();
+                rows.push(call_row(&call, cells, marks.contains(&no)));
                 before = call.start();
             }
         });
@@ -303,6 +395,7 @@ impl CallsScreen {
             Some(sort) => columns.iter().position(|column| column.field == sort.field).map(|at| (at, sort.down)),
         };
         draw_table(canvas, &columns, sorted, self.list, true, &rows);
+        draw_scrollbar(canvas, self.list, &self.failed_rows.rows);
     }
 
     fn draw_preview(&self, canvas: &mut Canvas<'_>, selected: Option<u32>) {
@@ -321,20 +414,16 @@ impl CallsScreen {
             return;
         };
         let room = usize::from(canvas.area.height.saturating_sub(1));
-        let cut = preview.lines.len() > room;
-        for (y, line) in (1..canvas.area.height).zip(&preview.lines) {
+        let lines = preview.lines.get(self.preview_top..).unwrap_or_default();
+        let cut = lines.len() > room;
+        for (y, line) in (1..canvas.area.height).zip(lines) {
             let width = canvas.area.width;
             canvas.parts(0, y, width, line);
             if cut && usize::from(y) == room {
                 canvas.text(0, y, width, &" ".repeat(width.into()), Role::Text);
-                let more = counted((preview.lines.len() + 1 - room) as u64, "line");
-                canvas.text(
-                    1,
-                    y,
-                    width,
-                    &format!("{} {more} more, Enter shows all", canvas.theme.signs.more),
-                    Role::Quiet,
-                );
+                let more = counted((lines.len() + 1 - room) as u64, "line");
+                let text = format!("{} {more} more, Space shows them, Enter shows all", canvas.theme.signs.more);
+                canvas.text(1, y, width, &text, Role::Quiet);
             }
         }
     }
@@ -368,7 +457,9 @@ impl Screen for CallsScreen {
                 }
             }
             Action::Left => self.list.skipped = self.list.skipped.saturating_sub(1),
-            Action::Right => self.list.skipped = (self.list.skipped + 1).min(CallColumn::ALL.len() - 2),
+            Action::Right => {
+                self.list.skipped = (self.list.skipped + 1).min(self.columns.shown().len().saturating_sub(2))
+            }
             Action::Mark => {
                 if let Some(no) = self.selected(&progress) {
                     hub.session.toggle_mark(no);
@@ -384,12 +475,13 @@ impl Screen for CallsScreen {
             }
             Action::GoTo => hub.wants(Effect::Ask(Question::GoTo, String::new())),
             Action::Sort => {
-                let column =
-                    |(column, key): (CallColumn, char)| (key, column.column(0).title, column.field().to_owned());
-                hub.wants(Effect::Menu(sort_menu(SORT_KEYS.into_iter().map(column))));
+                let column = |(column, key): (Shown, char)| (key, column.title(), column.field().to_owned());
+                let columns = self.columns.choices().into_iter().zip(column_keys());
+                hub.wants(Effect::Menu(sort_menu(columns.map(column))));
             }
             Action::Columns => hub.wants(Effect::Menu(self.columns_menu(0))),
             Action::Reverse => self.reverse(hub.backend),
+            Action::PreviewPage => self.page_preview(hub),
             Action::Preview => self.preview_wanted = !self.preview_wanted,
             Action::Tail => self.tail = !self.tail,
             Action::Leave if self.only_marked => self.ask(hub.backend),
@@ -402,9 +494,28 @@ impl Screen for CallsScreen {
         match reply {
             Reply::List(part) => self.take(part, hub.backend),
             Reply::Call(CallReply::Preview(preview)) => self.preview = Some(Arc::clone(preview)),
-            Reply::DecodingChanged => self.asked_for = None,
+            Reply::Call(CallReply::Values { fields, calls }) => self.columns.take(fields, calls),
+            Reply::ProblemRows(found) => self.take_failed_rows(found),
+            Reply::DecodingChanged => {
+                self.asked_for = None;
+                self.columns.forget();
+            }
             _ => {}
         }
+    }
+
+    fn pass(&mut self, time: Duration, _hub: &mut Hub<'_>) -> bool {
+        let before = self.failed_rows.quiet_for;
+        self.failed_rows.quiet_for = before.saturating_add(time);
+        before < MARKS_PAUSE && self.failed_rows.quiet_for >= MARKS_PAUSE
+    }
+
+    fn set_columns(&mut self, fields: &[String], _hub: &mut Hub<'_>) {
+        self.columns.set(fields);
+    }
+
+    fn add_column(&mut self, field: &str, _hub: &mut Hub<'_>) {
+        self.columns.add(field);
     }
 
     fn answer(&mut self, _question: Question, text: &str, hub: &mut Hub<'_>) {
@@ -415,23 +526,18 @@ impl Screen for CallsScreen {
     }
 
     fn picked(&mut self, pick: u32, hub: &mut Hub<'_>) {
-        let Some(&column) = CallColumn::ALL.get(pick as usize) else { return };
-        let shown = CallColumn::ALL.len() - self.hidden.len();
-        match self.hidden.iter().position(|hidden| *hidden == column) {
-            Some(at) => {
-                self.hidden.remove(at);
-            }
-            None if shown > 1 => self.hidden.push(column),
-            None => hub.say("a list has at least one column"),
+        let Some(column) = self.columns.choices().into_iter().nth(pick as usize) else { return };
+        if !self.columns.toggle(&column) {
+            hub.say("a list has at least one column");
         }
         hub.wants(Effect::Menu(self.columns_menu(pick.into())));
     }
 
     fn sort(&mut self, field: &str, hub: &mut Hub<'_>) {
-        let Some(column) = CallColumn::ALL.into_iter().find(|column| column.field() == field) else { return };
+        let known = CallColumn::ALL.into_iter().find(|column| column.field() == field);
         let before = self.sort.as_ref().filter(|sort| sort.field == field);
-        let down = before.map_or(sorts_down(column), |sort| !sort.down);
-        self.sort = (column != CallColumn::No || down).then(|| Sort { field: field.to_owned(), down });
+        let down = before.map_or(known.is_some_and(sorts_down), |sort| !sort.down);
+        self.sort = (known != Some(CallColumn::No) || down).then(|| Sort { field: field.to_owned(), down });
         self.list = ListState::default();
         self.ask(hub.backend);
     }
@@ -446,6 +552,15 @@ impl Screen for CallsScreen {
                 .filter_map(|column| Some((column.column(0).title, column.comparison(&call)?)))
                 .collect();
         });
+        for shown in self.columns.shown() {
+            let Shown::Field(field) = shown else { continue };
+            // A field of several values has no single one to compare with, but each may match.
+            let Some(value) = self.columns.value(no, field).filter(|value| !value.is_empty()) else { continue };
+            let plain = Comparison { field: field.to_string(), value: value.to_owned() };
+            let is_plain = matches!(hub.backend.check(&plain.equal(), Target::Calls), Checked::Valid { .. });
+            let value = if is_plain { plain.value } else { quoted(value) };
+            comparisons.push((shown.title(), Comparison { value, ..plain }));
+        }
         // The method comes first, so that `==` shows only the calls of this method.
         comparisons.sort_by_key(|(title, _)| title != "Method");
         comparisons
@@ -503,6 +618,9 @@ impl Screen for CallsScreen {
             let percent = self.judged * 100 / progress.calls;
             parts.push(Part::quiet(format!("   {percent}% judged")));
         }
+        if self.failed_rows.noted > 0 {
+            parts.push(Part::new(format!("   ! {}", thousands(self.failed_rows.noted)), Role::Warning));
+        }
         if self.unknown > 0 {
             parts.push(Part::new(format!("   ? {} not decidable", thousands(self.unknown)), Role::Warning));
         }
@@ -536,6 +654,7 @@ impl Screen for CallsScreen {
             self.list.move_to(len, len);
         }
         self.list.scroll_into_view(self.height, len);
+        self.ask_for_failed_rows(&progress, hub.backend);
         if len == 0 {
             let text = self.why_empty(hub);
             draw_empty(&mut canvas.part(list_area), &text);
@@ -550,6 +669,7 @@ impl Screen for CallsScreen {
             && let Some(no) = selected
         {
             self.asked_for = selected;
+            self.preview_top = 0;
             hub.request(Request::Call(CallRequest::Preview(no)));
         }
         let below = Rect { y: area.y + list_height, height: area.height - list_height, ..area };
@@ -569,17 +689,10 @@ impl Screen for CallsScreen {
     }
 }
 
-/// The columns by which the list can be sorted, each with the key that chooses it.
-const SORT_KEYS: [(CallColumn, char); 8] = [
-    (CallColumn::No, 'n'),
-    (CallColumn::Time, 't'),
-    (CallColumn::Connection, 'c'),
-    (CallColumn::Method, 'm'),
-    (CallColumn::Messages, 'g'),
-    (CallColumn::Bytes, 'b'),
-    (CallColumn::Took, 'd'),
-    (CallColumn::Status, 's'),
-];
+/// The keys that choose columns: those of [`CallColumn::ALL`], in its order, then of the user's columns.
+fn column_keys() -> impl Iterator<Item = char> {
+    "ntcmgbds123456789".chars()
+}
 
 /// Whether a column is sorted with the largest first when it is chosen: who sorts by duration wants the slowest.
 const fn sorts_down(column: CallColumn) -> bool {

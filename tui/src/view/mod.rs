@@ -2,6 +2,7 @@
 //! and draws itself.
 
 mod call;
+mod call_columns;
 mod calls;
 mod connections;
 mod fields;

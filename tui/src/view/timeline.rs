@@ -1,7 +1,7 @@
 //! One connection over time: a row for each stream, and below them bytes and windows on the same axis.
 //!
 //! ```text
-//! ── ▌Timeline c3 ───────────────────────── 1.000 s to 2.600 s of 60 s   a column is 25 ms ──
+//! ── ▌Timeline c3 ─────────────── 1.000 s to 2.600 s, 1.6 s of 60 s   a column is 25 ms ──
 //!                                1.0 s           1.4 s           1.8 s           2.2 s
 //!    stream  call                ┬               ┬               ┬               ┬
 //!         7  #17 ListProducts    …=─=─=──↓───────────────────────────────────────────────…
@@ -620,14 +620,21 @@ impl Screen for TimelineScreen {
         }
         self.keep_in_view();
         let scale = self.scale();
-        let span = self.timeline.as_ref().map_or(0, |timeline| timeline.span.1 - timeline.span.0);
+        let (first, last) = self.timeline.as_ref().map_or((0, 0), |timeline| timeline.span);
         let decimals = self.timeline.as_ref().map_or(9, |timeline| timeline.decimals);
         let title = format!("{}Timeline c{}", canvas.theme.signs.cursor, self.connection.unwrap_or_default());
+        // What is in view of the connection: columns may begin before it and end after it.
+        let (from, to) = (scale.from_ns.max(first), scale.end().min(last));
+        let whole = if from > first || to < last {
+            format!(" of {}", duration_text(last - first, decimals))
+        } else {
+            String::new()
+        };
         let remark = format!(
-            "{} to {} of {}   a column is {}",
-            self.clock(scale.from_ns),
-            self.clock(scale.end()),
-            duration_text(span, decimals),
+            "{} to {}, {}{whole}   a column is {}",
+            self.clock(from),
+            self.clock(to),
+            duration_text(to - from, decimals),
             duration_text(scale.step_ns, 9).replace(".00 ", " ").replace(".0 ", " "),
         );
         canvas.rule(0, &[Part::new(title, Role::Focus)], &[Part::quiet(remark)]);

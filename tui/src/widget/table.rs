@@ -6,6 +6,8 @@
 //! ▌●   20   0.310674  …Orders/Slow    101 ms  ✗ reset     a row
 //! ```
 
+use ratatui::layout::Rect;
+
 use super::canvas::{Canvas, Hit, Part, Parts, parts_width};
 use crate::command::Action;
 use crate::text::{Keep, fit, width};
@@ -125,6 +127,8 @@ pub struct ListState {
     pub top: u64,
     /// Columns skipped at the left, after the first.
     pub skipped: usize,
+    /// Rows that there are, and rows that are in view: for the scrollbar.
+    pub rows: (u64, u64),
 }
 
 impl ListState {
@@ -141,6 +145,7 @@ impl ListState {
     /// Scrolls so that the cursor is among `height` rows of a list of `len`.
     pub fn scroll_into_view(&mut self, height: u64, len: u64) {
         self.cursor = self.cursor.min(len.saturating_sub(1));
+        self.rows = (len, height);
         if height == 0 {
             return;
         }
@@ -220,8 +225,8 @@ pub fn lay_out(columns: &[Column], width: u16, skipped: usize) -> Vec<Placed> {
 /// Blank columns between two columns.
 const GAP: u16 = 2;
 
-/// Draws a list: its header in the first row, then the rows in view. `sorted`: the column that the list is sorted by, and
-/// whether downwards. `row` gives the row at an index; `len`: how many there are.
+/// Draws a list: its header in the first row, then the rows in view, and a scrollbar where there are more. `sorted`: the column
+/// that the list is sorted by, and whether downwards.
 pub fn draw_table(
     canvas: &mut Canvas<'_>,
     columns: &[Column],
@@ -230,6 +235,9 @@ pub fn draw_table(
     focused: bool,
     rows: &[Row],
 ) {
+    draw_scrollbar(canvas, state, &[]);
+    let area = canvas.area;
+    let canvas = &mut canvas.part(Rect { width: area.width.saturating_sub(SCROLLBAR), ..area });
     let placed = lay_out(columns, canvas.area.width, state.skipped);
     for &(index, x, wide) in &placed {
         let Some(column) = columns.get(index) else { continue };
@@ -255,6 +263,35 @@ pub fn draw_table(
         if has_cursor {
             canvas.text(0, line, 1, canvas.theme.signs.cursor, Role::Heading);
         }
+    }
+}
+
+/// Columns at the right that the scrollbar takes, with a blank before it, also where there is none: nothing moves when rows are added.
+const SCROLLBAR: u16 = 2;
+
+/// Draws the scrollbar of a list that has more rows than are in view, beside its rows. `failed`: rows with problems, ascending.
+pub(crate) fn draw_scrollbar(canvas: &mut Canvas<'_>, state: ListState, failed: &[u32]) {
+    let (len, shown) = state.rows;
+    let lines = u64::from(canvas.area.height.saturating_sub(1));
+    if len <= shown || lines == 0 || canvas.area.width < 2 {
+        return;
+    }
+    // The rows that a line stands for.
+    let first_of = |line: u64| (u128::from(line) * u128::from(len) / u128::from(lines)) as u64;
+    let x = canvas.area.width - 1;
+    for line in 0..lines {
+        let (from, to) = (first_of(line), first_of(line + 1).max(first_of(line) + 1));
+        let in_view = from < state.top + shown && to > state.top;
+        let next = failed.partition_point(|&row| u64::from(row) < from);
+        let has_failed = failed.get(next).is_some_and(|&row| u64::from(row) < to);
+        let [thumb, mark, both] = canvas.theme.signs.scrollbar;
+        let (sign, role) = match (in_view, has_failed) {
+            (false, false) => continue,
+            (true, false) => (thumb, Role::Quiet),
+            (false, true) => (mark, Role::Error),
+            (true, true) => (both, Role::Error),
+        };
+        canvas.text(x, line as u16 + 1, 1, sign, role);
     }
 }
 
@@ -365,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_row_that_moves_in_its_list_keeps_its_line_on_the_screen() {
-        let mut state = ListState { cursor: 30, top: 25, skipped: 0 };
+        let mut state = ListState { cursor: 30, top: 25, ..ListState::default() };
         state.keep_line(100);
         assert_eq!((state.cursor, state.top), (100, 95));
         state.keep_line(2);
