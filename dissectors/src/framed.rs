@@ -77,6 +77,7 @@ impl<const N: usize> Default for PartialHeader<N> {
 
 impl<const N: usize> PartialHeader<N> {
     /// Reads on. Once the header is complete: its bytes and the first of them; the next one begins after it.
+    #[inline]
     fn read(&mut self, data: &mut Data<'_>) -> Option<([u8; N], FirstByte)> {
         if self.len == 0 {
             let first = FirstByte::from(&*data);

@@ -69,13 +69,15 @@ impl LaneWorker {
             }
             let index = index as usize;
             let raw = batch.packet(index);
-            let Some(segment) = partition.segment(index, &raw) else { continue };
+            // Looked at where it is: it is large, and moving it takes time.
+            let segment = partition.segment(index, &raw);
+            let Some(segment) = &segment else { continue };
             let at = if partition.is_put_together(index) { Place::NOWHERE } else { raw.at };
             let comment = batch.comment(index);
             sink.ends = comment.and_then(parse_endpoint_comment);
             let not_recorded = comment.and_then(parse_not_recorded_comment);
             let remark = comment.and_then(parse_remark);
-            let received = Received { packet: raw.packet, time: raw.time, at, segment: &segment, not_recorded, remark };
+            let received = Received { packet: raw.packet, time: raw.time, at, segment, not_recorded, remark };
             self.connections.segment(&received, &mut sink);
             while let Some(holder) = sink.output.budget.take_oldest() {
                 match holder {

@@ -448,18 +448,18 @@ fn partition_share(batch: &Batch, first: usize, share: Share<'_>, hasher: &impl 
         let packet = batch.packet(index);
         *header = Header::RARE;
         *group = 0;
-        *lane = match peel(packet.link, packet.data, packet.original_len) {
+        *lane = match &peel(packet.link, packet.data, packet.original_len) {
             Peeled::Segment(segment) => {
                 counts.segments += 1;
-                *header = Header::new(&segment);
-                let (lane, of_lane) = lane_and_group(&segment, hasher);
+                *header = Header::new(segment);
+                let (lane, of_lane) = lane_and_group(segment, hasher);
                 *group = of_lane;
                 lane
             }
             Peeled::Fragment(_) => FRAGMENT,
-            Peeled::Skipped(Skip::Link(link)) if Streams::takes(link) => STREAM,
+            Peeled::Skipped(Skip::Link(link)) if Streams::takes(*link) => STREAM,
             Peeled::Skipped(why) => {
-                *counts.skipped.entry(why).or_default() += 1;
+                *counts.skipped.entry(*why).or_default() += 1;
                 NONE
             }
         };
