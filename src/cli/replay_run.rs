@@ -16,7 +16,7 @@ use super::Talk;
 use super::input::FileBodies;
 use super::output::{CANNOT_OPEN, DIFFERENT, IN_PART, Problem, complain, remark};
 use super::paint;
-use crate::replay::{CutShort, Ended, Event, Finished, Live, PlannedCall, Running, Work, compared_call};
+use crate::replay::{CutShort, Ended, Event, Finished, Live, PlannedCall, Running, Work, compared_call, give_way};
 use crate::report::{CallFacts, CallReport, Report, ReportArgs, Subject, sides};
 use crate::signals::{INTERRUPTED, Stop};
 
@@ -103,12 +103,18 @@ pub(super) fn carry_out(
     }
     // With two replays it is known what is noise only when the second one has ended.
     let mut kept: Vec<CallReport> = Vec::new();
-    let mut lateness = Latencies::default();
+    let (mut lateness, mut slots) = (Latencies::default(), SlotWaits::default());
     let twice = matches!(reporting.noise, NoiseFrom::Twice);
+    let mut gives_way = false;
     let finished = reporting.run(work, capture, stop.as_ref(), &mut report, |ended, mut call, report| {
+        // The engine of this, the last replay is running.
+        if !std::mem::replace(&mut gives_way, true) {
+            give_way();
+        }
         if let (Some(due), Some(started)) = (ended.timing.due, ended.timing.started) {
             lateness.add(started.nanos_since(due).max(0));
         }
+        slots.add(ended.timing.slot_wait);
         if !twice {
             noise.subtract(&call.method, &mut call.comparison);
             return Ok(report.call(&call)?);
@@ -127,7 +133,7 @@ pub(super) fn carry_out(
         report.call(&call)?;
     }
     report.learned(&noise);
-    for text in remarks(&finished, lateness) {
+    for text in remarks(&finished, lateness, &slots) {
         report.remark(text);
     }
     if let Some(fault) = &finished.capture_fault {
@@ -212,8 +218,25 @@ fn compared(
     }
 }
 
+/// How long calls waited because a server allows only so many at once (`SETTINGS_MAX_CONCURRENT_STREAMS`).
+#[derive(Clone, Copy, Debug, Default)]
+struct SlotWaits {
+    calls: u64,
+    longest: Duration,
+}
+
+impl SlotWaits {
+    fn add(&mut self, wait: Duration) {
+        // What takes less is the look itself.
+        if wait >= Duration::from_millis(1) {
+            self.calls += 1;
+            self.longest = self.longest.max(wait);
+        }
+    }
+}
+
 /// What is worth knowing about the replay as a whole.
-fn remarks(finished: &Finished, mut lateness: Latencies) -> Vec<String> {
+fn remarks(finished: &Finished, mut lateness: Latencies, slots: &SlotWaits) -> Vec<String> {
     let mut remarks = Vec::new();
     let took = |from: Option<Timestamp>, to: Option<Timestamp>| Some(to?.nanos_since(from?));
     if let Some(nanos) = took(finished.began, finished.ended) {
@@ -227,6 +250,14 @@ fn remarks(finished: &Finished, mut lateness: Latencies) -> Vec<String> {
             duration_text(quantiles.p50, 9),
             duration_text(quantiles.p99, 9),
             duration_text(quantiles.max, 9)
+        ));
+    }
+    if slots.calls > 0 {
+        let longest = i64::try_from(slots.longest.as_nanos()).unwrap_or(i64::MAX);
+        remarks.push(format!(
+            "{} calls waited because the server limits how many can be open at once, {} at most",
+            slots.calls,
+            duration_text(longest, 9)
         ));
     }
     if finished.retried > 0 {

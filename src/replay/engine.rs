@@ -106,6 +106,13 @@ impl Drop for Running {
     }
 }
 
+/// Lets others have the processor first: for a thread that reads events, once the engine runs. What it does can wait; sending cannot.
+/// There is no way back for threads without privileges, and threads that it starts inherit it.
+pub(crate) fn give_way() {
+    // Where the system refuses it, replaying is slower.
+    let _ = rustix::process::nice(10);
+}
+
 /// Tells the reader that nothing more comes, however the thread of the engine ends.
 struct Closing(Arc<Outbox>);
 
@@ -131,8 +138,8 @@ pub(crate) struct Engine {
     pub(crate) pool: Pool,
     /// Tasks that drive connections.
     pub(crate) drivers: RefCell<JoinSet<()>>,
-    /// Calls in progress, and those that wait to start.
-    active: RefCell<HashMap<u32, Rc<Active>>>,
+    /// How many calls are in progress or wait to start.
+    running: Cell<usize>,
     /// Those that have a stream, by connection and stream.
     pub(crate) streams: RefCell<HashMap<(u32, u32), Rc<Active>>>,
     /// Connections so far.
@@ -168,7 +175,7 @@ impl Engine {
             store: recording.shared.read(),
             recording,
             clock: Clock::start(&sent, settings.speed, settings.max_gap),
-            gates: RefCell::new(Gates::new(settings.order)),
+            gates: RefCell::new(Gates::new(settings.order, settings.pace == Pace::Think)),
             plan,
             headers,
             control,
@@ -176,7 +183,7 @@ impl Engine {
             outbox,
             pool: Pool::default(),
             drivers: RefCell::default(),
-            active: RefCell::default(),
+            running: Cell::default(),
             streams: RefCell::default(),
             connections: Cell::default(),
             unfinished: Cell::new(0),
@@ -197,10 +204,12 @@ impl Engine {
         let began = engine.now();
         let watch = tokio::task::spawn_local(Rc::clone(&engine).watch());
         let outbox = Arc::clone(&engine.outbox);
+        let stopping = tokio::task::spawn_local(Rc::clone(&engine).wake_all_at_the_end());
         let waking = tokio::task::spawn_local(async move { outbox.wake_reader_in_time().await });
         engine.dispatch().await;
         engine.is_over.set(true);
         watch.abort();
+        stopping.abort();
         // Connections close when their last call is over.
         engine.pool.open.borrow_mut().clear();
         let mut drivers = engine.drivers.take();
@@ -224,7 +233,6 @@ impl Engine {
 
     /// Looks at all calls in their order, and lets each begin when it may.
     async fn dispatch(self: &Rc<Self>) {
-        let mut calls = JoinSet::new();
         for ix in 0..self.plan.calls.len() as u32 {
             self.pool.expect(self.conn_key(ix));
         }
@@ -240,8 +248,8 @@ impl Engine {
                     let call = &self.plan.calls[ix as usize];
                     let start = active.script.start.order;
                     self.gates.borrow_mut().add(ix, call.connection, start, active.frontier());
-                    self.active.borrow_mut().insert(ix, Rc::clone(&active));
-                    calls.spawn_local(Rc::clone(self).run_call(active));
+                    self.running.set(self.running.get() + 1);
+                    tokio::task::spawn_local(Rc::clone(self).run_call(active));
                 }
                 None => {
                     self.window.add_permits(1);
@@ -249,11 +257,16 @@ impl Engine {
                     self.over(ix, None, how, Timing::default(), Vec::new()).await;
                 }
             }
-            while calls.try_join_next().is_some() {}
         }
         self.is_dispatched.set(true);
         self.quiet.notify_waiters();
-        while calls.join_next().await.is_some() {}
+        loop {
+            let quiet = self.quiet.notified();
+            if self.running.get() == 0 {
+                return;
+            }
+            quiet.await;
+        }
     }
 
     fn script(&self, ix: u32) -> Option<Script> {
@@ -271,16 +284,21 @@ impl Engine {
         if let Some(key) = key {
             self.streams.borrow_mut().remove(&key);
         }
-        self.active.borrow_mut().remove(&active.ix);
         self.gates.borrow_mut().remove(active.ix);
         self.over(active.ix, key, how, timing, mapped).await;
+        self.running.set(self.running.get() - 1);
+        if self.running.get() == 0 {
+            self.quiet.notify_waiters();
+        }
     }
 
     /// A call is over.
     async fn over(&self, ix: u32, key: Option<(u32, u32)>, how: How, timing: Timing, mapped: Vec<(Vec<u8>, Vec<u8>)>) {
         if self.plan.calls[ix as usize].finish != Finish::Open {
             self.unfinished.set(self.unfinished.get() - 1);
-            self.quiet.notify_waiters();
+            if self.is_quiet() {
+                self.quiet.notify_waiters();
+            }
         }
         self.pool.done(self.conn_key(ix));
         let mut mapped = mapped;
@@ -516,6 +534,13 @@ impl Engine {
         let start = self.next_start.get().map_or_else(Instant::now, |next| next.max(Instant::now()));
         self.next_start.set(Some(start + Duration::from_secs_f64(1.0 / rate)));
         sleep_until(start).await;
+    }
+
+    /// When the replay is ended, lets all calls that are in progress know.
+    async fn wake_all_at_the_end(self: Rc<Self>) {
+        self.control.stopped().await;
+        self.streams.borrow().values().for_each(|active| active.changed.notify_waiters());
+        self.pool.open.borrow().values().for_each(|conn| conn.changed.notify_waiters());
     }
 
     /// Finds calls that wait for what does not come.

@@ -11,7 +11,7 @@ use rpcshark_dissectors::store::Protocol;
 use rpcshark_dissectors::view::{CallView, MessageView, Scratch};
 use tokio::sync::SemaphorePermit;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::active::{Active, Ending};
 use super::connections::{Client, Conn};
@@ -71,9 +71,14 @@ impl Engine {
     ) -> How {
         let ix = active.ix;
         let stopped = || How::Skipped("the replay was ended before it".to_owned());
+        // What is ready at once comes first: waiting for the end costs more than most calls have to wait.
+        let mut stop = std::pin::pin!(self.control.stopped());
+        if self.control.is_stopped() {
+            self.window.add_permits(1);
+            return stopped();
+        }
         let waited = tokio::select! {
             biased;
-            () = self.control.stopped() => None,
             due = async {
                 self.pass_gates(ix, &active.script.start, true).await;
                 let due = self.due_start(active);
@@ -86,14 +91,18 @@ impl Engine {
                 };
                 (due, permit)
             } => Some(due),
+            () = &mut stop => None,
         };
         self.window.add_permits(1);
         let Some((due, _permit)): Option<(Instant, Option<SemaphorePermit<'_>>)> = waited else { return stopped() };
         timing.due = Some(self.clock.time_of_day(due));
+        if self.control.is_stopped() {
+            return stopped();
+        }
         let edited = tokio::select! {
             biased;
-            () = self.control.stopped() => return stopped(),
             edited = self.edited(ix, mapped) => edited,
+            () = &mut stop => return stopped(),
         };
         let edited = match edited {
             Ok(edited) => edited,
@@ -108,10 +117,13 @@ impl Engine {
         let mut tries = 0;
         loop {
             tries += 1;
+            if self.control.is_stopped() {
+                return stopped();
+            }
             let conn = tokio::select! {
                 biased;
-                () = self.control.stopped() => return stopped(),
                 conn = self.connection(self.conn_key(ix)) => conn,
+                () = &mut stop => return stopped(),
             };
             let conn = match conn {
                 Ok(conn) => conn,
@@ -147,6 +159,9 @@ impl Engine {
         if let Client::Grpc(client) = &conn.client {
             let began = Instant::now();
             while conn.open.get() >= client.max_streams() && conn.down.borrow().is_none() {
+                if self.control.is_stopped() {
+                    return Try::Over(How::Skipped("the replay was ended before it".to_owned()));
+                }
                 if timeout(self.settings.stall_after, conn.changed.notified()).await.is_err() {
                     let limit = client.max_streams();
                     let text = format!(
@@ -345,10 +360,13 @@ impl Engine {
                     let due = self.due_step(active, step, before);
                     self.wait_until(due).await
                 };
+                if let Some(interrupt) = self.interrupted_now(active) {
+                    return Err(interrupt);
+                }
                 tokio::select! {
                     biased;
-                    interrupt = self.interrupt(active) => return Err(interrupt),
                     due = ready => due,
+                    interrupt = self.interrupt(active) => return Err(interrupt),
                 }
             };
             before = (step.on.at, due);
@@ -415,29 +433,34 @@ impl Engine {
         }
     }
 
-    /// Waits for something that ends the call.
+    /// What ends the call, if it is there.
+    fn interrupted_now(&self, active: &Active) -> Option<Interrupt> {
+        if let Some(ending) = active.ended.get() {
+            return Some(Interrupt::Ended(ending));
+        }
+        if active.lost.borrow().is_some() {
+            return Some(Interrupt::Lost);
+        }
+        if let Some(text) = &*active.stalled.borrow() {
+            return Some(Interrupt::Stalled(text.clone()));
+        }
+        if active.deadline.get().is_some_and(|deadline| deadline <= Instant::now()) {
+            return Some(Interrupt::Deadline);
+        }
+        self.control.is_stopped().then_some(Interrupt::Stopped)
+    }
+
+    /// Waits for something that ends the call. The end of the replay wakes all calls.
     async fn interrupt(&self, active: &Active) -> Interrupt {
-        let changed = async {
-            loop {
-                let changed = active.changed.notified();
-                if let Some(ending) = active.ended.get() {
-                    return Interrupt::Ended(ending);
-                }
-                if active.lost.borrow().is_some() {
-                    return Interrupt::Lost;
-                }
-                if let Some(text) = active.stalled.borrow().clone() {
-                    return Interrupt::Stalled(text);
-                }
-                changed.await;
+        loop {
+            let changed = active.changed.notified();
+            if let Some(interrupt) = self.interrupted_now(active) {
+                return interrupt;
             }
-        };
-        let deadline = active.deadline.get();
-        tokio::select! {
-            biased;
-            interrupt = changed => interrupt,
-            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Interrupt::Deadline,
-            () = self.control.stopped() => Interrupt::Stopped,
+            match active.deadline.get() {
+                None => changed.await,
+                Some(deadline) => drop(timeout_at(deadline, changed).await),
+            }
         }
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct Gates {
     pending: BTreeSet<(EventOrder, u32)>,
     /// Who waits for which call's frontier to move.
     waiting: HashMap<u32, Vec<Rc<Notify>>>,
+    /// Whether anybody asks for references.
+    keeps_references: bool,
     /// What servers have done, by connection (0 where connections do not matter): what think times are counted from.
     done: HashMap<u32, BTreeMap<EventOrder, Reference>>,
 }
@@ -51,10 +53,11 @@ pub(crate) struct Reference {
 const MAX_DONE: usize = 4096;
 
 impl Gates {
-    /// No calls.
-    pub(crate) fn new(order: Order) -> Self {
+    /// No calls. `keeps_references`: whether [`reference`](Self::reference) will be asked.
+    pub(crate) fn new(order: Order, keeps_references: bool) -> Self {
         Self {
             order,
+            keeps_references,
             calls: HashMap::new(),
             frontiers: BTreeSet::new(),
             pending: BTreeSet::new(),
@@ -89,7 +92,9 @@ impl Gates {
         let connection = registered.connection;
         if let Some(before) = std::mem::replace(&mut registered.frontier, next) {
             self.frontiers.remove(&(before.order, call));
-            self.remember(connection, before, live);
+            if self.keeps_references {
+                self.remember(connection, before, live);
+            }
         }
         if let Some(next) = next {
             self.frontiers.insert((next.order, call));
@@ -210,7 +215,7 @@ mod tests {
 
     /// Call 1 starts at 1, and its server answers at 5; call 2 on connection `other` starts at 9.
     fn gates(mode: Order, other: u32) -> Gates {
-        let mut gates = Gates::new(mode);
+        let mut gates = Gates::new(mode, true);
         gates.add(1, 0, order(1), Some(server(5, 100)));
         gates.add(2, other, order(9), Some(server(12, 200)));
         gates

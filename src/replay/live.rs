@@ -33,6 +33,8 @@ pub(crate) struct Live {
     /// What happens is numbered, as packets are.
     order: u64,
     capture: Option<StreamWriter<BufWriter<File>>>,
+    /// Calls that are to be freed.
+    forgotten: Vec<CallRef>,
     /// Why the capture could not be written to its end.
     fault: Option<io::Error>,
     /// Memory for [`Outbox::absorb`](super::outbox::Outbox::absorb).
@@ -46,6 +48,9 @@ struct LiveConnection {
     stream: Option<WrittenStream>,
     ended: bool,
 }
+
+/// Calls that are freed together: each time the lists of the store are looked through.
+const MANY_FORGOTTEN: usize = 64;
 
 impl Live {
     /// Nothing has happened. With `capture`, what happens is written there.
@@ -73,6 +78,7 @@ impl Live {
             calls: HashMap::new(),
             order: 0,
             capture,
+            forgotten: Vec::new(),
             fault: None,
             spare: Spare::default(),
         })
@@ -196,10 +202,12 @@ impl Live {
         self.calls.get(&(connection, stream)).copied()
     }
 
-    /// Frees the memory of a call: nobody looks at it any more.
+    /// Frees the memory of a call, soon: nobody looks at it any more.
     pub(crate) fn forget(&mut self, connection: u32, stream: u32) {
-        if let Some(at) = self.calls.remove(&(connection, stream)) {
-            self.store.forget(&[at]);
+        self.forgotten.extend(self.calls.remove(&(connection, stream)));
+        if self.forgotten.len() >= MANY_FORGOTTEN {
+            self.store.forget(&self.forgotten);
+            self.forgotten.clear();
         }
     }
 

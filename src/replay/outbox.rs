@@ -134,7 +134,9 @@ impl Outbox {
     /// A call is over. Waits while the reader is far behind.
     pub(crate) async fn ended(&self, ended: Box<Ended>, key: Option<(u32, u32)>) {
         self.push(Item::Ended(ended, key));
-        self.unread.fetch_add(1, Ordering::Relaxed);
+        if self.unread.fetch_add(1, Ordering::Relaxed) < MAX_UNREAD {
+            return;
+        }
         loop {
             let room = self.room.notified();
             let mut room = std::pin::pin!(room);

@@ -8,6 +8,7 @@ use crate::server::{Manners, PLAIN, Server, capture, replay};
 use crate::support::environment::temporary;
 use crate::support::run::{rpcshark, run, text};
 use crate::support::shop;
+use crate::support::traffic::{Client, Traffic};
 
 #[test]
 fn the_plan_is_printed_and_nothing_is_sent() {
@@ -150,4 +151,59 @@ fn a_changed_server_differs_in_exactly_the_changed_field() {
         assert_eq!(paths.len(), 1, "{call}");
         assert!(paths[0].as_str().is_some_and(|path| path.ends_with("response.status")), "{call}");
     }
+}
+
+#[test]
+fn what_a_servers_limit_of_calls_costs_is_reported() {
+    let manners = Manners { max_streams: Some(2), pause: Duration::from_millis(10), ..Manners::default() };
+    let server = Server::start(None, manners);
+    let done = replay(&["--to", &server.address, "-Y", PLAIN, "--report", "json", "--pace", "asap"]);
+    let report: serde_json::Value = serde_json::from_str(&done.stdout).expect("a report");
+    let remarks = report["remarks"].as_array().expect("a list");
+    let is_limit = |remark: &serde_json::Value| remark.as_str().is_some_and(|text| text.contains("limits how many"));
+    assert!(remarks.iter().any(is_limit), "{remarks:?}");
+    let server = Server::start(None, Manners::default());
+    let done = replay(&["--to", &server.address, "-Y", PLAIN, "--pace", "asap"]);
+    assert!(!done.stdout.contains("limits how many"), "{}", done.stdout);
+}
+
+#[test]
+fn several_recorded_servers_need_a_target_each() {
+    let directory = temporary();
+    let (mut traffic, mut client) = (Traffic::new(), Client::new(0));
+    traffic.open(&mut client);
+    traffic.call(&mut client, 1, "/a.B/Get", b"", b"");
+    traffic.close(&mut client);
+    let other = directory.path().join("other.pcap");
+    std::fs::write(&other, &traffic.bytes).expect("written");
+    let other = text(&other);
+    let server = Server::start(None, Manners::default());
+    let both = |more: &[&str]| run(&[&["replay", &capture(), &other], more].concat());
+    let done = both(&["--to", &server.address, "--plan"]);
+    assert_eq!(done.status, Some(2), "{done:?}");
+    assert!(done.stderr.contains("give each its target"), "{}", done.stderr);
+    for listed in ["127.0.0.1:50051 (grpc)", "11.0.0.1:50051 (grpc)"] {
+        assert!(done.stderr.contains(listed), "{listed}: {}", done.stderr);
+    }
+    let (one, two) = (format!("127.0.0.1:50051={}", server.address), format!("11.0.0.1:50051={}", server.address));
+    let done = both(&["--to", &one, "--to", &two, "--plan"]);
+    assert_eq!(done.status, Some(0), "{done:?}");
+    assert!(done.stdout.contains("1 call to") && done.stdout.contains("recorded at 11.0.0.1:50051"), "{}", done.stdout);
+}
+
+#[test]
+fn the_html_report_of_a_replay_shows_both_sides() {
+    let server = Server::start(None, Manners { extra: b"\x10\x09", ..Manners::default() });
+    let directory = temporary();
+    let page = text(&directory.path().join("report.html"));
+    let report = format!("html={page}");
+    let rules = ["--ignore", "metadata.*", "--ignore", "trailers.*", "--report", &report];
+    let done = replay(&[&["--to", &server.address, "-Y", PLAIN, "--pace", "asap"], &rules[..]].concat());
+    assert_eq!(done.status, Some(1), "{done:?}");
+    let Some(dom) = crate::support::browser::dom(directory.path(), &format!("file://{page}")) else { return };
+    assert_eq!(dom.matches("<details class=\"call\"").count(), 63);
+    assert!(dom.contains("63 of 63 shown"), "the script has run");
+    assert!(dom.contains("class=\"sides\"") && dom.contains("response.status"));
+    let found = crate::support::browser::dom(directory.path(), &format!("file://{page}#order-49")).expect("a browser");
+    assert!(!found.contains("63 of 63 shown"), "a search hides what it does not find");
 }

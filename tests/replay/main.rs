@@ -4,6 +4,7 @@ mod acked;
 mod command;
 mod ends;
 mod etcd;
+mod memory;
 mod python;
 mod server;
 #[path = "../support/mod.rs"]

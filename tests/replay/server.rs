@@ -69,6 +69,8 @@ pub(crate) struct Manners {
     pub(crate) extra: &'static [u8],
     /// Calls of `GetOrder` from this one on are not answered.
     pub(crate) deaf_from: Option<usize>,
+    /// `SETTINGS_MAX_CONCURRENT_STREAMS`.
+    pub(crate) max_streams: Option<u32>,
 }
 
 impl Server {
@@ -140,7 +142,11 @@ trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 async fn serve(stream: Box<dyn Stream>, answers: Arc<HashMap<(String, Vec<u8>), Answer>>, log: Log, manners: Manners) {
-    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    let mut builder = h2::server::Builder::new();
+    if let Some(max) = manners.max_streams {
+        builder.max_concurrent_streams(max);
+    }
+    let Ok(mut connection) = builder.handshake(stream).await else { return };
     while let Some(Ok((request, respond))) = connection.accept().await {
         let answers = Arc::clone(&answers);
         let path = request.uri().path().to_owned();

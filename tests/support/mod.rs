@@ -6,6 +6,7 @@
 // Each test file is a program of its own and uses its part of this.
 #![allow(dead_code)]
 
+pub(crate) mod browser;
 pub(crate) mod diff;
 pub(crate) mod environment;
 pub(crate) mod headers;
