@@ -391,3 +391,83 @@ fn upgraded_calls_stay_what_they_are_when_packets_are_lost_and_when_secrets_are_
         }
     }
 }
+
+#[test]
+fn all_fragments_of_a_connection_are_copied_and_none_of_another() {
+    use support::traffic::{Client, SERVER, Traffic, ip_header};
+    let mut whole = Traffic::new();
+    let mut clients = [Client::new(0), Client::new(50_000)];
+    clients.iter_mut().for_each(|client| whole.open(client));
+    for stream in [1, 3] {
+        for client in &mut clients {
+            whole.call(client, stream, "/a.B/C", &[b'a'; 300], &[b'b'; 500]);
+        }
+    }
+    // Each segment that is long enough in two fragments, those of the first connection before those of the second.
+    let mut fragmented = Traffic::new();
+    let mut late = Vec::new();
+    for (id, packet) in (1..).zip(support::pcap::packets(&whole.bytes)) {
+        let payload = &packet[20..];
+        if payload.len() <= 80 {
+            fragmented.datagram(&[&packet]);
+            continue;
+        }
+        let [from, to] = [12, 16].map(|at| <[u8; 4]>::try_from(&packet[at..at + 4]).unwrap());
+        assert!(from == SERVER.0 || to == SERVER.0);
+        let (first, second) = payload.split_at(80);
+        fragmented.datagram(&[&ip_header([from, to], id, 0x2000, first.len()), first]);
+        late.push([&ip_header([from, to], id, 10, second.len())[..], second].concat());
+        if late.len() == 2 {
+            late.drain(..).for_each(|fragment| fragmented.datagram(&[&fragment]));
+        }
+    }
+    late.drain(..).for_each(|fragment| fragmented.datagram(&[&fragment]));
+    let directory = environment::temporary();
+    let [capture, copy] = ["fragments.pcap", "copy.pcapng"].map(|name| directory.path().join(name));
+    std::fs::write(&capture, &fragmented.bytes).unwrap();
+    let expected = calls(&capture, &[], "connection == 1");
+    assert_eq!(expected.len(), 2, "{expected:?}");
+    let export = ["export", capture.to_str().unwrap(), "--original-packets", "-w", copy.to_str().unwrap()];
+    let export = run::run(&[&export[..], &["-Y", "connection == 1"]].concat());
+    assert_eq!(export.status, Some(0), "{}", export.stderr);
+    let copied = support::pcap::pcapng_packets(&std::fs::read(&copy).unwrap());
+    let original = support::pcap::packets(&fragmented.bytes);
+    let of = |packets: &[Vec<u8>], address: [u8; 4]| {
+        packets.iter().filter(|packet| packet[12..16] == address || packet[16..20] == address).count()
+    };
+    let [first, second] = [[10, 0, 0, 0], [10, 0, 0, 1]];
+    assert_eq!((of(&copied, first), of(&copied, second)), (0, of(&original, second)));
+    assert_eq!(differences(&expected, &calls(&copy, &[], "")), None);
+}
+
+#[test]
+fn calls_of_a_hybrid_vsock_socket_are_exported_behind_its_first_lines() {
+    use support::traffic::{ACK, Client, SYN, Traffic};
+    let (mut traffic, mut client) = (Traffic::new(), Client::new(0));
+    traffic.packet(&mut client, false, SYN, b"");
+    traffic.packet(&mut client, true, SYN | ACK, b"");
+    traffic.packet(&mut client, false, ACK, b"CONNECT 1024\n");
+    traffic.packet(&mut client, true, ACK, b"OK 1073741824\n");
+    for stream in [1, 3, 5] {
+        traffic.packet(&mut client, false, ACK, &ttrpc_frame(stream, 1, b"\x0a\x06a.Task\x12\x02Do\x1a\x03\x0a\x01x"));
+        traffic.packet(&mut client, true, ACK, &ttrpc_frame(stream, 2, b"\x12\x04\x0a\x02yz"));
+    }
+    let directory = environment::temporary();
+    let [capture, export] = ["vsock.pcap", "export.pcapng"].map(|name| directory.path().join(name));
+    std::fs::write(&capture, &traffic.bytes).unwrap();
+    for chosen in ["", "rpc.no == 2", "rpc.no in {1, 3}"] {
+        let arguments = ["export", capture.to_str().unwrap(), "-w", export.to_str().unwrap(), "-Y", chosen];
+        assert_eq!(run::run(&arguments).status, Some(0));
+        let found = calls(&export, &[], "");
+        assert!(!found.is_empty());
+        assert_eq!(differences(&calls(&capture, &[], chosen), &found), None, "{chosen}");
+        let notes = run::run(&["connections", export.to_str().unwrap()]).stdout;
+        assert!(
+            notes.contains("hybrid vsock: CONNECT 1024") && notes.contains("hybrid vsock: OK 1073741824"),
+            "{notes}"
+        );
+    }
+    let redacted = ["export", capture.to_str().unwrap(), "-w", export.to_str().unwrap(), "--redact"];
+    assert_eq!(run::run(&redacted).status, Some(0));
+    assert_eq!(calls(&export, &[], "").len(), 3);
+}
