@@ -11,7 +11,8 @@ use std::sync::mpsc::Sender;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ratatui::crossterm::event;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
+use ratatui::crossterm::terminal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::terminal::Signal;
@@ -44,6 +45,13 @@ impl Keys {
             true => rustix::io::fcntl_dupfd_cloexec(&input, 0)?,
             false => File::open("/dev/tty")?.into(),
         }))
+    }
+
+    /// Reads what is there, as far as it is text and simple keys.
+    fn read(&self) -> Vec<KeyEvent> {
+        let mut bytes = [0; 256];
+        let read = rustix::io::read(&self.0, &mut bytes).unwrap_or(0);
+        simple_keys(bytes.get(..read).unwrap_or_default())
     }
 
     /// Waits until there is something to read, for at most `longest`.
@@ -108,25 +116,109 @@ impl Keyboard {
 
 /// Sends on what the terminal sends until it is gone, or `ended` is set.
 fn forward(keys: &Keys, ended: &AtomicBool, to: &Sender<Signal>) {
+    let mut size = terminal::size().ok();
     while !ended.load(Ordering::Acquire) {
-        let longest = match keys.wait(KEYS) {
+        let state = keys.wait(KEYS);
+        let longest = match state {
             State::Gone => {
                 let _ = to.send(Signal::Gone);
                 return;
             }
-            // A new size comes as a signal, which only crossterm sees.
             State::Quiet | State::Readable => Duration::ZERO,
             State::Unknown => KEYS,
         };
         let event = match event::poll(longest) {
-            Ok(false) => continue,
+            // crossterm learns once that there are keys, and once that the size has changed. When both come at the same time,
+            // it forgets one of them.
+            Ok(false) if state == State::Readable && keys.wait(Duration::ZERO) == State::Readable => {
+                if !keys.read().into_iter().all(|key| to.send(Signal::Event(Event::Key(key))).is_ok()) {
+                    return;
+                }
+                continue;
+            }
+            Ok(false) => match terminal::size().ok() {
+                Some(now) if size.is_some_and(|size| size != now) => Ok(Event::Resize(now.0, now.1)),
+                now => {
+                    size = now;
+                    continue;
+                }
+            },
             Ok(true) => event::read(),
             Err(error) => Err(error),
         };
+        if let Ok(Event::Resize(width, height)) = event {
+            size = Some((width, height));
+        }
         let signal = event.map_or(Signal::Gone, Signal::Event);
         let is_gone = matches!(signal, Signal::Gone);
         if to.send(signal).is_err() || is_gone {
             return;
         }
+    }
+}
+
+/// The keys that bytes of a terminal stand for: text, control characters, and the keys that move.
+fn simple_keys(bytes: &[u8]) -> Vec<KeyEvent> {
+    const SEQUENCES: [(&[u8], KeyCode); 10] = [
+        (b"\x1b[A", KeyCode::Up),
+        (b"\x1b[B", KeyCode::Down),
+        (b"\x1b[C", KeyCode::Right),
+        (b"\x1b[D", KeyCode::Left),
+        (b"\x1b[H", KeyCode::Home),
+        (b"\x1b[F", KeyCode::End),
+        (b"\x1b[Z", KeyCode::BackTab),
+        (b"\x1b[5~", KeyCode::PageUp),
+        (b"\x1b[6~", KeyCode::PageDown),
+        (b"\x1b", KeyCode::Esc),
+    ];
+    let mut keys = Vec::new();
+    let mut rest = bytes;
+    while let Some(&first) = rest.first() {
+        let plain = |code| KeyEvent::new(code, KeyModifiers::NONE);
+        if let Some((sequence, code)) = SEQUENCES.iter().find(|(sequence, _)| rest.starts_with(sequence)) {
+            keys.push(plain(*code));
+            rest = rest.get(sequence.len()..).unwrap_or_default();
+            continue;
+        }
+        let len = match first {
+            0..=0x7f => 1,
+            0xf0.. => 4,
+            0xe0.. => 3,
+            _ => 2,
+        };
+        let (character, behind) = rest.split_at(len.min(rest.len()));
+        rest = behind;
+        keys.extend(match (first, str::from_utf8(character).ok().and_then(|text| text.chars().next())) {
+            (b'\r' | b'\n', _) => Some(plain(KeyCode::Enter)),
+            (b'\t', _) => Some(plain(KeyCode::Tab)),
+            (0x7f, _) => Some(plain(KeyCode::Backspace)),
+            (1..=26, _) => Some(KeyEvent::new(KeyCode::Char((first - 1 + b'a').into()), KeyModifiers::CONTROL)),
+            (_, Some(character)) if !character.is_control() => Some(plain(KeyCode::Char(character))),
+            _ => None,
+        });
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_crossterm_forgot_are_understood() {
+        let codes: Vec<KeyCode> =
+            simple_keys("jä\x1b[A\x1b[6~\r\x7f\x1b".as_bytes()).iter().map(|key| key.code).collect();
+        let expected = [
+            KeyCode::Char('j'),
+            KeyCode::Char('ä'),
+            KeyCode::Up,
+            KeyCode::PageDown,
+            KeyCode::Enter,
+            KeyCode::Backspace,
+            KeyCode::Esc,
+        ];
+        assert_eq!(codes, expected);
+        assert_eq!(simple_keys(b"\x03"), [KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)]);
+        assert!(simple_keys(b"\xc3").is_empty());
     }
 }
