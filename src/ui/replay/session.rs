@@ -49,6 +49,9 @@ const MAX_SERVERS_OF: usize = 10_000;
 /// How often the screen is told how far the replay has come.
 const TELL: Duration = Duration::from_millis(100);
 
+/// How often it is found out how long calls took: that sorts all of them.
+const MEASURE: Duration = Duration::from_millis(500);
+
 /// Calls that the line of a command names one by one.
 const MAX_NAMED: usize = 100;
 
@@ -68,7 +71,12 @@ pub(super) struct Session {
     run: Option<Run>,
     /// Calls whose rows the screen does not know.
     changed: Vec<u32>,
+    /// How long calls took, and when that was found out.
+    took: Option<(Instant, Took)>,
 }
+
+/// Median and 99th percentile of how long calls took, recorded and replayed.
+type Took = Option<[(i64, i64); 2]>;
 
 struct Reading {
     store: Arc<SharedStore>,
@@ -124,6 +132,7 @@ impl Session {
             unlisted: BTreeMap::new(),
             run: None,
             changed: Vec::new(),
+            took: None,
         })
     }
 
@@ -329,6 +338,7 @@ impl Session {
             self.unlisted.clear();
             self.changed.clear();
         }
+        self.took = None;
         self.run = Some(Run::new(running, plan));
         Ok(())
     }
@@ -420,6 +430,7 @@ impl Session {
     /// How far it has come. With `all` every row, otherwise those that have changed.
     pub(super) fn state(&mut self, all: bool) -> ReplayState {
         let changed = std::mem::take(&mut self.changed);
+        let took = self.took();
         let rows: Vec<ReplayRow> = match all {
             true => self.done.values().map(|done| done.row.clone()).collect(),
             false => changed.iter().filter_map(|no| Some(self.done.get(no)?.row.clone())).collect(),
@@ -434,7 +445,7 @@ impl Session {
             phase: Phase::Ended,
             total,
             counts: counts.into_iter().collect(),
-            took: self.took(),
+            took,
             left_out,
             unlisted: self.unlisted.values().sum(),
             replace: all,
@@ -453,8 +464,18 @@ impl Session {
         state
     }
 
-    /// Median and 99th percentile of how long calls took, recorded and replayed.
-    fn took(&self) -> Option<[(i64, i64); 2]> {
+    /// How long calls took. While many calls end, it is not found out for each of them.
+    fn took(&mut self) -> Took {
+        let is_running = self.is_running();
+        if let Some((_, took)) = self.took.filter(|(at, _)| is_running && at.elapsed() < MEASURE) {
+            return took;
+        }
+        let took = self.measured();
+        self.took = Some((Instant::now(), took));
+        took
+    }
+
+    fn measured(&self) -> Took {
         let (mut recorded, mut replayed) = (Latencies::default(), Latencies::default());
         for (was, took) in self.done.values().filter_map(|done| done.nanos) {
             recorded.add(was);

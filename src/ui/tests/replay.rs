@@ -55,7 +55,9 @@ impl Shown {
         self.rig.until("Options");
         self.rig.keys("Enter").text(&server.address.to_string());
         self.rig.keys("Enter p");
-        self.rig.until("nothing has been sent")
+        let screen = self.rig.until("left out");
+        assert!(screen.contains("nothing has been sent"), "{screen}");
+        screen
     }
 }
 
@@ -465,7 +467,8 @@ fn options_that_changed_after_the_plan_need_another_plan() {
     }
     shown.rig.text(&second.address.to_string());
     shown.rig.keys("Enter Esc r Enter");
-    let screen = shown.rig.until("nothing has been sent");
+    let screen = shown.rig.until("4 calls to send");
+    assert!(screen.contains("nothing has been sent"), "{screen}");
     assert!(screen.contains(&second.address.to_string()), "{screen}");
     assert_eq!((first.logged().len(), second.logged().len()), (4, 0));
     shown.rig.keys("Enter");

@@ -240,6 +240,7 @@ impl ReplayScreen {
             Action::Options => self.stage = Stage::Options,
             Action::Plan => self.stage = Stage::Plan,
             Action::OnlyDifferent => self.results.toggle_same(),
+            Action::Tail => self.results.toggle_tail(),
             Action::EditRequest => match self.results.selected().map(|row| row.no) {
                 Some(no) => self.edit(no, None, hub),
                 None => hub.say("no call is selected"),

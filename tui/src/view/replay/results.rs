@@ -32,6 +32,8 @@ pub(super) struct Results {
     /// Rows of calls that came back the same are shown, too.
     with_same: bool,
     list: ListState,
+    /// The cursor stays at the newest call.
+    tail: bool,
     height: u64,
     /// The fields have the focus.
     pub(super) in_fields: bool,
@@ -56,6 +58,7 @@ impl Default for Results {
             shown: Vec::new(),
             with_same: true,
             list: ListState::default(),
+            tail: false,
             height: 1,
             in_fields: false,
             fields: ListState::default(),
@@ -80,7 +83,7 @@ impl Results {
     pub(super) fn begin(&mut self, which: Resend) {
         if which == Resend::All {
             let returns_to = self.selected().map(|row| row.no);
-            *self = Self { with_same: self.with_same, returns_to, ..Self::default() };
+            *self = Self { with_same: self.with_same, tail: self.tail, returns_to, ..Self::default() };
         }
         self.begun = true;
         self.asked = None;
@@ -133,7 +136,8 @@ impl Results {
         if state.replace || !state.rows.is_empty() {
             let is_back = |no: &u32| self.rows.binary_search_by_key(no, |row| row.no).is_ok();
             let returned = self.returns_to.take_if(|no| is_back(no));
-            self.show_rows(returned.or(selected));
+            let newest = state.rows.last().map(|row| row.no).filter(|_| self.tail);
+            self.show_rows(newest.or(returned).or(selected));
         }
         self.state = ReplayState { rows: Arc::default(), ..(**state).clone() };
     }
@@ -146,6 +150,11 @@ impl Results {
             let row = self.shown.partition_point(|&index| self.rows.get(index).is_some_and(|row| row.no < no));
             self.list.keep_line((row as u64).min((self.shown.len() as u64).saturating_sub(1)));
         }
+    }
+
+    /// Keeps the cursor at the newest call, or no longer does.
+    pub(super) const fn toggle_tail(&mut self) {
+        self.tail = !self.tail;
     }
 
     pub(super) fn toggle_same(&mut self) {
@@ -251,6 +260,7 @@ impl Results {
     pub(super) fn moves(&mut self, action: Action) -> bool {
         let moved = self.moves_in_pane(action);
         if moved {
+            self.tail = false;
             self.returns_to = None;
         }
         moved
@@ -336,6 +346,9 @@ impl Results {
         let at = if len == 0 { 0 } else { self.list.cursor + 1 };
         let which = if self.with_same { "" } else { ", without the same" };
         let mut parts = vec![Part::text(format!(" call {} of {}{which}", thousands(at), thousands(len)))];
+        if self.tail {
+            parts.push(Part::quiet("   tail on"));
+        }
         if self.state.unlisted > 0 {
             parts.push(Part::quiet(format!("   {} more are not listed", thousands(self.state.unlisted))));
         }
