@@ -133,12 +133,16 @@ fn a_watch_and_what_it_saw_are_replayed_to_a_fresh_etcd() {
     let report: Value = serde_json::from_str(&run_one.stdout).unwrap_or_else(|error| panic!("{error}: {run_one:?}"));
     assert_eq!(run_one.status, Some(0), "{report:#}");
     assert!(report["totals"]["same"].as_u64().is_some_and(|same| same >= 6), "{}", report["totals"]);
-    // The events of the watch have come from the fresh server.
-    let mut show: Vec<String> = ["calls", "--json", &replayed].map(str::to_owned).into();
-    show.extend(schema);
-    let calls = run(&show).done();
-    let watch = calls.iter().find(|call| call["path"] == "/etcdserverpb.Watch/Watch").expect("a watch");
-    let messages = watch["response"]["messages"].as_array().expect("messages");
-    let events: usize = messages.iter().filter_map(|message| message["body"]["events"].as_array().map(Vec::len)).sum();
-    assert_eq!(events, 3, "two puts and one in the transaction: {watch}");
+    // The events of the watch have come from the fresh server. On a slow machine the watch may have begun after the first put.
+    let seen = |capture: &str| {
+        let mut show: Vec<String> = ["calls", "--json", capture].map(str::to_owned).into();
+        show.extend(schema.iter().cloned());
+        let calls = run(&show).done();
+        let watch = calls.iter().find(|call| call["path"] == "/etcdserverpb.Watch/Watch").expect("a watch");
+        let messages = watch["response"]["messages"].as_array().expect("messages").iter();
+        messages.filter_map(|message| message["body"]["events"].as_array().map(Vec::len)).sum::<usize>()
+    };
+    let recorded = seen(&recording);
+    assert!(recorded > 0, "the watch has seen changes");
+    assert_eq!(seen(&replayed), recorded, "as many changes as were recorded");
 }
