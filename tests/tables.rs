@@ -245,6 +245,21 @@ fn every_table_is_sorted_and_limited_and_has_chosen_columns() {
 }
 
 #[test]
+fn groups_by_a_number_are_sorted_as_numbers_and_those_without_a_value_are_last() {
+    let names = |by: &str| -> Vec<String> {
+        let table = run(&[&["methods", "--by", by, "--sort", "name", "-T", "fields", "-e", "name"], CASES[0]].concat());
+        table.stdout.lines().map(str::to_owned).collect()
+    };
+    let counts: Vec<u64> = names("rpc.messages").iter().map(|name| name.parse().unwrap()).collect();
+    assert!(counts.len() > 5 && counts.is_sorted(), "{counts:?}");
+    let durations = names("rpc.duration");
+    let nanos: Vec<u64> = durations.iter().map(|text| text.replace('.', "").parse().unwrap()).collect();
+    assert!(nanos.is_sorted() && durations.iter().all(|text| text.len() == 11), "{durations:?}");
+    let tenants = names("rpc.metadata.tenant");
+    assert_eq!((tenants.first().map(String::as_str), tenants.last().map(String::as_str)), (Some("t0"), Some("")));
+}
+
+#[test]
 fn shown_calls_are_sorted_limited_and_printed_as_fields() {
     let shop = CASES[0];
     let of = |command: &str| {

@@ -169,9 +169,27 @@ fn name(row: &MethodRow<'_>) -> Values {
         GroupKey::Text(text) if matches!(row.by, GroupBy::Method) => {
             one(Value::owned(text.strip_prefix('/').unwrap_or(text).to_owned()))
         }
-        GroupKey::Text(text) => one(Value::owned(text.to_string())),
+        GroupKey::Text(text) => one(field_value(text, row.by)),
+        // The calls do not have the field; one that is unknown has the text `?`.
+        GroupKey::Unknown if matches!(row.by, GroupBy::Field(_)) => Values::new(),
         GroupKey::Unknown => known(None),
     }
+}
+
+/// The value of a field, from the text that columns show of it.
+fn field_value(text: &str, by: &GroupBy) -> Value<'static> {
+    let ty = match by {
+        GroupBy::Field(column) => column.ty(),
+        _ => None,
+    };
+    let value = match ty {
+        Some(Type::Unsigned | Type::Signed) => text.parse().ok().map(Value::Int),
+        Some(Type::Float) => text.parse().ok().map(Value::Float),
+        // Seconds with nine digits behind the point.
+        Some(Type::Duration) => text.replace('.', "").parse().ok().map(Value::Duration),
+        _ => None,
+    };
+    value.unwrap_or_else(|| Value::owned(text.to_owned()))
 }
 
 fn time(time: Timestamp) -> Value<'static> {
