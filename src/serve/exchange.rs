@@ -80,7 +80,7 @@ const FIRST_MESSAGE: Duration = Duration::from_millis(200);
 const PAST_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long a client may take nothing while others wait for memory.
-const SLOW: Duration = Duration::from_secs(30);
+pub(super) const SLOW: Duration = Duration::from_secs(30);
 
 impl Server {
     /// Answers a call.
@@ -331,7 +331,7 @@ impl Server {
     ) -> Result<(), Stop> {
         let failed = |why: String| Stop::Fault(Fault { code: Status::INTERNAL, why });
         let size = message.length() as usize;
-        let _held = self.budget.hold(size).await.ok_or(Stop::Left)?;
+        let _held = self.budget.hold(size).await;
         let mut scratch = Scratch::default();
         let (compressed, bytes) = response::message(message, out.form(call), &mut scratch).map_err(failed)?;
         drop(scratch);
@@ -395,7 +395,7 @@ impl Server {
                 Ok(answer) => answer,
                 Err(refused) => break refused,
             };
-            let _held = self.budget.hold(answer.len()).await.ok_or(Stop::Left)?;
+            let _held = self.budget.hold(answer.len()).await;
             let sent = self.unless_slow(out.plain_message(&answer)).await?;
             sent.map_err(|_| Stop::Left)?;
             done.sent += 1;

@@ -32,7 +32,7 @@ pub(super) struct Incoming {
 /// The content of a message, decompressed, and what accounts for its memory.
 pub(super) struct Message {
     pub(super) content: Vec<u8>,
-    pub(super) _held: Option<Held>,
+    pub(super) _held: Vec<Held>,
 }
 
 /// Why a call cannot be answered.

@@ -49,6 +49,9 @@ pub(super) fn no_request(server: &Server, method: u32, path: &str, content: Opti
     let Some(content) = content else {
         return format!("no recorded call of {path} has a request without messages");
     };
+    if content.len() > MAX_COMPARED_BYTES {
+        return format!("no recorded call of {path} has this request of {} bytes", content.len());
+    }
     let mut comparer = Comparer::new(&server.rules, rpcshark_dissectors::view::Permit::to_compare());
     let mut scratch = Scratch::default();
     let mut nearest: Option<(u64, u32, Comparison)> = None;

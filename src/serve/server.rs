@@ -15,10 +15,10 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::budget::Budget;
+use super::budget::{Budget, Held, SMALL};
 use super::built_in::BuiltIn;
 use super::catalog::{Carrier, Catalog};
-use super::exchange::{LiveCall, Out};
+use super::exchange::{LiveCall, Out, SLOW};
 use super::incoming::{Fault, Incoming, Message};
 use super::log::Log;
 use super::settings::Settings;
@@ -71,9 +71,6 @@ const LONGEST_HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// A message of a request: four times what servers accept unless configured otherwise.
 const MAX_REQUEST: usize = 16 << 20;
-
-/// Bytes of a message that are kept without asking for memory.
-const SMALL: usize = 16 << 10;
 
 /// How long connections have at the end to write what they have to.
 const GOODBYE: Duration = Duration::from_millis(300);
@@ -266,10 +263,20 @@ impl Server {
     /// Reads the messages of a request; never ends.
     async fn read(&self, mut body: RecvStream, incoming: &Incoming, encoding: Option<Encoding>) {
         let mut request = Request::default();
-        while let Some(part) = body.data().await {
-            let Ok(part) = part else {
-                incoming.leave();
-                break;
+        loop {
+            let part = match timeout(SLOW, body.data()).await {
+                Ok(Some(Ok(part))) => part,
+                Ok(Some(Err(_))) => {
+                    incoming.leave();
+                    break;
+                }
+                Ok(None) => break,
+                Err(_) if !request.held.is_empty() && self.budget.is_short() => {
+                    let why = "the message does not come, and others need the memory".to_owned();
+                    incoming.fail(Fault { code: Status::RESOURCE_EXHAUSTED, why });
+                    break;
+                }
+                Err(_) => continue,
             };
             if let Err(fault) = request.take(&part, incoming, encoding, &self.budget).await {
                 incoming.fail(fault);
@@ -286,6 +293,16 @@ impl Server {
         drop(body);
     }
 
+    fn ttrpc_message(&self, incoming: &Incoming, content: Vec<u8>) {
+        if !incoming.wants() {
+            return incoming.message(None);
+        }
+        match self.budget.try_hold(content.len()) {
+            Ok(held) => incoming.message(Some(Message { content, _held: held.into_iter().collect() })),
+            Err(fault) => incoming.fail(fault),
+        }
+    }
+
     async fn ttrpc(self: &Rc<Self>, connection: &Rc<Connection>, mut reader: TtrpcReader, answer: TtrpcAnswer) {
         let mut calls = JoinSet::new();
         let streams = Rc::new(RefCell::new(Streams::default()));
@@ -300,8 +317,7 @@ impl Server {
                     let path = format!("/{}/{}", request.service, request.method);
                     let incoming = Rc::new(Incoming::wanting(1));
                     if !(open && request.payload.is_empty()) {
-                        let _held = self.budget.try_hold(request.payload.len());
-                        incoming.message(Some(Message { content: request.payload, _held }));
+                        self.ttrpc_message(&incoming, request.payload);
                     }
                     if !open {
                         incoming.close();
@@ -337,8 +353,7 @@ impl Server {
                 TtrpcFrame::Data { stream, message, close } => {
                     let Some(incoming) = streams.borrow().get(stream) else { continue };
                     if let Some(content) = message {
-                        let _held = self.budget.try_hold(content.len());
-                        incoming.message(Some(Message { content, _held }));
+                        self.ttrpc_message(&incoming, content);
                     }
                     if close {
                         incoming.close();
@@ -422,10 +437,13 @@ struct Request {
     prefix: Vec<u8>,
     /// What of the message has come, if it is wanted.
     content: Vec<u8>,
-    held: Option<super::budget::Held>,
+    held: Vec<Held>,
     /// What of it has not.
     left: usize,
 }
+
+/// Memory for a message is asked for in steps of this size.
+const HELD_AT_ONCE: usize = 256 << 10;
 
 /// A message is prefixed by a flag and its length.
 const PREFIX: usize = 5;
@@ -452,18 +470,15 @@ impl Request {
                     let why = format!("the message has {} bytes, and at most {MAX_REQUEST} are accepted", self.left);
                     return Err(Fault { code: Status::RESOURCE_EXHAUSTED, why });
                 }
-                self.held = match incoming.wants() && self.left > SMALL {
-                    true => Some(budget.try_hold(self.left).ok_or_else(|| Fault {
-                        code: Status::RESOURCE_EXHAUSTED,
-                        why: "there is no memory for another large message".to_owned(),
-                    })?),
-                    false => None,
-                };
             }
             let count = bytes.len().min(self.left);
             let (part, rest) = bytes.split_at(count);
             if incoming.wants() {
                 self.content.extend_from_slice(part);
+                // What a client only announces costs nothing.
+                while self.content.len() > self.held.len() * HELD_AT_ONCE + SMALL {
+                    self.held.extend(budget.try_hold(HELD_AT_ONCE)?);
+                }
             }
             bytes = rest;
             self.left -= count;
@@ -471,7 +486,7 @@ impl Request {
                 return Ok(());
             }
             let message = match incoming.wants() {
-                true => Some(self.message(encoding)?),
+                true => Some(self.message(encoding, budget)?),
                 false => None,
             };
             self.content = Vec::new();
@@ -481,9 +496,9 @@ impl Request {
     }
 
     /// The message that is complete.
-    fn message(&mut self, encoding: Option<Encoding>) -> Result<Message, Fault> {
+    fn message(&mut self, encoding: Option<Encoding>, budget: &Budget) -> Result<Message, Fault> {
         let content = std::mem::take(&mut self.content);
-        let _held = self.held.take();
+        let mut _held = std::mem::take(&mut self.held);
         if self.prefix.first() == Some(&0) {
             return Ok(Message { content, _held });
         }
@@ -493,7 +508,10 @@ impl Request {
         };
         let mut inflated = Vec::new();
         match decompress(encoding, &content, MAX_REQUEST, &mut inflated) {
-            Ok(()) => Ok(Message { content: inflated, _held }),
+            Ok(()) => {
+                _held.extend(budget.try_hold(inflated.len())?);
+                Ok(Message { content: inflated, _held })
+            }
             Err(error) => Err(Fault { code: Status::INTERNAL, why: error.to_string() }),
         }
     }

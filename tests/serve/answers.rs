@@ -1,113 +1,13 @@
-//! `serve`: clients answered from a recording.
-#![allow(clippy::unwrap_used)]
+//! What is answered: recordings replayed, misses, reuse, delays.
 
-mod support;
-
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use support::environment::{captures, temporary};
-use support::run::{Run, rpcshark, run, text};
-
-/// A server that runs until it is stopped.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-/// What it printed.
-struct Printed {
-    status: Option<i32>,
-    lines: Vec<Value>,
-    stderr: String,
-}
-
-impl Server {
-    /// Serves with these arguments, at a port of its own unless they name an address.
-    fn start(arguments: &[&str]) -> Self {
-        let mut command = rpcshark();
-        command.arg("serve").args(arguments).arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped());
-        if !arguments.contains(&"--listen") {
-            command.args(["--listen", "127.0.0.1:0"]);
-        }
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        let address = loop {
-            let before = said.len();
-            assert!(lines.read_line(&mut said).unwrap() > 0, "it ended: {said}");
-            if let Some((_, rest)) = said[before..].split_once(" at ")
-                && let Some((address, _)) = rest.split_once("; Ctrl-C")
-            {
-                break address.to_owned();
-            }
-        };
-        child.stderr = Some(lines.into_inner());
-        Self { child, address }
-    }
-
-    /// Ends it with Ctrl-C.
-    fn stop(mut self) -> Printed {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        let status = self.child.wait().unwrap().code();
-        let lines = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        Printed { status, lines, stderr }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Printed {
-    fn outcomes(&self, outcome: &str) -> usize {
-        self.lines.iter().filter(|line| line["outcome"] == outcome).count()
-    }
-}
-
-/// The capture of a case, and the arguments that name its schema.
-fn case(name: &str, file: &str, schema: Option<&str>) -> Vec<String> {
-    let directory = captures().join(name);
-    let mut arguments = vec![text(&directory.join(file))];
-    if let Some(schema) = schema {
-        arguments.extend(["--proto".to_owned(), text(&directory.join(schema))]);
-    }
-    arguments
-}
-
-fn replay(case: &[String], address: &str, more: &[&str]) -> Run {
-    let mut arguments = vec!["replay"];
-    arguments.extend(case.iter().map(String::as_str));
-    arguments.extend(["--to", address, "--allow-all", "--keep-auth", "--report", "json"]);
-    arguments.extend(more);
-    run(&arguments)
-}
-
-/// Nothing differs, but for calls that cannot be compared or sent.
-#[track_caller]
-fn nothing_differs(done: &Run, same: u64) {
-    let report: Value = serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{done:?}"));
-    let differing: Vec<&Value> = report["calls"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|call| !["same", "skipped", "not-comparable"].contains(&call["outcome"].as_str().unwrap()))
-        .collect();
-    assert!(differing.is_empty(), "{differing:#?}");
-    assert_eq!(report["totals"]["same"], same, "{}", report["totals"]);
-    assert_eq!(done.status, Some(0), "{done:?}");
-}
+use crate::rig::{Server, case, nothing_differs, replay};
+use crate::support::environment::{captures, temporary};
+use crate::support::run::{Run, run, text};
 
 #[test]
 fn a_replay_to_a_served_recording_finds_no_difference() {
@@ -217,4 +117,40 @@ fn delays_are_recorded_scaled_or_none() {
     assert!(took(&slow) >= recorded.mul_f64(45.0));
     assert!(took(&[&slow[..], &["--delays", "none"]].concat()) < recorded.mul_f64(25.0));
     assert!(took(&[&slow[..], &["--max-delay", "1ms"]].concat()) < recorded.mul_f64(25.0));
+}
+
+#[test]
+fn a_replay_of_containerd_and_its_shim_finds_no_difference() {
+    let directory = temporary();
+    let path = |name: &str| format!("unix:{}", text(&directory.path().join(name)));
+    let (grpc, ttrpc) = (path("grpc.sock"), path("ttrpc.sock"));
+    let containerd = case("containerd", "containerd.strace", Some("schema"));
+    let shim = "unix:/run/containerd/s/c2d1bbbb3efaa5e118bcdf16698b73367f9c779d6c544b8def0c91e6e9a5c7df";
+    for pace in [&["--pace", "asap"][..], &["--speed", "10"], &[]] {
+        let own = ["--listen", &*grpc, "--listen", &*ttrpc];
+        let server = Server::start(&[&[&*containerd[0], &*containerd[1], &*containerd[2]][..], &own].concat());
+        let shim = format!("{shim}={ttrpc}");
+        let events = format!("unix:/run/containerd/containerd.sock.ttrpc={ttrpc}");
+        let main = format!("unix:/run/containerd/containerd.sock={grpc}");
+        nothing_differs(&replay(&containerd, &main, &[&["--to", &*shim, "--to", &*events][..], pace].concat()), 28);
+        let printed = server.stop();
+        assert_eq!((printed.lines.len(), printed.outcomes("answered")), (28, 28), "{:?}", printed.lines);
+        assert_eq!(printed.lines.iter().filter(|line| line["protocol"] == "ttrpc").count(), 13);
+    }
+}
+
+#[test]
+fn other_recordings_are_served_and_replayed_without_a_difference() {
+    let file = |case: &str, file: &str| vec![text(&captures().join(case).join(file))];
+    for (recording, same) in [
+        (file("etcd", "etcd.pcap"), 12),
+        (file("cancels", "cancels.pcap"), 5),
+        (file("goaway", "goaway.pcap"), 2),
+        (file("hello", "hello.pcap"), 1),
+        (file("flow-control", "stalls.pcap.gz"), 4),
+    ] {
+        let server = Server::start(&[&recording[0]]);
+        nothing_differs(&replay(&recording, &server.address, &["--pace", "asap"]), same);
+        assert_eq!(server.stop().outcomes("miss"), 0, "{recording:?}");
+    }
 }
