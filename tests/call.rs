@@ -59,6 +59,9 @@ fn messages(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
     while bytes.len() >= 5 {
         let length = u32::from_be_bytes(bytes[1..5].try_into().unwrap()) as usize;
+        if bytes.len() < 5 + length {
+            break;
+        }
         messages.push(bytes[5..5 + length].to_vec());
         bytes = &bytes[5 + length..];
     }
@@ -91,6 +94,9 @@ async fn serve(socket: tokio::net::TcpStream, descriptors: Option<Vec<u8>>) {
             let path = request.uri().path().to_owned();
             let tenant = request.headers().get("tenant").cloned();
             let mut body = request.into_body();
+            if path == "/t.S/Both" {
+                return echo(body, respond).await;
+            }
             let mut asked = Vec::new();
             while let Some(Ok(piece)) = body.data().await {
                 let _ = body.flow_control().release_capacity(piece.len());
@@ -99,7 +105,6 @@ async fn serve(socket: tokio::net::TcpStream, descriptors: Option<Vec<u8>>) {
             let asked = messages(&asked);
             let (answers, status) = match (&*path, descriptors) {
                 ("/t.S/Unary", _) => (asked, "0"),
-                ("/t.S/Both", _) => (asked, "0"),
                 ("/t.S/Up", _) => (asked.last().cloned().into_iter().collect(), "0"),
                 ("/t.S/Down", _) => (vec![asked[0].clone(), asked[0].clone()], "0"),
                 ("/t.S/Fail", _) => (Vec::new(), "5"),
@@ -123,6 +128,24 @@ async fn serve(socket: tokio::net::TcpStream, descriptors: Option<Vec<u8>>) {
             let _ = stream.send_trailers(trailers);
         });
     }
+}
+
+/// Answers each message as it comes.
+async fn echo(mut body: h2::RecvStream, mut respond: h2::server::SendResponse<bytes::Bytes>) {
+    let response = http::Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+    let mut stream = respond.send_response(response, false).unwrap();
+    let mut asked = Vec::new();
+    while let Some(Ok(piece)) = body.data().await {
+        let _ = body.flow_control().release_capacity(piece.len());
+        asked.extend(piece);
+        for message in messages(&asked) {
+            asked.drain(..5 + message.len());
+            let _ = stream.send_data(prefixed(&message).into(), false);
+        }
+    }
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("grpc-status", "0".parse().unwrap());
+    let _ = stream.send_trailers(trailers);
 }
 
 /// A ttrpc server on a Unix socket that answers like the one above.
@@ -365,4 +388,141 @@ fn what_is_wrong_is_reported_before_anything_is_sent() {
     assert_eq!(call(&nobody, &["t.S/Unary", "--proto", &proto]).status, Some(3));
     let slow = call(&to, &["t.S/Hang", "--max-time", "100ms", "--proto", &proto]);
     assert_eq!(slow.status, Some(64 + 4), "DEADLINE_EXCEEDED: {}", slow.stderr);
+}
+
+#[test]
+fn fields_and_metadata_of_a_recorded_call_are_changed() {
+    let directory = environment::temporary();
+    let proto = text(&schema(directory.path()));
+    let (mut traffic, mut client) = (support::traffic::Traffic::new(), support::traffic::Client::new(0));
+    traffic.open(&mut client);
+    // Field 9 is in no schema.
+    traffic.call(&mut client, 1, "/t.S/Unary", b"\x0a\x03abc\x10\x07\x4a\x01x", b"");
+    traffic.close(&mut client);
+    let capture = directory.path().join("recorded.pcap");
+    std::fs::write(&capture, traffic.bytes).unwrap();
+    let to = server(None).to_string();
+    let again = |more: &[&str]| call(&to, &[&["--from", &*text(&capture), "1", "--json"][..], more].concat());
+    let changed = again(&["--proto", &proto, "--set", "text=xyz", "--set", "metadata.tenant=t9"]);
+    assert_eq!(bodies(&changed), [json!({"text": "xyz", "number": 7})], "{}", changed.stderr);
+    let value: Value = serde_json::from_str(&changed.stdout).unwrap();
+    assert_eq!(value["response"]["metadata"][0], json!({"name": "tenant", "value": "t9"}));
+    assert_eq!(value["response"]["messages"][0]["unknown"], json!({"9": ["x"]}));
+    let full = again(&["--proto", &proto, "--set", "t.S/Unary.request.number=8"]);
+    assert_eq!(bodies(&full), [json!({"text": "abc", "number": 8})]);
+    for (wrong, part) in [
+        (&["--proto", &*proto, "--set", "nothing=1"][..], "nothing"),
+        (&["--proto", &proto, "--set", "number=many"], "number"),
+        (&["--proto", &proto, "--set", "text"], "--set"),
+        // It has no reflection.
+        (&["--set", "text=x"], "give --proto"),
+    ] {
+        let run = again(wrong);
+        assert_eq!(run.status, Some(2), "{wrong:?}: {}", run.stderr);
+        assert!(run.stderr.contains(part), "{wrong:?}: {}", run.stderr);
+    }
+    // By reflection.
+    let told = server(Some(descriptors(directory.path()))).to_string();
+    let changed = call(&told, &["--from", &text(&capture), "1", "--json", "--set", "text=new"]);
+    assert_eq!(bodies(&changed), [json!({"text": "new", "number": 7})], "{}", changed.stderr);
+}
+
+#[test]
+fn messages_of_a_stream_are_printed_as_they_come() {
+    let directory = environment::temporary();
+    let proto = text(&schema(directory.path()));
+    let to = server(None).to_string();
+    let mut child = support::run::rpcshark()
+        .args(["call", &to, "t.S/Both", "-d", "@", "--proto", &proto])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut next = |part: &str| {
+        let line = lines.by_ref().map(Result::unwrap).find(|line| line.contains(part));
+        assert!(line.is_some(), "{part}");
+    };
+    for (number, word) in [(1, "one"), (2, "two")] {
+        writeln!(stdin, "{{\"text\": \"{word}\"}}").unwrap();
+        next(&format!("↓ message {number}"));
+        next(&format!("\"{word}\""));
+    }
+    drop(stdin);
+    next("t.S/Both   OK");
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert!(rest.iter().any(|line| line.starts_with("↑ message 2")), "{rest:?}");
+    assert!(!rest.iter().any(|line| line.starts_with("↓ message")), "{rest:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_schema_of_the_configuration_is_used_unless_it_is_not_wanted() {
+    let directory = environment::temporary();
+    schema(directory.path());
+    let config = directory.path().join("config.toml");
+    std::fs::write(&config, "[schema]\nproto = [\"t.proto\"]\n").unwrap();
+    let to = server(None).to_string();
+    let call = |more: &[&str]| {
+        let mut command = support::run::rpcshark();
+        command.env("RPCSHARK_CONFIG", &config).args(["call", &to, "t.S/Unary", "-d", r#"{"text": "a"}"#]);
+        command.args(more).output().unwrap().status.code()
+    };
+    assert_eq!(call(&[]), Some(0));
+    assert_eq!(call(&["--no-config"]), Some(2));
+}
+
+/// A part of etcd's schema.
+const ETCD: &str = r#"
+    syntax = "proto3";
+    package etcdserverpb;
+    message PutRequest { bytes key = 1; bytes value = 2; }
+    message PutResponse {}
+    message RangeRequest { bytes key = 1; bytes range_end = 2; }
+    message KeyValue { bytes key = 1; bytes value = 5; }
+    message RangeResponse { repeated KeyValue kvs = 2; int64 count = 4; }
+    message WatchRequest { message Create { bytes key = 1; bytes range_end = 2; } oneof request_union { Create create_request = 1; } }
+    message WatchResponse { int64 watch_id = 2; bool created = 3; }
+    service KV { rpc Put(PutRequest) returns (PutResponse); rpc Range(RangeRequest) returns (RangeResponse); }
+    service Watch { rpc Watch(stream WatchRequest) returns (stream WatchResponse); }
+"#;
+
+#[test]
+fn etcd_is_called_by_a_schema_of_its_own() {
+    if environment::tool("etcd", &["--version"]).is_none() {
+        return;
+    }
+    let directory = environment::temporary();
+    let proto = directory.path().join("etcd.proto");
+    std::fs::write(&proto, ETCD).unwrap();
+    let proto = text(&proto);
+    let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let [clients, peers] = [port(), port()].map(|port| format!("http://127.0.0.1:{port}"));
+    let mut etcd = std::process::Command::new("etcd")
+        .args(["--data-dir", &text(&directory.path().join("data")), "--listen-client-urls", &clients])
+        .args(["--advertise-client-urls", &clients, "--listen-peer-urls", &peers])
+        .args(["--initial-advertise-peer-urls", &peers, "--initial-cluster", &format!("default={peers}")])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let to = clients.trim_start_matches("http://");
+    let put = || call(to, &["etcdserverpb.KV/Put", "-d", r#"{"key": "YQ==", "value": "Yg=="}"#, "--proto", &proto]);
+    let began = std::time::Instant::now();
+    while put().status != Some(0) {
+        assert!(began.elapsed().as_secs() < 60, "{:?}", put());
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    let range = call(to, &["etcdserverpb.KV/Range", "-d", r#"{"key": "YQ=="}"#, "--proto", &proto, "--json"]);
+    assert_eq!(bodies(&range), [json!({"kvs": [{"key": "YQ==", "value": "Yg=="}], "count": "1"})]);
+    // A stream that the server does not end.
+    let create = r#"{"createRequest": {"key": "YQ=="}}"#;
+    let watch = call(to, &["etcdserverpb.Watch/Watch", "-d", create, "--proto", &proto, "--json", "--max-time", "2s"]);
+    assert_eq!(bodies(&watch)[0], json!({"created": true}), "{}", watch.stderr);
+    let untold = call(to, &["etcdserverpb.KV/Range"]);
+    assert_eq!(untold.status, Some(2));
+    assert!(untold.stderr.contains("give --proto"), "{}", untold.stderr);
+    etcd.kill().unwrap();
+    etcd.wait().unwrap();
 }

@@ -49,6 +49,8 @@ type Driver = Pin<Box<dyn Future<Output = Result<(), String>>>>;
 struct Record {
     live: RefCell<Live>,
     connection: Cell<u32>,
+    /// The stream of the call that is being made.
+    stream: Cell<u32>,
     /// Something has happened.
     changed: Notify,
     /// Why the connection has ended.
@@ -123,6 +125,7 @@ impl Session {
         let record = Rc::new(Record {
             live: RefCell::new(live),
             connection: Cell::new(connection),
+            stream: Cell::new(0),
             changed: Notify::new(),
             down: RefCell::default(),
         });
@@ -166,7 +169,8 @@ impl Session {
     ///
     /// If it cannot be sent.
     pub(crate) async fn call(&self, ask: &Ask, messages: mpsc::Receiver<Vec<u8>>) -> io::Result<CallRef> {
-        let stream = Cell::new(0);
+        let stream = &self.record.stream;
+        stream.set(0);
         let deadline = async {
             match ask.max_time {
                 Some(time) => sleep(time).await,
@@ -211,7 +215,7 @@ impl Session {
                 }
             }
             Client::Ttrpc(client) => {
-                let exchange = self.ttrpc(client, ask, messages, &stream);
+                let exchange = self.ttrpc(client, ask, messages, stream);
                 tokio::select! {
                     biased;
                     () = stopped => {}
@@ -232,6 +236,18 @@ impl Session {
             let why = self.record.down.borrow().clone();
             io::Error::other(why.unwrap_or_else(|| "nothing was sent".to_owned()))
         })
+    }
+
+    /// Lets `look` see the call that is being made whenever something has come; never ends.
+    pub(crate) async fn each_change<E>(&self, mut look: impl FnMut(CallRef) -> Result<(), E>) -> E {
+        loop {
+            let changed = self.record.changed.notified();
+            let at = self.record.live.borrow().call(self.record.connection.get(), self.record.stream.get());
+            if let Some(error) = at.and_then(|at| look(at).err()) {
+                return error;
+            }
+            changed.await;
+        }
     }
 
     async fn ttrpc(

@@ -27,6 +27,7 @@ use crate::call::{Ask, ReflectionError, Session, Spoken, Ways, encode, reflected
 use crate::config::Config;
 use crate::decode_as::DecodeAsRules;
 use crate::load::{Inputs, LoadOptions, Loader};
+use crate::replay::edit::{Change, Edits, MetadataChange};
 use crate::replay::{CommandErrors, header, parse_duration};
 use crate::rpc::{TlsArgs, TlsSettings, Wire};
 use crate::signals::{INTERRUPTED, Stop};
@@ -57,6 +58,10 @@ pub(super) struct CallArgs {
     #[arg(long, requires = "from")]
     keep_auth: bool,
 
+    /// With --from: change a field of the request: field.path=value, metadata.name=value (may be repeated)
+    #[arg(long, value_name = "FIELD=VALUE", requires = "from", value_parser = change)]
+    set: Vec<Change>,
+
     /// Send this metadata: 'name: value'; the value may be env:VARIABLE, file:PATH or cmd:COMMAND (may be repeated)
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
@@ -85,6 +90,10 @@ pub(super) struct CallArgs {
     #[arg(long)]
     show_secrets: bool,
 
+    /// Do not read the configuration file
+    #[arg(long)]
+    no_config: bool,
+
     #[command(flatten)]
     schema: SchemaArgs,
 
@@ -105,7 +114,8 @@ Examples:
   rpcshark call localhost:50051 shop.Orders/GetOrder -d '{\"id\": \"order-1\"}'
   rpcshark call unix:/run/x.sock shop.Orders/ListOrders -d '{\"count\": 3}' --proto protos/ --json
   rpcshark call unix:/run/shim.sock containerd.task.v2.Task/State -d '{\"id\": \"c\"}' --protocol ttrpc --proto protos/
-  rpcshark call localhost:50051 --from session.pcapng 12";
+  rpcshark call localhost:50051 --from session.pcapng 12
+  rpcshark call localhost:50051 --from session.pcapng 12 --set id=order-2 --set metadata.tenant=t2";
 
 /// Stands below `--help`, and in the manual page.
 const EXAMPLES_AND_STATUS: &str = "\
@@ -114,6 +124,7 @@ Examples:
   rpcshark call unix:/run/x.sock shop.Orders/ListOrders -d '{\"count\": 3}' --proto protos/ --json
   rpcshark call unix:/run/shim.sock containerd.task.v2.Task/State -d '{\"id\": \"c\"}' --protocol ttrpc --proto protos/
   rpcshark call localhost:50051 --from session.pcapng 12
+  rpcshark call localhost:50051 --from session.pcapng 12 --set id=order-2 --set metadata.tenant=t2
   printf '{\"sku\": \"a\"}\\n{\"sku\": \"b\"}\\n' | rpcshark call localhost:50051 shop.Orders/UploadItems -d @
 
 Exit status:
@@ -171,6 +182,12 @@ struct Recorded {
     protocol: Protocol,
 }
 
+/// The messages of an answer that were printed as they came.
+struct Answers {
+    count: usize,
+    output: Output,
+}
+
 /// Exit status: what is added to a status that is not OK.
 const ADDED: u32 = 64;
 
@@ -179,9 +196,8 @@ const QUEUE: usize = 16;
 
 pub(super) fn run(args: CallArgs) -> Result<ExitCode, Problem> {
     args.talk.color.decide();
-    let given = args.schema.is_given();
-    let schema = args.schema.load(args.talk)?;
-    let config = Config::load()?;
+    let config = if args.no_config { Config::default() } else { Config::load()? };
+    let schema = args.schema.load_or(&config.schema, args.talk)?;
     let hidden = Redaction::default().with_names(&config.hidden);
     let plan = args.plan(&schema, &hidden)?;
     let recorded = plan.recorded.as_ref().map(|recorded| match recorded.protocol {
@@ -220,7 +236,9 @@ pub(super) fn run(args: CallArgs) -> Result<ExitCode, Problem> {
             ways: Ways::default(),
             wire: Wire::Grpc,
         };
-        let needs_schema = plan.recorded.is_none() && !given;
+        let is_known = schema.method(&ask.service, &ask.method).is_some();
+        let has_schema = is_known || args.schema.is_given() || !schema.services.is_empty() && ttrpc;
+        let needs_schema = (plan.recorded.is_none() || !args.set.is_empty()) && !has_schema;
         if needs_schema && ttrpc {
             return Err(Problem::Usage(
                 "ttrpc servers do not tell their schema; give --proto or --protoset".to_owned(),
@@ -241,8 +259,9 @@ pub(super) fn run(args: CallArgs) -> Result<ExitCode, Problem> {
         };
         let (send, messages) = mpsc::channel(QUEUE);
         let wrong = match plan.recorded {
-            Some(recorded) => {
+            Some(mut recorded) => {
                 ask.ways = recorded.ways;
+                args.edit(&schema, &mut ask, &mut recorded.messages)?;
                 tokio::task::spawn_local(async move {
                     for message in recorded.messages {
                         if send.send(message).await.is_err() {
@@ -260,13 +279,25 @@ pub(super) fn run(args: CallArgs) -> Result<ExitCode, Problem> {
             }
         };
         ask.wire = speaks.wire(ask.ways);
-        let call = session.call(&ask, messages).await;
+        let mut printed = Answers { count: 0, output: Output::new() };
+        let shows = !args.json && (ask.ways.client_streams || ask.ways.server_streams);
+        let call = {
+            let show = session.each_change(|at| args.show_answers(&session, at, &schema, &hidden, shows, &mut printed));
+            tokio::select! {
+                biased;
+                call = session.call(&ask, messages) => call,
+                error = show => return Err(Problem::Output(error)),
+            }
+        };
         // A message that is wrong ends the request: what came of it is of no interest.
         if let Some(wrong) = wrong.and_then(|wrong| wrong.try_recv().ok()) {
             return Err(Problem::Usage(wrong));
         }
         match call {
-            Ok(call) => args.print(&session, call, &schema, hidden.clone()),
+            Ok(call) => {
+                args.show_answers(&session, call, &schema, &hidden, shows, &mut printed)?;
+                args.print(&session, call, &schema, hidden.clone(), shows)
+            }
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(Problem::Usage(error.to_string())),
             Err(error) => Ok(unreachable(&args.addr, &error)),
         }
@@ -275,6 +306,16 @@ pub(super) fn run(args: CallArgs) -> Result<ExitCode, Problem> {
         true => Ok(ExitCode::from(INTERRUPTED)),
         false => Ok(status),
     }
+}
+
+/// Reads `field.path=value` or `metadata.name=value`; `request.` before a field, and `Service/Method.` before both, may be there.
+fn change(text: &str) -> Result<Change, String> {
+    let place = text.split('=').next().unwrap_or_default();
+    if place.contains('/') {
+        return Change::set(text);
+    }
+    let named = place.starts_with("request.") || place.starts_with("metadata.");
+    Change::set(&format!("*/*.{}{text}", if named { "" } else { "request." }))
 }
 
 fn unreachable(address: &Address, error: &io::Error) -> ExitCode {
@@ -451,7 +492,61 @@ impl CallArgs {
         Ok(wrong)
     }
 
-    fn print(&self, session: &Session, call: CallRef, schema: &Schema, hidden: Redaction) -> Result<ExitCode, Problem> {
+    /// Makes the changes that `--set` asks for.
+    fn edit(&self, schema: &Schema, ask: &mut Ask, messages: &mut [Vec<u8>]) -> Result<(), Problem> {
+        let edits = Edits { changes: self.set.clone(), ..Edits::default() };
+        let name = format!("{}/{}", ask.service, ask.method);
+        for change in edits.metadata_of(&name) {
+            let (MetadataChange::Set(name, _) | MetadataChange::Drop(name)) = change;
+            ask.metadata.retain(|(known, _)| known != name);
+            if let MetadataChange::Set(name, value) = change {
+                ask.metadata.push((name.to_owned(), value.as_bytes().to_vec()));
+            }
+        }
+        if !edits.change_messages_of(&name) {
+            return Ok(());
+        }
+        let input = schema.method(&ask.service, &ask.method).ok_or_else(|| no_method(schema, ask))?.input;
+        for message in messages {
+            let edited = edits.apply(&name, schema, input, message, &|_, _| None);
+            *message = edited.map_err(|error| Problem::Usage(format!("--set: {error}")))?;
+        }
+        Ok(())
+    }
+
+    /// Prints the messages of a stream's answer that have come since this was last done.
+    fn show_answers(
+        &self,
+        session: &Session,
+        call: CallRef,
+        schema: &Schema,
+        hidden: &Redaction,
+        shows: bool,
+        printed: &mut Answers,
+    ) -> io::Result<()> {
+        if !shows {
+            return Ok(());
+        }
+        let revealed = Redaction::reveal_everything();
+        let redaction = if self.show_secrets { &revealed } else { hidden };
+        session.view(schema, redaction, |viewer| {
+            let printer = Printer { decimals: 9, ..Printer::new(viewer) };
+            let call = viewer.call(call);
+            let Answers { count, output } = printed;
+            output.draining(|buffer, drain| *count = printer.write_answers(&call, *count, buffer, drain))?;
+            output.flush()
+        })
+    }
+
+    /// Prints a call that has ended. `without_answers`: but for the messages of its answer.
+    fn print(
+        &self,
+        session: &Session,
+        call: CallRef,
+        schema: &Schema,
+        hidden: Redaction,
+        without_answers: bool,
+    ) -> Result<ExitCode, Problem> {
         let redaction = if self.show_secrets { Redaction::reveal_everything() } else { hidden };
         let mut output = Output::new();
         session.view(schema, &redaction, |viewer| {
@@ -461,6 +556,9 @@ impl CallArgs {
             let call = viewer.call(call);
             match self.json {
                 true => output.draining(|buffer, drain| printer.write_call_json(&call, false, buffer, drain))?,
+                false if without_answers => {
+                    output.draining(|buffer, drain| printer.write_call_around_answers(&call, buffer, drain))?;
+                }
                 false => {
                     output.draining(|buffer, drain| printer.write_call_in_full(&call, false, None, buffer, drain))?;
                 }

@@ -168,6 +168,16 @@ impl SchemaArgs {
         load_sources(&self.sources(), talk)
     }
 
+    /// Reads the schema files, or those of the configuration where none is given; what is wrong with them goes to standard
+    /// error.
+    pub(super) fn load_or(&self, configured: &schema::Sources, talk: Talk) -> Result<Arc<Schema>, Problem> {
+        let given = self.sources();
+        match self.is_given() || !given.import_path.is_empty() {
+            true => load_sources(&given, talk),
+            false => load_sources(&schema::Sources { strict: given.strict, ..configured.clone() }, talk),
+        }
+    }
+
     /// The arguments that give the same schemas.
     pub(super) fn arguments(&self) -> Vec<OsString> {
         let files = [("--proto", &self.proto), ("--import-path", &self.import_path), ("--protoset", &self.protoset)];

@@ -14,7 +14,11 @@ fn a_replay_to_a_served_recording_finds_no_difference() {
     let shop = case("shop", "shop.pcap", Some("shop.proto"));
     for pace in [&["--pace", "asap"][..], &["--speed", "10"], &[]] {
         let server = Server::start(&shop.iter().map(String::as_str).collect::<Vec<_>>());
-        nothing_differs(&replay(&shop, &server.address, pace), 74);
+        let directory = temporary();
+        let written = text(&directory.path().join("replayed.pcapng"));
+        nothing_differs(&replay(&shop, &server.address, &[pace, &["-w", &written]].concat()), 74);
+        let diff = run(&["diff", &shop[0], &written, &shop[1], &shop[2]]);
+        assert_eq!(diff.status, Some(0), "{diff:?}");
         let printed = server.stop();
         assert_eq!(printed.status, Some(130));
         assert_eq!(printed.lines.len(), 74, "{pace:?}: {}", printed.stderr);

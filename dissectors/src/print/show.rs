@@ -34,7 +34,21 @@ impl<'a> Printer<'a> {
         drain: Drain<'_>,
     ) {
         let before = Cell::new(call.start());
-        Show { printer: *self, call, with_bytes, times, before, out, drain }.write();
+        Show { printer: *self, call, with_bytes, times, before, out, drain }.write(true);
+    }
+
+    /// The same without the messages of the answer, for whoever has printed them as they came.
+    pub fn write_call_around_answers(&self, call: &CallView<'a>, out: &mut Vec<u8>, drain: Drain<'_>) {
+        let before = Cell::new(call.start());
+        Show { printer: *self, call, with_bytes: false, times: None, before, out, drain }.write(false);
+    }
+
+    /// Appends the messages of an answer behind the first `skipped` ones, as [`Self::write_call_in_full`] does. Gives how many
+    /// there are.
+    pub fn write_answers(&self, call: &CallView<'a>, skipped: usize, out: &mut Vec<u8>, drain: Drain<'_>) -> usize {
+        let before = Cell::new(call.start());
+        let mut show = Show { printer: *self, call, with_bytes: false, times: None, before, out, drain };
+        show.messages(Direction::ToClient, skipped)
     }
 }
 
@@ -55,7 +69,7 @@ macro_rules! line {
 }
 
 impl<'a> Show<'_, 'a> {
-    fn write(&mut self) {
+    fn write(&mut self, with_answers: bool) {
         let call = self.call;
         line!(self.out, "#{}  {}   {}", call.no(), method_text(call), status_text(call));
         let took = call
@@ -91,14 +105,16 @@ impl<'a> Show<'_, 'a> {
         }
         self.stalls();
         self.headers("request headers", call.request_headers(), call.request_headers_at());
-        self.messages(Direction::ToServer);
+        self.messages(Direction::ToServer, 0);
         self.headers("request trailers", call.request_trailers(), None);
         if let Some(at) = call.half_close_at() {
             line!(self.out, "↑ end {}", self.at(Some(at)));
         }
         call.interim_responses().for_each(|block| self.all_fields("interim response", block));
         self.headers("response headers", call.response_headers(), call.response_headers_at());
-        self.messages(Direction::ToClient);
+        if with_answers {
+            self.messages(Direction::ToClient, 0);
+        }
         call.further_response_headers().for_each(|block| self.all_fields("response headers again", block));
         self.headers("trailers", call.trailers(), call.ended_at());
         self.end();
@@ -171,10 +187,13 @@ impl<'a> Show<'_, 'a> {
         }
     }
 
-    fn messages(&mut self, direction: Direction) {
+    /// The messages of a direction behind the first `skipped` ones. Gives how many there are.
+    fn messages(&mut self, direction: Direction, skipped: usize) -> usize {
         let arrow = if direction == Direction::ToServer { '↑' } else { '↓' };
         let mut scratch = Scratch::default();
-        for (message, no) in self.call.messages(direction).zip(1..) {
+        let mut count = skipped;
+        for (message, no) in self.call.messages(direction).zip(1_usize..).skip(skipped) {
+            count = no;
             let late = if message.is_late() { "  late" } else { "" };
             let guessed = if message.is_start_guessed() { "  its beginning is a guess" } else { "" };
             let name = message.type_name().value().unwrap_or("without a schema");
@@ -191,6 +210,7 @@ impl<'a> Show<'_, 'a> {
             );
             self.body(message, &body);
         }
+        count
     }
 
     fn body(&mut self, message: MessageView<'a>, body: &Body<'_>) {
