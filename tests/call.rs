@@ -329,11 +329,11 @@ fn all_kinds_of_calls_of_grpc_web_and_connect() {
         ("grpc-web", ["application/grpc-web+proto"; 2]),
         ("connect", ["application/proto", "application/connect+proto"]),
     ] {
-        let (server, heads) = support::web::server();
+        let (server, requests) = support::web::server();
         let options = ["--proto", &proto, "--protocol", protocol];
         all_kinds(&server.to_string(), &options);
-        let seen = heads.lock().unwrap().clone();
-        for (head, content_type) in seen.iter().zip(content_types) {
+        let seen = requests.lock().unwrap().clone();
+        for ((head, _), content_type) in seen.iter().zip(content_types) {
             assert!(head.contains(&format!("content-type: {content_type}")), "{head}");
             assert!(head.contains(&format!("host: {server}")), "{head}");
         }

@@ -9,16 +9,16 @@ use std::time::Duration;
 use rpcshark_captures::Direction;
 use rpcshark_captures::connection::Close;
 use rpcshark_dissectors::DecodeAs;
-use rpcshark_dissectors::store::Protocol;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::active::Active;
 use super::engine::Engine;
 use super::event::{CutShort, Event};
+use super::plan::{PlannedTarget, Transport};
 use super::settings::{Connections, OnConnectionLoss};
 use super::wire::Frames;
-use crate::rpc::{GrpcConnection, Observed, Observer, TtrpcConnection, connect};
+use crate::rpc::{GrpcConnection, Io, Observed, Observer, TtrpcConnection, connect, over_http1};
 
 /// A connection to a server.
 pub(crate) struct Conn {
@@ -148,7 +148,11 @@ impl Engine {
 
     /// Connects to a target, again and again for some time.
     async fn connect(self: &Rc<Self>, target: u16) -> Result<Rc<Conn>, String> {
-        let address = &self.plan.targets[usize::from(target)].address;
+        let PlannedTarget { address, transport, .. } = &self.plan.targets[usize::from(target)];
+        let tls = match transport {
+            Transport::Http1 => self.settings.tls.offering(&[b"http/1.1"]),
+            Transport::Http2 | Transport::Ttrpc => self.settings.tls.clone(),
+        };
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
         let was_reached = self.pool.reached.borrow().get(&target).copied().unwrap_or(false);
@@ -157,7 +161,7 @@ impl Engine {
             if self.control.is_stopped() {
                 return Err("the replay was ended".to_owned());
             }
-            let error = match connect(address, &self.settings.tls).await {
+            let error = match connect(address, &tls).await {
                 Ok(connected) => match self.begin(target, connected).await {
                     Ok(conn) => {
                         self.pool.reached.borrow_mut().insert(target, true);
@@ -190,22 +194,25 @@ impl Engine {
 
     /// Begins the protocol on a connection.
     async fn begin(self: &Rc<Self>, target: u16, connected: crate::rpc::Connected) -> Result<Rc<Conn>, String> {
-        let protocol = self.plan.targets[usize::from(target)].protocol;
-        let decode_as = match protocol {
-            Protocol::Ttrpc => DecodeAs::Ttrpc,
-            Protocol::Grpc | Protocol::GrpcWeb | Protocol::Connect => DecodeAs::Http2,
-        };
+        let transport = self.plan.targets[usize::from(target)].transport;
+        let is_ttrpc = transport == Transport::Ttrpc;
+        let decode_as = if is_ttrpc { DecodeAs::Ttrpc } else { DecodeAs::Http2 };
         let no = self.connections.replace(self.connections.get() + 1);
         self.outbox.open(connected.client, connected.server, decode_as, self.now());
-        let frames = if protocol == Protocol::Ttrpc { Frames::ttrpc() } else { Frames::http2() };
+        let frames = if is_ttrpc { Frames::ttrpc() } else { Frames::http2() };
         let observer = Watcher { engine: Rc::downgrade(self), no, frames };
-        let io = Observed::new(connected.io, observer);
-        let (client, driver): (Client, Driver) = match protocol {
-            Protocol::Ttrpc => {
+        // What is sent over HTTP/1.1 looks like HTTP/2 to everything else.
+        let io: Box<dyn Io> = match transport {
+            Transport::Http1 => Box::new(over_http1(connected.io)),
+            Transport::Http2 | Transport::Ttrpc => connected.io,
+        };
+        let io = Observed::new(io, observer);
+        let (client, driver): (Client, Driver) = match is_ttrpc {
+            true => {
                 let (connection, reading) = TtrpcConnection::new(Box::new(io));
                 (Client::Ttrpc(connection), Box::pin(async { reading.await.map_err(|error| error.to_string()) }))
             }
-            Protocol::Grpc | Protocol::GrpcWeb | Protocol::Connect => {
+            false => {
                 let (connection, driver) = GrpcConnection::new(io).await.map_err(|error| error.to_string())?;
                 (Client::Grpc(connection), Box::pin(async { driver.await.map_err(|error| error.to_string()) }))
             }
@@ -213,7 +220,7 @@ impl Engine {
         let conn = Rc::new(Conn {
             no,
             client,
-            is_ready: Cell::new(protocol == Protocol::Ttrpc),
+            is_ready: Cell::new(is_ttrpc),
             is_draining: Cell::default(),
             down: RefCell::default(),
             was_lost: Cell::default(),
@@ -226,7 +233,6 @@ impl Engine {
         let engine = Rc::clone(self);
         let weak = Rc::downgrade(&conn);
         let closing = Rc::clone(&conn.closing);
-        let is_ttrpc = protocol == Protocol::Ttrpc;
         self.drivers.borrow_mut().spawn_local(async move {
             let result = tokio::select! {
                 result = driver => result,

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use h2::Reason;
 use rpcshark_captures::Direction;
 use rpcshark_dissectors::grpc::{Encoding, compress};
@@ -18,12 +18,12 @@ use super::connections::{Client, Conn};
 use super::edit::Found;
 use super::engine::Engine;
 use super::event::{CutShort, Event, How, PlanIx, Timing};
-use super::headers::deadline_of;
+use super::headers::{deadline_of, is_get};
 use super::plan::TTRPC_REMOTE_OPEN;
 use super::script::{Finish, Step, StepKind};
 use super::settings::Pace;
 use crate::address::Address;
-use crate::rpc::{DrainError, GrpcStream, drain};
+use crate::rpc::{DrainError, GrpcStream, Wire, drain};
 
 /// Why a call does not continue as recorded.
 enum Interrupt {
@@ -277,11 +277,12 @@ impl Engine {
                 let target = &self.plan.targets[usize::from(self.plan.calls[active.ix as usize].target)].address;
                 let (scheme, authority) = authority(target, self.settings.authority.as_deref());
                 let request = self.headers.grpc(call, scheme, &authority, self.settings.deadline).map_err(skipped)?;
-                let end = self.first_step(active, call) > 0;
+                let first = self.first_step(active, call);
+                let end = first > 0;
                 let (send, response) =
                     client.call(request, end).await.map_err(|error| Try::Unprocessed(error.to_string()))?;
                 begun(send.id());
-                active.at_step.set(usize::from(end));
+                active.at_step.set(first);
                 let recorded: u64 = call.messages(Direction::ToClient).map(|message| u64::from(message.length())).sum();
                 let limit = recorded.saturating_mul(ANSWER_FACTOR).max(MAX_SMALL_ANSWER);
                 let its = Rc::clone(active);
@@ -297,7 +298,7 @@ impl Engine {
                     }
                     its.changed.notify_waiters();
                 });
-                Ok(Sending::Grpc { send, answer })
+                Ok(Sending::Grpc { send, answer, wire: Wire::of(call) })
             }
             Client::Ttrpc(client) => {
                 let request = self.headers.ttrpc(call, self.settings.deadline).map_err(skipped)?;
@@ -331,6 +332,11 @@ impl Engine {
         let is_part = |step: &Step| step.on.end == begin && !matches!(step.kind, StepKind::Cancel(_));
         match call.protocol() {
             Protocol::Ttrpc => active.script.steps.iter().take_while(|step| is_part(step)).count(),
+            // The message is in the path.
+            _ if is_get(call) => {
+                let is_cancel = |step: &Step| matches!(step.kind, StepKind::Cancel(_));
+                active.script.steps.iter().take_while(|step| !is_cancel(step)).count()
+            }
             _ => {
                 let first = active.script.steps.first();
                 usize::from(first.is_some_and(|step| is_part(step) && step.kind == StepKind::HalfClose))
@@ -473,13 +479,9 @@ impl Engine {
         end: bool,
     ) -> Result<(), Interrupt> {
         match sending {
-            Sending::Grpc { send, .. } => {
-                let mut framed = BytesMut::with_capacity(5 + payload.len());
-                framed.put_u8(u8::from(compressed));
-                framed.put_u32(payload.len() as u32);
-                framed.extend_from_slice(&payload);
+            Sending::Grpc { send, wire, .. } => {
                 // Where the stream has ended, its end says why.
-                if send.send(framed.freeze(), end).await.is_err() {
+                if send.send(wire.frame(compressed, &payload), end).await.is_err() {
                     return Err(self.interrupt(active).await);
                 }
             }
@@ -662,7 +664,7 @@ impl Outgoing<'_> {
 
 /// A call that is being sent.
 enum Sending {
-    Grpc { send: GrpcStream, answer: JoinHandle<()> },
+    Grpc { send: GrpcStream, answer: JoinHandle<()>, wire: Wire },
     Ttrpc { conn: u32 },
 }
 

@@ -10,7 +10,7 @@ use rpcshark_dissectors::view::{CallView, Known, Redaction};
 
 use super::edit::{Edits, MetadataChange};
 use super::settings::Deadline;
-use crate::rpc::TtrpcRequest;
+use crate::rpc::{TtrpcRequest, Wire};
 
 /// What becomes of recorded metadata.
 #[derive(Clone, Debug, Default)]
@@ -49,8 +49,9 @@ const DROPPED: &[&str] = &[
     "x-request-id",
 ];
 
-/// Fields of one hop (RFC 9113 §8.2.2), and `host`, which `:authority` stands for.
-const HOP: &[&str] = &["connection", "host", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+/// Fields of one hop (RFC 9113 §8.2.2), `host`, which `:authority` stands for, and the length of the body, which may be another one.
+const HOP: &[&str] =
+    &["connection", "content-length", "host", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 
 impl HeaderPolicy {
     /// Whether a recorded field is credentials that are withheld.
@@ -81,10 +82,13 @@ impl HeaderPolicy {
     ) -> Result<Request<()>, String> {
         let path = call.path();
         let Known::Seen(path) = path else { return Err("its path is not known".to_owned()) };
-        let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build();
+        let get = is_get(call);
+        let sent = call.request_headers().and_then(|list| list.value(b":path").value()).filter(|_| get);
+        let target = sent.unwrap_or(path.as_bytes());
+        let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(target).build();
         let uri = uri.map_err(|error| format!("its path cannot be sent: {error}"))?;
         let mut request = Request::new(());
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = if get { Method::GET } else { Method::POST };
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
@@ -104,10 +108,14 @@ impl HeaderPolicy {
         }
         match deadline_of(call, deadline) {
             _ if deadline == Deadline::Recorded => {}
-            Some(timeout) => {
-                headers.insert("grpc-timeout", timeout_value(timeout));
+            timeout => {
+                let wire = Wire::of(call);
+                headers.remove(wire.timeout_name());
+                if let Some(timeout) = timeout {
+                    let (name, value) = wire.timeout(timeout);
+                    headers.insert(name, value);
+                }
             }
-            None => drop(headers.remove("grpc-timeout")),
         }
         for (name, value) in &self.replace {
             let parsed = (HeaderName::from_bytes(name.as_bytes()), header_value(name.as_bytes(), value));
@@ -177,6 +185,11 @@ impl HeaderPolicy {
     }
 }
 
+/// Whether the call's one message is in its path, so that it is sent as it was.
+pub(crate) fn is_get(call: &CallView<'_>) -> bool {
+    call.request_headers().is_some_and(|list| list.facts().is_in_path())
+}
+
 /// How long the call may take.
 pub(crate) fn deadline_of(call: &CallView<'_>, deadline: Deadline) -> Option<Duration> {
     let recorded = call.deadline_ns().value().map(Duration::from_nanos);
@@ -197,23 +210,6 @@ fn header_value(name: &[u8], value: &[u8]) -> Option<HeaderValue> {
         return HeaderValue::from_str(&BASE64_STANDARD_NO_PAD.encode(raw)).ok();
     }
     HeaderValue::from_bytes(value).ok()
-}
-
-/// `grpc-timeout` has at most eight digits.
-fn timeout_value(timeout: Duration) -> HeaderValue {
-    let nanos = timeout.as_nanos();
-    let units = [
-        (1, "n"),
-        (1_000, "u"),
-        (1_000_000, "m"),
-        (1_000_000_000, "S"),
-        (60_000_000_000, "M"),
-        (3_600_000_000_000, "H"),
-    ];
-    let fits = units.iter().find(|(unit, _)| nanos.div_ceil(*unit) < 100_000_000);
-    let (unit, letter) = fits.copied().unwrap_or((3_600_000_000_000, "H"));
-    let text = format!("{}{letter}", nanos.div_ceil(unit).min(99_999_999));
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("1S"))
 }
 
 fn text(bytes: &[u8]) -> Result<String, String> {
@@ -246,7 +242,7 @@ mod tests {
             (Duration::from_secs(200), "200000m"),
             (Duration::from_secs(3600 * 24 * 365), "31536000S"),
         ] {
-            assert_eq!(timeout_value(timeout), expected);
+            assert_eq!(Wire::Grpc.timeout(timeout).1, expected);
         }
     }
 

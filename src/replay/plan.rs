@@ -81,8 +81,6 @@ pub(crate) enum SkipReason {
     Unsafe,
     /// The path is not in the recording.
     NoPath,
-    /// Another protocol than gRPC and ttrpc.
-    Protocol(&'static str),
     /// It is in an NRI connection.
     Nri,
     /// Parts of the request are not in the recording.
@@ -108,7 +106,6 @@ impl fmt::Display for SkipReason {
         match self {
             Self::Unsafe => f.write_str("the method may change something; --allow permits it"),
             Self::NoPath => f.write_str("the method is not in the recording"),
-            Self::Protocol(name) => write!(f, "{name} is not replayed"),
             Self::Nri => f.write_str("calls inside an NRI connection are not replayed"),
             Self::Request => f.write_str("parts of the request are not in the recording"),
             Self::Answer => f.write_str("parts of the answer are not in the recording"),
@@ -147,13 +144,51 @@ pub(crate) struct PlannedTarget {
     /// The recorded server.
     pub(crate) recorded: Endpoint,
     /// What it speaks.
-    pub(crate) protocol: Protocol,
+    pub(crate) transport: Transport,
     /// Where calls are sent.
     pub(crate) address: Address,
     /// How many are.
     pub(crate) calls: u32,
     /// Whether this may be the recorded server.
     pub(crate) is_recorded: bool,
+}
+
+/// What the calls to a server are sent over: as they were recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Transport {
+    /// HTTP/2: gRPC, gRPC-Web and Connect.
+    Http2,
+    /// HTTP/1.1: gRPC-Web and Connect.
+    Http1,
+    /// ttrpc.
+    Ttrpc,
+}
+
+impl Transport {
+    fn of(call: &CallView<'_>) -> Self {
+        let connection = call.connection();
+        // What is in TLS, it says itself.
+        let alpn = connection.tls().map(|tls| tls.protocol());
+        let is_http1 = match connection.protocol() {
+            ConnectionProtocol::Http1 => true,
+            ConnectionProtocol::Tls => alpn.flatten() != Some("h2"),
+            _ => false,
+        };
+        match call.protocol() {
+            Protocol::Ttrpc => Self::Ttrpc,
+            Protocol::GrpcWeb | Protocol::Connect if is_http1 => Self::Http1,
+            Protocol::Grpc | Protocol::GrpcWeb | Protocol::Connect => Self::Http2,
+        }
+    }
+
+    /// The word that output uses.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Http2 => "grpc",
+            Self::Http1 => "HTTP/1.1",
+            Self::Ttrpc => "ttrpc",
+        }
+    }
 }
 
 /// What is planned.
@@ -287,23 +322,23 @@ impl Plan {
 struct Planner {
     plan: Plan,
     methods: HashMap<String, u32>,
-    targets: HashMap<(Endpoint, Protocol), u16>,
+    targets: HashMap<(Endpoint, Transport), u16>,
 }
 
 impl Planner {
     /// Gives each recorded server its target.
     fn match_targets<'a>(&mut self, calls: impl Iterator<Item = CallView<'a>>, to: &[To]) -> Result<(), PlanError> {
-        let mut servers: Vec<(Endpoint, Protocol)> = Vec::new();
+        let mut servers: Vec<(Endpoint, Transport)> = Vec::new();
         for call in calls {
             if is_replayed(&call) {
-                let server = (call.server().clone(), call.protocol());
+                let server = (call.server().clone(), Transport::of(&call));
                 if !servers.contains(&server) {
                     servers.push(server);
                 }
             }
         }
         let shown =
-            || servers.iter().map(|(server, protocol)| format!("{server} ({})", protocol.name())).collect::<Vec<_>>();
+            || servers.iter().map(|(server, transport)| format!("{server} ({})", transport.name())).collect::<Vec<_>>();
         for to in to {
             let Some(recorded) = &to.recorded else { continue };
             if !servers.iter().any(|(server, _)| names(recorded, server)) {
@@ -318,12 +353,18 @@ impl Planner {
         if unnamed > 1 || unnamed > 0 && others.is_none() {
             return Err(PlanError::SeveralServers(shown()));
         }
-        for (server, protocol) in servers.iter().cloned() {
+        for (server, transport) in servers.iter().cloned() {
             let Some(to) = named(&server).or(others) else { continue };
             let index = u16::try_from(self.plan.targets.len()).unwrap_or(u16::MAX);
-            self.targets.insert((server.clone(), protocol), index);
+            self.targets.insert((server.clone(), transport), index);
             let address = to.address.clone();
-            self.plan.targets.push(PlannedTarget { recorded: server, protocol, address, calls: 0, is_recorded: false });
+            self.plan.targets.push(PlannedTarget {
+                recorded: server,
+                transport,
+                address,
+                calls: 0,
+                is_recorded: false,
+            });
         }
         Ok(())
     }
@@ -380,11 +421,6 @@ impl Planner {
         headers: &HeaderPolicy,
         wanted: &Wanted<'_>,
     ) -> Result<PlannedCall, SkipReason> {
-        match call.protocol() {
-            Protocol::GrpcWeb => return Err(SkipReason::Protocol("gRPC-Web")),
-            Protocol::Connect => return Err(SkipReason::Protocol("Connect")),
-            Protocol::Grpc | Protocol::Ttrpc => {}
-        }
         if call.trunk().is_some() {
             return Err(SkipReason::Nri);
         }
@@ -446,7 +482,7 @@ impl Planner {
         }
         let (first, last) = self.plan.span.unwrap_or((start, start));
         self.plan.span = Some((first.min(start), last.max(script.last_at())));
-        let key = (call.server().clone(), call.protocol());
+        let key = (call.server().clone(), Transport::of(call));
         // Without a deadline nothing ends a call that the recorded client's deadline ended.
         let finish = match script.finish {
             Finish::Deadline if deadline_of(call, settings.deadline).is_none() => Finish::Server,
@@ -467,7 +503,7 @@ impl Planner {
 
 /// Whether the protocol of a call is one that is replayed at all.
 fn is_replayed(call: &CallView<'_>) -> bool {
-    matches!(call.protocol(), Protocol::Grpc | Protocol::Ttrpc) && call.trunk().is_none()
+    call.trunk().is_none()
 }
 
 fn is_incomplete(message: &rpcshark_dissectors::view::MessageView<'_>) -> bool {

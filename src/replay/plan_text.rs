@@ -24,7 +24,7 @@ fn lines(plan: &Plan, settings: &Settings, out: &mut String) -> std::fmt::Result
     writeln!(out, "{} to send, {} left out", count(sent, "call"), skipped)?;
     for target in &plan.targets {
         let calls = count(target.calls as usize, "call");
-        write!(out, "  {calls} to {} ({}), recorded at {}", target.address, target.protocol.name(), target.recorded)?;
+        write!(out, "  {calls} to {} ({}), recorded at {}", target.address, target.transport.name(), target.recorded)?;
         writeln!(out, "{}", if target.is_recorded { ": the same server" } else { "" })?;
     }
     let connections = match settings.connections {

@@ -84,6 +84,13 @@ impl TlsSettings {
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         Ok(Self { config: Arc::new(config), server_name: args.servername.clone() })
     }
+
+    /// The same with other protocols that are offered.
+    pub(crate) fn offering(&self, alpn: &[&[u8]]) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        Self { config: Arc::new(config), server_name: self.server_name.clone() }
+    }
 }
 
 pub(super) fn roots(file: Option<&Path>) -> Result<RootCertStore, TlsError> {

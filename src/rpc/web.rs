@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use rpcshark_dissectors::rpc::Form;
+use rpcshark_dissectors::store::Protocol;
+use rpcshark_dissectors::view::CallView;
 
 /// How a request is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +17,8 @@ pub(crate) enum Wire {
     Grpc,
     /// gRPC-Web.
     GrpcWeb,
+    /// gRPC-Web in base64.
+    GrpcWebText,
     /// A stream of Connect.
     ConnectStream,
     /// A unary call of Connect.
@@ -28,7 +35,22 @@ impl Wire {
         framed.put_u8(u8::from(compressed));
         framed.put_u32(payload.len() as u32);
         framed.extend_from_slice(payload);
-        framed.freeze()
+        match self {
+            Self::GrpcWebText => BASE64_STANDARD.encode(framed).into(),
+            _ => framed.freeze(),
+        }
+    }
+
+    /// How a recorded call was written.
+    pub(crate) fn of(call: &CallView<'_>) -> Self {
+        let carrier = call.request_headers().and_then(|list| list.facts().carrier());
+        match carrier.map(|carrier| (carrier.protocol, carrier.form)) {
+            Some((Protocol::GrpcWeb, Form::Base64)) => Self::GrpcWebText,
+            Some((Protocol::GrpcWeb, _)) => Self::GrpcWeb,
+            Some((Protocol::Connect, Form::Prefixed)) => Self::ConnectStream,
+            Some((Protocol::Connect, _)) => Self::ConnectUnary,
+            _ => Self::Grpc,
+        }
     }
 
     /// The fields that a client sends with binary messages.
@@ -36,25 +58,37 @@ impl Wire {
         let fields: &[(HeaderName, &'static str)] = match self {
             Self::Grpc => &[(header::CONTENT_TYPE, "application/grpc"), (header::TE, "trailers")],
             Self::GrpcWeb => &[(header::CONTENT_TYPE, "application/grpc-web+proto"), (X_GRPC_WEB, "1")],
+            Self::GrpcWebText => &[
+                (header::CONTENT_TYPE, "application/grpc-web-text+proto"),
+                (header::ACCEPT, "application/grpc-web-text+proto"),
+                (X_GRPC_WEB, "1"),
+            ],
             Self::ConnectStream => &[(header::CONTENT_TYPE, "application/connect+proto"), (CONNECT_VERSION, "1")],
             Self::ConnectUnary => &[(header::CONTENT_TYPE, "application/proto"), (CONNECT_VERSION, "1")],
         };
         fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
     }
 
+    /// The name of the field that states how long the call may take.
+    pub(crate) const fn timeout_name(self) -> HeaderName {
+        match self {
+            Self::Grpc | Self::GrpcWeb | Self::GrpcWebText => GRPC_TIMEOUT,
+            Self::ConnectStream | Self::ConnectUnary => CONNECT_TIMEOUT,
+        }
+    }
+
     /// The field that states how long the call may take.
     pub(crate) fn timeout(self, time: Duration) -> (HeaderName, HeaderValue) {
-        match self {
-            Self::Grpc | Self::GrpcWeb => {
-                let value = HeaderValue::from_str(&timeout_text(time));
-                (GRPC_TIMEOUT, value.unwrap_or(HeaderValue::from_static("99999999H")))
+        let value = match self {
+            Self::Grpc | Self::GrpcWeb | Self::GrpcWebText => {
+                HeaderValue::from_str(&timeout_text(time)).unwrap_or(HeaderValue::from_static("1S"))
             }
             // At most ten digits.
             Self::ConnectStream | Self::ConnectUnary => {
-                let millis = time.as_nanos().div_ceil(1_000_000).min(9_999_999_999) as u64;
-                (CONNECT_TIMEOUT, HeaderValue::from(millis))
+                HeaderValue::from(time.as_nanos().div_ceil(1_000_000).min(9_999_999_999) as u64)
             }
-        }
+        };
+        (self.timeout_name(), value)
     }
 }
 
@@ -63,11 +97,20 @@ const CONNECT_VERSION: HeaderName = HeaderName::from_static("connect-protocol-ve
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const CONNECT_TIMEOUT: HeaderName = HeaderName::from_static("connect-timeout-ms");
 
-/// A timeout as gRPC sends it: at most eight digits and a unit.
+/// `grpc-timeout` has at most eight digits.
 fn timeout_text(time: Duration) -> String {
-    let units = [("n", 1_u128), ("u", 1_000), ("m", 1_000_000), ("S", 1_000_000_000), ("M", 60_000_000_000)];
-    let fitting = units.iter().find(|(_, unit)| time.as_nanos().div_ceil(*unit) < 100_000_000);
-    fitting.map_or_else(|| "99999999H".to_owned(), |(name, unit)| format!("{}{name}", time.as_nanos().div_ceil(*unit)))
+    let nanos = time.as_nanos();
+    let units = [
+        (1, "n"),
+        (1_000, "u"),
+        (1_000_000, "m"),
+        (1_000_000_000, "S"),
+        (60_000_000_000, "M"),
+        (3_600_000_000_000, "H"),
+    ];
+    let fits = units.iter().find(|(unit, _)| nanos.div_ceil(*unit) < 100_000_000);
+    let (unit, letter) = fits.copied().unwrap_or((3_600_000_000_000, "H"));
+    format!("{}{letter}", nanos.div_ceil(unit).min(99_999_999))
 }
 
 #[cfg(test)]

@@ -11,3 +11,4 @@ mod server;
 mod support;
 mod terminal;
 mod tls;
+mod web;

@@ -7,28 +7,28 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// The heads of the requests that a server has read.
-pub(crate) type Heads = Arc<Mutex<Vec<String>>>;
+/// The requests that a server has read: each its head and its body.
+pub(crate) type Requests = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
 /// Starts a server.
-pub(crate) fn server() -> (SocketAddr, Heads) {
+pub(crate) fn server() -> (SocketAddr, Requests) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let heads = Heads::default();
-    let seen = Arc::clone(&heads);
+    let requests = Requests::default();
+    let seen = Arc::clone(&requests);
     std::thread::spawn(move || {
         for socket in listener.incoming() {
             let seen = Arc::clone(&seen);
             std::thread::spawn(move || while_open(socket.unwrap(), &seen));
         }
     });
-    (address, heads)
+    (address, requests)
 }
 
-fn while_open(mut socket: TcpStream, seen: &Heads) {
+fn while_open(mut socket: TcpStream, seen: &Requests) {
     let mut reader = BufReader::new(socket.try_clone().unwrap());
     while let Some((head, body)) = request(&mut reader) {
-        seen.lock().unwrap().push(head.clone());
+        seen.lock().unwrap().push((head.clone(), body.clone()));
         if socket.write_all(&answer(&head, &body)).is_err() {
             return;
         }

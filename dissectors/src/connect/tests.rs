@@ -74,6 +74,23 @@ fn a_unary_call_is_one_message_each_way() {
 }
 
 #[test]
+fn the_message_of_a_unary_call_precedes_the_end_of_its_stream() {
+    use crate::store::CallEventKind::{Ended, HalfClose, Headers, Message};
+    let outcome = exchange(
+        request("/a.B/C", "application/proto", "", b"hello"),
+        response(200, "application/proto", "", b"world"),
+    );
+    let at = outcome.store.calls()[0];
+    let events = outcome.lane().call_events(at.id);
+    let kinds: Vec<_> = events.iter().map(|event| event.kind.clone()).collect();
+    let expected = |kinds: &[crate::store::CallEventKind]| {
+        matches!(kinds, [Headers(_), Message(0), HalfClose, Headers(_), Message(0), HalfClose, Ended(End::Response)])
+    };
+    assert!(expected(&kinds), "{kinds:?}");
+    assert!(events.is_sorted_by_key(|event| event.on.order), "{events:?}");
+}
+
+#[test]
 fn compressed_bodies_of_unary_calls_are_read() {
     let request = request(
         "/a.B/C",

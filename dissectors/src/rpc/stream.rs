@@ -498,7 +498,12 @@ impl RpcStream {
 
     /// One side has ended the stream.
     pub fn half_close(&mut self, lane: &mut Lane, span: &EventSpan) {
-        self.body_ends(lane, span);
+        let mut span = *span;
+        if self.body_ends(lane, &span) {
+            // The message precedes the end, though both are there with the same byte.
+            span.order = lane.event_order();
+        }
+        let span = &span;
         let Some(id) = self.call else { return };
         lane.add_event(id, CallEventKind::HalfClose, span);
         let call = lane.call_mut(id);
@@ -521,16 +526,17 @@ impl RpcStream {
         }
     }
 
-    /// The body of a direction has ended: enters its last message.
-    fn body_ends(&mut self, lane: &mut Lane, span: &EventSpan) {
-        let &EventSpan { direction, first, end, last, .. } = span;
-        let Some(id) = self.call else { return };
+    /// The body of a direction has ended: enters the message that it is, if it is one. Whether it was.
+    fn body_ends(&mut self, lane: &mut Lane, span: &EventSpan) -> bool {
+        let &EventSpan { direction, first, end, last, order } = span;
+        let Some(id) = self.call else { return false };
         let Body::Whole(body) = &mut self.sides[direction.index()].body else {
-            return self.cut_short(lane, direction, "the stream ends inside it");
+            self.cut_short(lane, direction, "the stream ends inside it");
+            return false;
         };
         // A response that was never begun has no message.
         if direction == Direction::ToClient && !self.answered {
-            return;
+            return false;
         }
         let mut framed = body.end(first, last, end);
         let call = lane.call(id);
@@ -538,8 +544,8 @@ impl RpcStream {
         if framed.length > 0 && headers.is_some_and(|list| body_encoding(lane.headers.fields(list)).is_some()) {
             framed.flags = framed.flags.with(MessageFlags::COMPRESSED);
         }
-        let order = lane.event_order();
         enter(lane, id, direction, &framed, order, false);
+        true
     }
 
     /// What a response says about the end of its call that has no trailers.
