@@ -82,7 +82,7 @@ fn the_message_of_a_unary_call_precedes_the_end_of_its_stream() {
     );
     let at = outcome.store.calls()[0];
     let events = outcome.lane().call_events(at.id);
-    let kinds: Vec<_> = events.iter().map(|event| event.kind.clone()).collect();
+    let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
     let expected = |kinds: &[crate::store::CallEventKind]| {
         matches!(kinds, [Headers(_), Message(0), HalfClose, Headers(_), Message(0), HalfClose, Ended(End::Response)])
     };
