@@ -92,7 +92,7 @@ fn show(args: &CallsArgs, ui: &UiArgs, schema: &Arc<Schema>, inputs: Inputs, fol
         // The screen is not taken before the first byte: whoever writes it may ask for a password.
         remark("waiting for standard input");
     }
-    let loader = input.open_for_ui(inputs, follow, keep)?;
+    let loader = input.open_for_ui(inputs, follow, keep)?.in_small_batches();
     let files = loader.files().iter().map(|file| file.name.clone()).collect();
     let stop = loader.stop();
     let load = loader.options().clone();

@@ -97,6 +97,8 @@ pub(crate) struct Loader {
     lengths: Option<PacketLengths>,
     last: Option<Timestamp>,
     packets: u64,
+    /// Packets that are dissected at once.
+    batch: usize,
 }
 
 /// What the next step has to do.
@@ -160,6 +162,10 @@ impl std::ops::Deref for Loaded {
 /// enough that what is kept of their headers stays in the processor's cache. Measured: see `docs/performance.md`.
 const BATCH: usize = 16_384;
 
+/// Packets per batch where a screen is drawn meanwhile: it waits for the store for as long as a batch is dissected, and may wait
+/// for 8 ms.
+const SMALL_BATCH: usize = 4_096;
+
 /// How often progress is shown.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -195,7 +201,15 @@ impl Loader {
             lengths: None,
             last: None,
             packets: 0,
+            batch: BATCH,
         })
+    }
+
+    /// Dissects fewer packets at once: somebody looks at the store all the time and must not wait.
+    #[must_use]
+    pub(crate) fn in_small_batches(mut self) -> Self {
+        self.batch = SMALL_BATCH;
+        self
     }
 
     /// Keeps the lengths of packets, if they are wanted: 4 bytes each.
@@ -276,7 +290,7 @@ impl Loader {
         loop {
             match std::mem::replace(&mut self.stage, Stage::Ended) {
                 Stage::Fetch => {
-                    let more = fetch(&mut self.reading, &mut self.left, &mut self.current)?;
+                    let more = fetch(&mut self.reading, self.batch, &mut self.left, &mut self.current)?;
                     if more {
                         partition(&mut self.partitioner, &mut self.selection, &self.current, &mut self.partition);
                     }
@@ -303,6 +317,7 @@ impl Loader {
         let stopped = self.options.stop.as_ref().is_some_and(|stop| stop.is_raised());
         let Self { reading, keys, shared, options, workers, partitioner, selection, left, first, .. } = self;
         let Self { current, next, partition: lanes, next_partition, .. } = self;
+        let most = self.batch;
         if first.is_none() && !current.is_empty() && options.inputs.has_times() {
             *first = Some(current.packet(0).time);
         }
@@ -326,7 +341,7 @@ impl Loader {
             false => (work(), Stage::Fetch),
             true => {
                 let prepare = || {
-                    let more = !stopped && fetch(reading, left, next)?;
+                    let more = !stopped && fetch(reading, most, left, next)?;
                     if more {
                         partition(partitioner, selection, next, next_partition);
                     }
@@ -492,8 +507,8 @@ fn partition(
 }
 
 /// Fetches the next packets, unless enough have been read.
-fn fetch(reading: &mut CaptureReader, left: &mut Option<u64>, batch: &mut Batch) -> Result<bool, Error> {
-    let most = left.map_or(BATCH, |left| usize::try_from(left).unwrap_or(BATCH).min(BATCH));
+fn fetch(reading: &mut CaptureReader, most: usize, left: &mut Option<u64>, batch: &mut Batch) -> Result<bool, Error> {
+    let most = left.map_or(most, |left| usize::try_from(left).unwrap_or(most).min(most));
     if most == 0 {
         return Ok(false);
     }

@@ -138,7 +138,7 @@ impl Rig {
 
     /// Opens a file that is still being read when this returns.
     pub(super) fn loading(path: &Path) -> Self {
-        let loader = Loader::open(Self::options(path)).expect("the recording can be opened");
+        let loader = Loader::open(Self::options(path)).expect("the recording can be opened").in_small_batches();
         let options = loader.options().clone();
         let files = loader.files().iter().map(|file| file.name.clone()).collect();
         let store = Arc::clone(loader.shared());
