@@ -150,6 +150,9 @@ fn a_get_request_has_its_message_in_the_query() {
         assert_eq!(contents(call, ToClient), [b"world"]);
         assert_eq!(call.outcome(), Some(Went::Ok));
         assert!(call.half_close_at().is_some());
+        // Its fields may be hidden: the path must not show them.
+        let path = call.request_headers().expect("headers").value(b":path");
+        assert_eq!(path, Known::Seen(&b"/a.B/C"[..]));
     });
 }
 

@@ -334,3 +334,72 @@ fn lengths_are_digits() {
         assert_eq!(length(wrong), None, "{wrong}");
     }
 }
+
+/// Damages exchanges of all forms in many ways. `RPCSHARK_ROUNDS` sets how many.
+#[test]
+fn damaged_exchanges_end_and_hold_little() {
+    const TYPES: [&str; 6] = [
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+        "application/connect+json",
+        "application/connect+proto",
+        "application/proto",
+        "application/json\r\nConnect-Protocol-Version: 1",
+    ];
+    let rounds = std::env::var("RPCSHARK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3000);
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as usize % below.max(1)
+    };
+    for _ in 0..rounds {
+        let kind = TYPES[random(TYPES.len())];
+        let status = [200, 200, 200, 400, 503, 100][random(6)];
+        let end = [trailers(0), b"\x02\0\0\0\x02{}".to_vec(), br#"{"code":"internal","message":"m"}"#.to_vec()];
+        let body = [message("some text"), end[random(3)].clone()].concat();
+        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n");
+        let response = match random(3) {
+            0 => [head.as_bytes(), format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes(), &body].concat(),
+            1 => [head.as_bytes(), b"\r\n", &body].concat(),
+            _ => [head.as_bytes(), b"Transfer-Encoding: chunked\r\n\r\n5\r\n", &body[..5], b"\r\n0\r\n\r\n"].concat(),
+        };
+        let asked = format!("POST /a.B/C HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 14\r\n\r\n");
+        let get = "GET /a.B/C?connect=v1&encoding=proto&base64=1&message=CAE HTTP/1.1\r\nHost: x\r\n\r\n";
+        let request = match random(4) {
+            0 => get.as_bytes().to_vec(),
+            _ => [asked.as_bytes(), &message("some text")].concat(),
+        };
+        let mut exchanges = vec![(request.clone(), response.clone()), (request, response)];
+        for (request, response) in &mut exchanges {
+            for bytes in [request, response] {
+                for _ in 0..random(4) {
+                    if bytes.is_empty() {
+                        break;
+                    }
+                    let at = random(bytes.len());
+                    match random(4) {
+                        0 => bytes[at] = random(256) as u8,
+                        1 => drop(bytes.drain(at..bytes.len().min(at + random(9)))),
+                        2 => bytes.insert(at, b"0123456789abcdef\r\n\0\x80{}:"[random(23)]),
+                        _ => bytes.truncate(at.max(1)),
+                    }
+                }
+                if bytes.is_empty() {
+                    bytes.push(b'\n');
+                }
+            }
+        }
+        let steps = conversation(&exchanges, 1 + random(90));
+        let lose = random(12);
+        let steps = lost(&steps, |at| lose < 3 && at % 5 == lose);
+        let joined = random(5) == 0;
+        let mut this = Fed::new(joined);
+        steps.iter().for_each(|step| this.step(step));
+        assert!(this.session().0.held().bytes < 1 << 20);
+        this.close(ToClient, Close::Fin);
+        let calls = this.finish().calls;
+        assert!(calls.len() <= 2, "{calls:?}");
+    }
+}

@@ -21,6 +21,8 @@ pub struct HeaderView<'a> {
     field: &'a Field,
     protocol: Protocol,
     redaction: &'a Redaction,
+    /// The list's path holds the request's message.
+    in_path: bool,
 }
 
 impl<'a> HeadersView<'a> {
@@ -31,7 +33,8 @@ impl<'a> HeadersView<'a> {
     /// Every field, in the order in which they were sent.
     pub fn fields(self) -> impl Iterator<Item = HeaderView<'a>> + Clone {
         let Self { lane, list, protocol, redaction } = self;
-        lane.headers.fields(list).map(move |field| HeaderView { field, protocol, redaction })
+        let in_path = lane.headers[list].facts.is_in_path();
+        lane.headers.fields(list).map(move |field| HeaderView { field, protocol, redaction, in_path })
     }
 
     /// The application's fields, and those whose names are unknown and that may be.
@@ -77,9 +80,12 @@ impl<'a> HeaderView<'a> {
         known(&self.field.name)
     }
 
-    /// Its value as it was sent.
+    /// Its value as it was sent. Where a path holds the request's message, whose fields may be hidden, it is without that.
     pub fn value(self) -> Known<&'a [u8]> {
         match self.field.value.known() {
+            Some(value) if self.in_path && self.redaction.hides_marked_fields() && self.field.name.is(b":path") => {
+                Known::Seen(value.split(|&byte| byte == b'?').next().unwrap_or_default())
+            }
             Some(value) if self.redaction.hides(self.field) => Known::Hidden { len: value.len() },
             Some(value) => Known::Seen(value),
             None => Known::Unknown,
