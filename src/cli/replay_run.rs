@@ -16,7 +16,7 @@ use super::Talk;
 use super::input::FileBodies;
 use super::output::{CANNOT_OPEN, DIFFERENT, IN_PART, Problem, complain, remark};
 use super::paint;
-use crate::replay::{CutShort, Ended, Event, Finished, Live, PlannedCall, Running, Work, compared_call, give_way};
+use crate::replay::{CutShort, Ended, Event, Finished, Live, PlannedCall, Running, Work, compared_call};
 use crate::report::{CallFacts, CallReport, Report, ReportArgs, Subject, sides};
 use crate::signals::{INTERRUPTED, Stop};
 
@@ -105,12 +105,7 @@ pub(super) fn carry_out(
     let mut kept: Vec<CallReport> = Vec::new();
     let (mut lateness, mut slots) = (Latencies::default(), SlotWaits::default());
     let twice = matches!(reporting.noise, NoiseFrom::Twice);
-    let mut gives_way = false;
     let finished = reporting.run(work, capture, stop.as_ref(), &mut report, |ended, mut call, report| {
-        // The engine of this, the last replay is running.
-        if !std::mem::replace(&mut gives_way, true) {
-            give_way();
-        }
         if let (Some(due), Some(started)) = (ended.timing.due, ended.timing.started) {
             lateness.add(started.nanos_since(due).max(0));
         }

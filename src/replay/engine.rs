@@ -106,13 +106,6 @@ impl Drop for Running {
     }
 }
 
-/// Lets others have the processor first: for a thread that reads events, once the engine runs. What it does can wait; sending cannot.
-/// There is no way back for threads without privileges, and threads that it starts inherit it.
-pub(crate) fn give_way() {
-    // Where the system refuses it, replaying is slower.
-    let _ = rustix::process::nice(10);
-}
-
 /// Tells the reader that nothing more comes, however the thread of the engine ends.
 struct Closing(Arc<Outbox>);
 

@@ -34,7 +34,7 @@ mod wire;
 pub(crate) use compared::compared_call;
 #[cfg(test)]
 pub(crate) use control::Control;
-pub(crate) use engine::{Running, Work, give_way};
+pub(crate) use engine::{Running, Work};
 pub(crate) use event::{CutShort, Ended, Event, Finished, LiveRef};
 #[cfg(test)]
 pub(crate) use event::{How, Timing};

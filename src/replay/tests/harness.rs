@@ -36,7 +36,7 @@ use crate::load::{Inputs, LoadOptions, Loader};
 use crate::replay::edit::Edits;
 use crate::replay::{
     Allow, Connections, Control, Deadline, Ended, Event, Finished, HeaderPolicy, Live, OnConnectionLoss, OnStall,
-    Order, Pace, Plan, Recording, Running, Settings, To, Wanted, Work, compared_call, give_way,
+    Order, Pace, Plan, Recording, Running, Settings, To, Wanted, Work, compared_call,
 };
 use crate::rpc::{GrpcConnection, GrpcStream, Observed, Observer, TlsArgs, TlsSettings};
 
@@ -507,8 +507,6 @@ pub(crate) struct Options {
     pub(crate) edits: Edits,
     pub(crate) allow: Allow,
     pub(crate) rules: Rules,
-    /// Whether the comparing thread gives way to all others, as that of the command does.
-    pub(crate) gives_way: bool,
     /// Runs on a thread of its own while the replay does.
     pub(crate) meanwhile: Option<Meanwhile>,
 }
@@ -570,7 +568,6 @@ pub(crate) fn replay(file: &Path, to: &str, directory: &Path, change: impl FnOnc
         edits: Edits::default(),
         allow: Allow { all: true, patterns: Vec::new() },
         rules: Rules::default(),
-        gives_way: false,
         meanwhile: None,
     };
     change(&mut options);
@@ -612,9 +609,6 @@ pub(crate) fn replay(file: &Path, to: &str, directory: &Path, change: impl FnOnc
         let control = Arc::clone(&running.control);
         std::thread::spawn(move || work(&control))
     });
-    if options.gives_way {
-        give_way();
-    }
     let mut comparer = Comparer::new(&options.rules, Permit::to_compare());
     let (mut ended_calls, mut finished) = (Vec::new(), Finished::default());
     while let Some(event) = running.next() {
