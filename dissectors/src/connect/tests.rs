@@ -91,6 +91,23 @@ fn the_message_of_a_unary_call_precedes_the_end_of_its_stream() {
 }
 
 #[test]
+fn a_body_of_which_all_is_missing_is_not_an_empty_message() {
+    let whole = request("/a.B/C", "application/proto", "", b"hello");
+    let (head, body) = whole.split_at(whole.len() - 5);
+    let answer = response(200, "application/proto", "", b"world");
+    let steps = [
+        Step::Bytes(ToServer, head.to_vec()),
+        Step::Lost(ToServer, body.to_vec()),
+        Step::Bytes(ToServer, request("/a.B/D", "application/proto", "", b"other")),
+        Step::Bytes(ToClient, answer),
+    ];
+    let outcome = fed(false, &steps);
+    let call = outcome.store.call(outcome.store.calls()[0]);
+    let message = call.request.expect("a message");
+    assert!(message.flags.has(crate::store::MessageFlags::CUT));
+}
+
+#[test]
 fn compressed_bodies_of_unary_calls_are_read() {
     let request = request(
         "/a.B/C",

@@ -94,6 +94,8 @@ impl Body {
 #[derive(Debug, Default)]
 pub(super) struct WholeBody {
     framed: Option<Framed>,
+    /// Bytes of it are missing.
+    is_cut: bool,
 }
 
 impl WholeBody {
@@ -123,7 +125,9 @@ impl WholeBody {
         self.cut();
     }
 
+    /// Bytes of it are missing, whether any were there before them or not.
     pub(super) fn cut(&mut self) {
+        self.is_cut = true;
         if let Some(framed) = &mut self.framed {
             framed.flags = framed.flags.with(MessageFlags::CUT);
         }
@@ -131,7 +135,11 @@ impl WholeBody {
 
     /// The body has ended: the message, which may be empty.
     pub(super) fn end(&mut self, first: FirstByte, last: Arrival, end: u64) -> Framed {
-        self.framed.take().unwrap_or_else(|| empty(first, last, end))
+        let mut framed = self.framed.take().unwrap_or_else(|| empty(first, last, end));
+        if self.is_cut {
+            framed.flags = framed.flags.with(MessageFlags::CUT);
+        }
+        framed
     }
 }
 

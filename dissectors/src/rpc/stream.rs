@@ -478,7 +478,10 @@ impl RpcStream {
 
     /// Bytes of the direction are missing, and what they held is not known: what had begun ends here.
     pub fn unalign(&mut self, lane: &mut Lane, direction: Direction, now: Option<Arrival>) {
-        self.cut_short(lane, direction, "a gap follows");
+        // A body that is one message goes on, with a hole.
+        if !matches!(self.side(direction).body, Body::Whole(_)) {
+            self.cut_short(lane, direction, "a gap follows");
+        }
         if let (Some(id), Some(now)) = (self.call, now) {
             let text = format!("bytes {} are missing: messages and the end may be among them", way(direction));
             lane.call_mut(id).note(Note::new(Severity::Warning, "gap", text).at(now.packet));
@@ -492,7 +495,8 @@ impl RpcStream {
             // Where a group of characters begins is not known.
             Body::Text(_) => side.body = Body::Opaque,
             Body::Error(body) => body.is_cut = true,
-            Body::Whole(_) | Body::Opaque => {}
+            Body::Whole(body) => body.cut(),
+            Body::Opaque => {}
         }
     }
 
