@@ -19,7 +19,7 @@ use crate::Place;
 const READ: usize = 64 << 10;
 
 /// How much is read at once at most: as much as stays in the processor's cache until packets have been found in it.
-const MOST_READ: usize = 256 << 10;
+const READ_AT_ONCE: usize = 256 << 10;
 
 /// Packets of one batch take at most about so many bytes, where the bytes are copied.
 const BATCH_BYTES: usize = 4 << 20;
@@ -241,7 +241,7 @@ impl Buffer {
         }
         let room = self.bytes.len() - self.filled;
         loop {
-            let into = self.bytes.get_mut(self.filled..self.filled + room.min(MOST_READ)).unwrap_or_default();
+            let into = self.bytes.get_mut(self.filled..self.filled + room.min(READ_AT_ONCE)).unwrap_or_default();
             match input.read(into) {
                 Ok(len) => {
                     self.filled += len;
