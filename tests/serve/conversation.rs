@@ -15,7 +15,7 @@ use crate::support::environment::temporary;
 use crate::support::run::text;
 
 /// Longer than anything takes that comes at all.
-const LONG: Duration = Duration::from_secs(10);
+const LONG: Duration = Duration::from_secs(60);
 
 /// Shorter than what never comes.
 const SHORT: Duration = Duration::from_millis(300);

@@ -44,14 +44,19 @@ impl Client {
     }
 
     pub(crate) async fn begin(&self, path: &str, headers: &[(&str, &str)]) -> Call {
+        self.try_begin(path, headers).await.unwrap()
+    }
+
+    /// The same; an error where the server takes no more calls of this client.
+    pub(crate) async fn try_begin(&self, path: &str, headers: &[(&str, &str)]) -> Result<Call, h2::Error> {
         let mut request = Request::post(format!("http://localhost{path}"));
         request = request.header("content-type", "application/grpc").header("te", "trailers");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut requests = self.0.clone().ready().await.unwrap();
-        let (response, send) = requests.send_request(request.body(()).unwrap(), false).unwrap();
-        Call { send, response: Some(response), headers: HeaderMap::new(), body: None, buffer: BytesMut::new() }
+        let mut requests = self.0.clone().ready().await?;
+        let (response, send) = requests.send_request(request.body(()).unwrap(), false)?;
+        Ok(Call { send, response: Some(response), headers: HeaderMap::new(), body: None, buffer: BytesMut::new() })
     }
 }
 
