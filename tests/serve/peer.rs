@@ -65,8 +65,9 @@ impl Call {
         self.send.send_data(framed(0, message), false).unwrap();
     }
 
+    /// Sends no more. A server that has ended the stream may have reset it meanwhile.
     pub(crate) fn close(&mut self) {
-        self.send.send_data(Bytes::new(), true).unwrap();
+        let _ = self.send.send_data(Bytes::new(), true);
     }
 
     /// Waits for the response's headers.
