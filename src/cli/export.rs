@@ -2,7 +2,6 @@
 
 use std::fs::DirBuilder;
 use std::io::{self, BufWriter, Write};
-use std::ops::ControlFlow;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -129,17 +128,7 @@ pub(super) fn run(args: ExportArgs) -> Result<ExitCode, Problem> {
     }
     let options = loader.options().clone();
     let viewing = Viewing::new(input, schema, loader.files(), loader.sources())?;
-    let mut bar = Bar::new(input.talk.quiet);
-    let lengths = loader.packet_lengths();
-    let loaded = match needs.frames {
-        true => loader.run(|store, committed, progress| {
-            bar.at(progress);
-            sieve.observe(viewing.viewer(store), &committed.frames, &lengths);
-            ControlFlow::Continue(())
-        })?,
-        false => loader.start().join(|progress| bar.at(progress))?,
-    };
-    bar.done();
+    let loaded = sieve.read(loader, &viewing, input.talk.quiet)?;
     let chosen = choose(&args, &loaded)?;
     let chosen = sieve.choose(viewing.viewer(&loaded.store), chosen);
     if loaded.store.call_count() == 0 {

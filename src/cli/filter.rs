@@ -1,6 +1,7 @@
 //! `-Y`: which calls and frames are shown, and the message about those that are not.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -11,8 +12,9 @@ use rpcshark_dissectors::store::{CallRef, FrameRef};
 use rpcshark_dissectors::view::Viewer;
 
 use super::Talk;
-use super::output::{NOTHING, Problem, remark};
-use crate::load::PacketLengths;
+use super::input::Viewing;
+use super::output::{Bar, NOTHING, Problem, remark};
+use crate::load::{Loaded, Loader, PacketLengths};
 
 /// Which rows are shown.
 #[derive(Debug, Args)]
@@ -74,6 +76,26 @@ impl Sieve {
     /// What the filter needs.
     pub(super) fn needs(&self) -> Needs {
         self.filter.as_ref().map(Filter::needs).unwrap_or_default()
+    }
+
+    /// Reads a capture to its end, and takes note of its frames where the filter needs them.
+    ///
+    /// # Errors
+    ///
+    /// If the capture cannot be read.
+    pub(super) fn read(&mut self, loader: Loader, viewing: &Viewing, quiet: bool) -> Result<Loaded, Problem> {
+        let mut bar = Bar::new(quiet);
+        let lengths = loader.packet_lengths();
+        let loaded = match self.needs().frames {
+            true => loader.run(|store, committed, progress| {
+                bar.at(progress);
+                self.observe(viewing.viewer(store), &committed.frames, &lengths);
+                ControlFlow::Continue(())
+            })?,
+            false => loader.start().join(|progress| bar.at(progress))?,
+        };
+        bar.done();
+        Ok(loaded)
     }
 
     /// Takes note of frames, where the filter needs those of calls.

@@ -1,7 +1,6 @@
 //! `rpcshark replay`: recorded calls sent again to a live server, and compared.
 
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use rpcshark_dissectors::store::Keep;
 use super::InputArgs;
 use super::filter::FilterArgs;
 use super::input::{FileBodies, Viewing, tell_files};
-use super::output::{Bar, Output, Problem, remark};
+use super::output::{Output, Problem, remark};
 use super::replay_run::{NoiseFrom, Reporting, carry_out};
 use super::why::tell_why_none;
 use crate::load::Inputs;
@@ -104,17 +103,7 @@ pub(super) fn run(args: ReplayArgs) -> Result<ExitCode, Problem> {
     let viewing = Viewing::new(&args.input, Arc::clone(&schema), loader.files(), loader.sources())?;
     let shared = Arc::clone(loader.shared());
     let names = loader.files().iter().map(|file| file.name.clone()).collect();
-    let mut bar = Bar::new(talk.quiet);
-    let lengths = loader.packet_lengths();
-    let loaded = match needs.frames {
-        true => loader.run(|store, committed, progress| {
-            bar.at(progress);
-            sieve.observe(viewing.viewer(store), &committed.frames, &lengths);
-            ControlFlow::Continue(())
-        })?,
-        false => loader.start().join(|progress| bar.at(progress))?,
-    };
-    bar.done();
+    let loaded = sieve.read(loader, &viewing, talk.quiet)?;
     let chosen = sieve.choose(viewing.viewer(&loaded.store), loaded.store.calls().to_vec());
     if loaded.store.call_count() == 0 {
         tell_why_none(&loaded, &args.input);

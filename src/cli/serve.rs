@@ -1,7 +1,6 @@
 //! `rpcshark serve`: clients answered from a recording.
 
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -16,7 +15,7 @@ use tokio::task::LocalSet;
 use super::InputArgs;
 use super::filter::FilterArgs;
 use super::input::{FileBodies, Viewing, tell_files};
-use super::output::{Bar, CANNOT_OPEN, Problem, complain, remark};
+use super::output::{CANNOT_OPEN, Problem, complain, remark};
 use super::why::tell_why_none;
 use crate::address::Address;
 use crate::load::Inputs;
@@ -96,17 +95,7 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Problem> {
     let viewing = Viewing::new(&args.input, Arc::clone(&schema), loader.files(), loader.sources())?;
     let shared = Arc::clone(loader.shared());
     let names = loader.files().iter().map(|file| file.name.clone()).collect();
-    let mut bar = Bar::new(talk.quiet);
-    let lengths = loader.packet_lengths();
-    let loaded = match needs.frames {
-        true => loader.run(|store, committed, progress| {
-            bar.at(progress);
-            sieve.observe(viewing.viewer(store), &committed.frames, &lengths);
-            ControlFlow::Continue(())
-        })?,
-        false => loader.start().join(|progress| bar.at(progress))?,
-    };
-    bar.done();
+    let loaded = sieve.read(loader, &viewing, talk.quiet)?;
     let chosen = sieve.choose(viewing.viewer(&loaded.store), loaded.store.calls().to_vec());
     if loaded.store.call_count() == 0 {
         tell_why_none(&loaded, &args.input);
