@@ -50,7 +50,7 @@ pub(crate) struct SavedFilter {
     line: usize,
 }
 
-/// A text with the line that it stands on, from 1. What it means depends on the schema.
+/// A text with the line that it is on, from 1. What it means depends on the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Located {
     /// The text.

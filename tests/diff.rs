@@ -262,7 +262,7 @@ fn html_is_one_file_that_needs_no_network_and_shows_hostile_text_as_text() {
         assert!(!page.contains(reference), "{reference}");
     }
     assert!(page.contains("default-src 'none'"));
-    // The page searches itself when it is opened with words behind #.
+    // The page searches itself when it is opened with words after #.
     let look = |fragment: &str| {
         let page = format!("file://{}{fragment}", text(&out));
         support::browser::dom(directory.path(), &page)

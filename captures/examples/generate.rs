@@ -228,7 +228,7 @@ fn literal(name: &[u8], value: &str, block: &mut Vec<u8>) {
     block.extend_from_slice(value.as_bytes());
 }
 
-/// A pcap of Ethernet, IPv4 and TCP several times, one copy behind the other: each has later times, other client ports and
+/// A pcap of Ethernet, IPv4 and TCP several times, one copy after the other: each has later times, other client ports and
 /// other sequence numbers. A client is whoever has the higher port.
 fn copies(count: u32, path: &str, mut out: Output) -> io::Result<()> {
     const FILE_HEADER: usize = 24;

@@ -59,7 +59,7 @@ pub struct Data<'a> {
 }
 
 impl<'a> Data<'a> {
-    /// Goes on behind the first `len` of these bytes; `len` is held at the end.
+    /// Goes on after the first `len` of these bytes; `len` is held at the end.
     #[inline]
     pub fn advance(&mut self, len: usize) {
         let len = len.min(self.bytes.len());

@@ -1,4 +1,4 @@
-//! HTTP/1.1 with gRPC-Web and Connect: bytes and gaps both ways, behind heads that make the first exchange a call.
+//! HTTP/1.1 with gRPC-Web and Connect: bytes and gaps both ways, after heads that make the first exchange a call.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -38,7 +38,7 @@ impl<'a> FlowBytes<'a> {
         self.end
     }
 
-    /// The bytes from `start` on: at most `limit` of them, and none behind a gap.
+    /// The bytes from `start` on: at most `limit` of them, and none after a gap.
     pub(crate) fn contiguous(&self, start: u64, limit: usize) -> Vec<u8> {
         let first = self.runs.partition_point(|&(offset, len, _)| offset + u64::from(len) <= start);
         let mut end = start;

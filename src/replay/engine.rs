@@ -437,7 +437,7 @@ impl Engine {
             }
             return;
         }
-        // A call that the server has not processed is sent again: until then nothing goes on that waits for it.
+        // A call that the server has not processed is sent again: until then nothing continues that waits for it.
         let is_unprocessed = active.ended.get().is_some_and(Ending::is_unprocessed);
         let (told, progress) = (active.told.get(), active.progress());
         if progress > told && !is_unprocessed {

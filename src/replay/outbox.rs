@@ -269,7 +269,7 @@ impl Outbox {
         Some(event)
     }
 
-    /// The next event; `None` behind the last one.
+    /// The next event; `None` after the last one.
     pub(crate) fn next(&self, live: &Mutex<Live>) -> Option<Event> {
         loop {
             if let Some(event) = self.try_next(live) {

@@ -19,7 +19,7 @@ pub(crate) struct Catalog {
     /// By carrier and path.
     methods: HashMap<(Carrier, Box<str>), u32>,
     by_number: Vec<Method>,
-    /// The recordings of each group, behind each other, each group in recorded order.
+    /// The recordings of each group, after each other, each group in recorded order.
     members: Vec<u32>,
     groups: HashMap<(u32, Beginning), Group>,
     /// What cannot be served, and how often.

@@ -76,7 +76,7 @@ enum Stop {
 /// How long the first message of a client is waited for where the recorded server may have spoken first.
 const FIRST_MESSAGE: Duration = Duration::from_millis(200);
 
-/// How long a call is kept behind its deadline: the client ends it.
+/// How long a call is kept after its deadline: the client ends it.
 const PAST_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long a client may take nothing while others wait for memory.
@@ -496,7 +496,7 @@ impl Out {
         }
     }
 
-    /// Whether a message and the end behind it are sent together: they were in one frame.
+    /// Whether a message and the end after it are sent together: they were in one frame.
     fn joins(&self, message: &Step, end: &Step) -> bool {
         matches!(self, Self::Ttrpc { .. }) && message.end == end.end
     }

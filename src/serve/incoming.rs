@@ -23,7 +23,7 @@ pub(super) struct Incoming {
     contents: RefCell<VecDeque<Message>>,
     /// How many of them are still wanted.
     wanted: Cell<u32>,
-    /// When messages came, and behind them the half-close: those that are not passed.
+    /// When messages came, and after them the half-close: those that are not passed.
     arrivals: RefCell<VecDeque<Instant>>,
     passed: Cell<u32>,
     changed: Notify,

@@ -120,7 +120,7 @@ fn append(list: Option<HeadersView<'_>>, fields: &mut HeaderMap) {
     }
 }
 
-/// A value as it can be sent. A binary one is base64 whatever form it was recorded in: grpcio sends bytes behind a NUL to peers
+/// A value as it can be sent. A binary one is base64 whatever form it was recorded in: grpcio sends bytes after a NUL to peers
 /// that have agreed on it.
 fn header_value(name: &[u8], value: &[u8]) -> Option<HeaderValue> {
     if is_binary(name)

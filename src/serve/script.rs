@@ -24,7 +24,7 @@ pub(super) struct Step {
     pub(super) kind: StepKind,
     /// When, in the recording.
     pub(super) at: Timestamp,
-    /// The offset in its flow behind its last byte.
+    /// The offset in its flow after its last byte.
     pub(super) end: u64,
     /// What it waits for.
     pub(super) gate: Gate,
@@ -155,10 +155,10 @@ impl Script {
 struct Reading {
     start: Timestamp,
     steps: Vec<Step>,
-    /// What the client has sent so far, each with the offset behind it and when; the last may be the half-close.
+    /// What the client has sent so far, each with the offset after it and when; the last may be the half-close.
     client: Vec<(u64, Timestamp)>,
     half_closed: bool,
-    /// The offset behind the first thing that the server did besides sending headers.
+    /// The offset after the first thing that the server did besides sending headers.
     spoken: Option<u64>,
     first: Option<First>,
     early_headers: bool,

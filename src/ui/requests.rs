@@ -76,7 +76,7 @@ impl<R> Requests<R> {
         }
     }
 
-    /// The next request, if one comes within `longest`. What the worker has begun goes on by itself and has no end that anybody
+    /// The next request, if one comes within `longest`. What the worker has begun continues by itself and has no end that anybody
     /// waits for.
     pub(super) fn recv_beside(&self, longest: Duration) -> Result<R, RecvTimeoutError> {
         #[cfg(test)]

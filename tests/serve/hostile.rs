@@ -1,4 +1,4 @@
-//! Clients that are killed, slow or hostile: the server goes on, and its memory is bounded.
+//! Clients that are killed, slow or hostile: the server continues, and its memory is bounded.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -75,7 +75,7 @@ fn clients_that_vanish_leave_nothing_behind() {
             if round % 3 > 0 {
                 list.close();
             }
-            // The recorded server answered behind the half-close.
+            // The recorded server answered after the half-close.
             if round % 6 == 1 {
                 let _ = list.recv().await;
             }

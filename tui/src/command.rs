@@ -143,7 +143,7 @@ pub enum Action {
     Options,
     /// Takes the value of an option away.
     Clear,
-    /// Holds a replay back, or lets it go on.
+    /// Holds a replay back, or lets it continue.
     Pause,
     /// Ends a replay.
     Stop,

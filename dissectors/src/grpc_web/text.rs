@@ -48,7 +48,7 @@ impl TextFramer {
         Self { end_flag, ..Self::default() }
     }
 
-    /// Whether it stands at the end of a message.
+    /// Whether it is at the end of a message.
     pub(crate) fn at_boundary(&self) -> bool {
         self.prefix_len == 0 && self.open.is_none()
     }

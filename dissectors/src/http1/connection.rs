@@ -299,7 +299,7 @@ impl Http1 {
         }
     }
 
-    /// Where the next message of a direction begins is not known any more. What had begun goes on only if chunks of it are found.
+    /// Where the next message of a direction begins is not known any more. What had begun continues only if chunks of it are found.
     fn lose(&mut self, direction: Direction, now: Arrival, context: &mut Context<'_>) {
         let at = self.ends[direction.index()];
         self.reader(direction).lose();

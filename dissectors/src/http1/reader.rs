@@ -21,7 +21,7 @@ pub(super) enum State {
     Head,
     /// In a body: so many bytes are left.
     Body(u64),
-    /// In a chunked body: in a chunk's size line (RFC 9112 §7.1); its value so far, whether digits go on.
+    /// In a chunked body: in a chunk's size line (RFC 9112 §7.1); its value so far, whether digits continue.
     ChunkSize {
         size: u64,
         in_digits: bool,
@@ -39,7 +39,7 @@ pub(super) enum State {
     },
     /// A body that ends with the connection.
     UntilClose,
-    /// Bytes are missing. `in_chunks`: a chunked body had begun that may go on.
+    /// Bytes are missing. `in_chunks`: a chunked body had begun that may continue.
     Seeking {
         in_chunks: bool,
     },
@@ -53,7 +53,7 @@ pub(super) enum Step<'a> {
     Body { part: Data<'a>, begins: bool, ends: bool },
     /// A body is complete.
     End,
-    /// A place was found in [`Reader::sought`] at which reading goes on. `new`: it is a head.
+    /// A place was found in [`Reader::sought`] at which reading continues. `new`: it is a head.
     Found { new: bool },
 }
 

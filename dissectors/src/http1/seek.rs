@@ -1,4 +1,4 @@
-//! Seeks where reading can go on after missing bytes: at the head of a message, or at a chunk of the body that had begun.
+//! Seeks where reading can continue after missing bytes: at the head of a message, or at a chunk of the body that had begun.
 //!
 //! A head is believed when all of it is there: a start line, and lines that are fields, up to the empty line. A chunk is
 //! believed where a delivery begins with its size line and a line end follows it where the size says.
@@ -74,7 +74,7 @@ pub(super) fn seek(direction: Direction, held: &Held, in_chunks: bool) -> Sought
 fn tail(direction: Direction, bytes: &[u8]) -> usize {
     match direction {
         Direction::ToClient => VERSION.len().min(bytes.len()),
-        // The method and the path stand before the version.
+        // The method and the path come before the version.
         Direction::ToServer => {
             let line = memchr::memrchr(b'\n', bytes).map_or(bytes.len(), |at| bytes.len() - at - 1);
             line.clamp(VERSION.len().min(bytes.len()), MAX_HEAD.min(bytes.len()))

@@ -43,7 +43,7 @@ impl<'a> Printer<'a> {
         Show { printer: *self, call, with_bytes: false, times: None, before, out, drain }.write(false);
     }
 
-    /// Appends the messages of an answer behind the first `skipped` ones, as [`Self::write_call_in_full`] does. Gives how many
+    /// Appends the messages of an answer after the first `skipped` ones, as [`Self::write_call_in_full`] does. Gives how many
     /// there are.
     pub fn write_answers(&self, call: &CallView<'a>, skipped: usize, out: &mut Vec<u8>, drain: Drain<'_>) -> usize {
         let before = Cell::new(call.start());
@@ -187,7 +187,7 @@ impl<'a> Show<'_, 'a> {
         }
     }
 
-    /// The messages of a direction behind the first `skipped` ones. Gives how many there are.
+    /// The messages of a direction after the first `skipped` ones. Gives how many there are.
     fn messages(&mut self, direction: Direction, skipped: usize) -> usize {
         let arrow = if direction == Direction::ToServer { '↑' } else { '↓' };
         let mut scratch = Scratch::default();

@@ -185,7 +185,7 @@ fn field_value(text: &str, by: &GroupBy) -> Value<'static> {
     let value = match ty {
         Some(Type::Unsigned | Type::Signed) => text.parse().ok().map(Value::Int),
         Some(Type::Float) => text.parse().ok().map(Value::Float),
-        // Seconds with nine digits behind the point.
+        // Seconds with nine digits after the point.
         Some(Type::Duration) => text.replace('.', "").parse().ok().map(Value::Duration),
         _ => None,
     };

@@ -11,7 +11,7 @@ use crate::{Arrival, FirstByte};
 /// What the bytes of one direction become.
 #[derive(Debug)]
 pub(super) enum Body {
-    /// Messages behind prefixes.
+    /// Messages after prefixes.
     Prefixed(Framer),
     /// The same in base64.
     Text(Box<TextFramer>),
@@ -114,7 +114,7 @@ impl WholeBody {
         (framed.last, framed.end) = (Arrival::from(&data), data.offset + data.bytes.len() as u64);
     }
 
-    /// Bytes of it are missing: `len` if that is known. `end` is the offset in the flow behind them.
+    /// Bytes of it are missing: `len` if that is known. `end` is the offset in the flow after them.
     pub(super) fn gap(&mut self, len: u64, now: Arrival, end: u64) {
         let first = FirstByte { arrival: now, ..FirstByte::default() };
         let framed = self.framed.get_or_insert_with(|| empty(first, now, end));

@@ -1,11 +1,11 @@
-//! `content-type`: the media type, and the codec behind its `+`.
+//! `content-type`: the media type, and the codec after its `+`.
 
 /// A media type with the codec of the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MediaType<'a> {
-    /// What stands before `+`, as sent.
+    /// What precedes `+`, as sent.
     kind: &'a [u8],
-    /// What stands behind it.
+    /// What follows it.
     pub codec: Codec<'a>,
 }
 
@@ -23,7 +23,7 @@ pub enum Codec<'a> {
 }
 
 impl<'a> MediaType<'a> {
-    /// Reads a content type. Parameters behind `;` do not matter.
+    /// Reads a content type. Parameters after `;` do not matter.
     pub fn parse(value: &'a [u8]) -> Self {
         let media = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
         match media.iter().position(|&byte| byte == b'+') {
@@ -35,7 +35,7 @@ impl<'a> MediaType<'a> {
         }
     }
 
-    /// Whether this stands before the codec. Upper and lower case letters are equal (RFC 9110 §8.3.1).
+    /// Whether this comes before the codec. Upper and lower case letters are equal (RFC 9110 §8.3.1).
     pub fn is(&self, kind: &str) -> bool {
         self.kind.eq_ignore_ascii_case(kind.as_bytes())
     }

@@ -6,7 +6,7 @@
 //!  HTTP/1.1 exchanges  ─┘    of both directions                        └─ Connect
 //! ```
 //!
-//! [`RpcStream`] is driven by `http2` and by `http1` alike. What differs between the protocols is small, and stands in one
+//! [`RpcStream`] is driven by `http2` and by `http1` alike. What differs between the protocols is small, and is in one
 //! implementation of `RpcProtocol` for each: which header lists announce it, how a body holds messages, and what says how a
 //! call ended.
 //!

@@ -62,7 +62,7 @@ pub(crate) trait RpcProtocol: Sync + fmt::Debug {
         false
     }
 
-    /// Whether header blocks behind the body end the call, as in gRPC.
+    /// Whether header blocks after the body end the call, as in gRPC.
     fn has_trailer_blocks(&self) -> bool {
         true
     }

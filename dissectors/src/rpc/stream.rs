@@ -478,7 +478,7 @@ impl RpcStream {
 
     /// Bytes of the direction are missing, and what they held is not known: what had begun ends here.
     pub fn unalign(&mut self, lane: &mut Lane, direction: Direction, now: Option<Arrival>) {
-        // A body that is one message goes on, with a hole.
+        // A body that is one message continues, with a hole.
         if !matches!(self.side(direction).body, Body::Whole(_)) {
             self.cut_short(lane, direction, "a gap follows");
         }
@@ -666,7 +666,7 @@ impl RpcStream {
         }
     }
 
-    /// The body of a direction has this form. What of a message has begun goes on.
+    /// The body of a direction has this form. What of a message has begun continues.
     fn set_form(&mut self, direction: Direction, form: Form) {
         let end_flag = self.protocol.end_flag();
         let side = &mut self.sides[direction.index()];

@@ -86,7 +86,7 @@ impl<'s> Writer<'s> {
             let found = known.and_then(|known| known.field(number?));
             found.is_some_and(|found| self.set_type(field, found.kind))
         });
-        // Presence in proto3 is declared by a oneof of its own, behind the others.
+        // Presence in proto3 is declared by a oneof of its own, after the others.
         for field in message.field.iter_mut().filter(|field| field.proto3_optional() && field.oneof_index.is_none()) {
             field.oneof_index = Some(message.oneof_decl.len() as i32);
             let name = format!("_{}", field.name.as_deref().unwrap_or_default());

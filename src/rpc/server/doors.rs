@@ -100,7 +100,7 @@ fn accept(listener: &Listener, clients: &mpsc::Sender<(OwnedFd, Endpoint)>, stop
 }
 
 impl Accepted {
-    /// The connection, behind the TLS handshake where there is one.
+    /// The connection, after the TLS handshake where there is one.
     ///
     /// # Errors
     ///

@@ -166,7 +166,7 @@ impl GrpcAnswer {
         }
     }
 
-    /// Ends the stream with RST_STREAM, behind all that was sent where [`Self::will_be_reset`] was called.
+    /// Ends the stream with RST_STREAM, after all that was sent where [`Self::will_be_reset`] was called.
     pub(crate) async fn reset(&mut self, reason: Reason) {
         let stream = self.stream();
         let _ = timeout(LONGEST_ANSWER_FLUSH, self.written.wait_for(stream, self.headers, self.data)).await;

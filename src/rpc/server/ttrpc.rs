@@ -31,7 +31,7 @@ pub(crate) enum Frame {
         stream: u32,
         /// What it says.
         request: Request,
-        /// The client sends messages behind it.
+        /// The client sends messages after it.
         open: bool,
     },
     /// A Request that cannot be read: why.

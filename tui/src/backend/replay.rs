@@ -22,7 +22,7 @@ pub enum ReplayRequest {
         /// The user was told which methods may change something, and wants to send them.
         confirmed: bool,
     },
-    /// Holds back everything that is not yet sent, or lets it go on.
+    /// Holds back everything that is not yet sent, or lets it continue.
     Pause(bool),
     /// Ends the replay, or the reading that a plan needs.
     Stop,

@@ -212,7 +212,7 @@ impl Editor {
             KeyCode::Delete => self.delete(),
             KeyCode::Enter => self.break_line(true),
             KeyCode::Tab => self.insert("  "),
-            // As in a shell: the line up to here, and behind here.
+            // As in a shell: the line up to here, and after here.
             KeyCode::Char('u') if control => {
                 let (line, byte) = self.here();
                 line.drain(..byte);

@@ -85,7 +85,7 @@ impl BodyPath {
         }
     }
 
-    /// A value of the field at `step`: the walk goes on inside of it, or is at its end.
+    /// A value of the field at `step`: the walk continues inside of it, or is at its end.
     fn json_found(
         &self,
         schema: &Schema,

@@ -317,7 +317,7 @@ impl Builder<'_> {
         self.listed(root);
     }
 
-    /// Which messages stand beside each other: as they were compared, or else by their numbers.
+    /// Which messages are beside each other: as they were compared, or else by their numbers.
     fn pairs(&self, root: &str, counts: (u64, u64)) -> Vec<MessageNumbers> {
         let mut pairs: Vec<MessageNumbers> = Vec::new();
         let of_root = self.comparison.differences.iter().filter(|difference| difference.place.starts_with(root));

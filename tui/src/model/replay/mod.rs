@@ -120,7 +120,7 @@ pub enum Phase {
     Connecting,
     /// Calls are sent.
     Running,
-    /// It waits until the user lets it go on.
+    /// It waits until the user lets it continue.
     Paused,
     /// It is over.
     Ended,

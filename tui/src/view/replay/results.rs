@@ -309,7 +309,7 @@ impl Results {
         (self.list.cursor + 1, self.shown.len() as u64)
     }
 
-    /// The clock of a running replay goes on between two states. Whether what it shows has changed.
+    /// The clock of a running replay continues between two states. Whether what it shows has changed.
     pub(super) fn pass(&mut self, time: Duration) -> bool {
         if !matches!(self.state.phase, Phase::Connecting | Phase::Running) || !self.begun {
             return false;
